@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// all: takes the directory even while it holds nothing but .gitkeep.
+//
+//go:embed all:migrations
+var migrations embed.FS
+
+func migrationFiles() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
+
+// Migrate brings the database to the newest of the embedded migrations. It may
+// run from several instances at once: a session lock lets one work while the
+// others wait and then find nothing to do. The URL must lead to Postgres
+// itself; behind a pooler in transaction mode a session lock holds nothing.
+func Migrate(ctx context.Context, url string) (err error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return err
+	}
+	config, err := parseURL(url)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*config)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return migrate(ctx, db, files)
+}
+
+func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if errors.Is(err, goose.ErrNoMigrations) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// Pending says how many of the embedded migrations the database lacks.
+func Pending(ctx context.Context, conn *pgx.Conn) (int, error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return 0, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	var done int
+	err = conn.QueryRow(ctx, `select count(distinct version_id) from goose_db_version where is_applied and version_id > 0`).Scan(&done)
+	if err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return len(names) - done, nil
+}
+
+// Fingerprint names the set of embedded migrations: it changes when a file is
+// added or edited. Twelve hexadecimal digits.
+func Fingerprint() (string, error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return "", err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	for _, name := range names {
+		raw, err := fs.ReadFile(files, name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(raw), raw)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6]), nil
+}

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	defaultMaxConns  = 20
+	connectIn        = 5 * time.Second
+	connLife         = time.Hour
+	connLifeJitter   = 5 * time.Minute
+	connIdle         = 10 * time.Minute
+	healthCheckEvery = 30 * time.Second
+)
+
+// Options of a pool.
+type Options struct {
+	MaxConns   int32                 // 0: 20
+	Log        *slog.Logger          // nil: says nothing
+	Registerer prometheus.Registerer // nil: no pool metrics
+	Tracer     pgx.QueryTracer       // nil: none; telemetry.PostgresTracer measures durations
+}
+
+var errURL = errors.New("the database URL cannot be read: postgres://user:password@host:port/database is its shape")
+
+// Open opens a pool bounded in connections and in the time that each step may
+// take, and returns when the database has answered once. It fails when the
+// database is away, and never names the password; whether to try again is the
+// caller's choice.
+func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errURL
+	}
+	config.MaxConns = o.MaxConns
+	if config.MaxConns <= 0 {
+		config.MaxConns = defaultMaxConns
+	}
+	config.MaxConnLifetime = connLife
+	config.MaxConnLifetimeJitter = connLifeJitter
+	config.MaxConnIdleTime = connIdle
+	config.HealthCheckPeriod = healthCheckEvery
+	prepare(config.ConnConfig)
+	if o.Tracer != nil {
+		config.ConnConfig.Tracer = o.Tracer
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectIn)
+	defer cancel()
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reach the database: %w", err)
+	}
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(poolCollector{pool}); err != nil {
+			pool.Close()
+			return nil, fmt.Errorf("register the pool's metrics: %w", err)
+		}
+	}
+	if o.Log != nil {
+		o.Log.InfoContext(ctx, "database connected", "host", config.ConnConfig.Host, "database", config.ConnConfig.Database, "max_conns", config.MaxConns)
+	}
+	return pool, nil
+}
+
+// parseURL hides pgx's own message, which quotes the URL.
+func parseURL(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errURL
+	}
+	prepare(config)
+	return config, nil
+}
+
+// prepare bounds the connecting and names us in pg_stat_activity. Time limits
+// for statements are the callers' contexts and the role's settings: as startup
+// parameters PgBouncer would refuse them. Behind PgBouncer the URL ends in
+// ?default_query_exec_mode=exec, which pgx reads by itself.
+func prepare(config *pgx.ConnConfig) {
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > connectIn {
+		config.ConnectTimeout = connectIn
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "kikuai"
+	}
+}

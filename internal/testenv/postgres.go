@@ -1,0 +1,250 @@
+package testenv
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/testenv/pgserver"
+)
+
+// PostgresVariable names the environment variable with a superuser's URL of a
+// cluster that may be used instead of starting one, as `make test` does to
+// share one among all packages.
+const PostgresVariable = "KIKUAI_TEST_POSTGRES"
+
+const (
+	clusterIn = 2 * time.Minute
+	dropIn    = 30 * time.Second
+	// templateLock serialises the making of templates among the test binaries
+	// of one cluster.
+	templateLock = 0x6b696b75
+)
+
+// cluster is the Postgres of this test binary, started by the first test that
+// needs it. It is the one piece of shared state here: a cluster takes seconds
+// to make and go test gives a binary's tests no other place to share it.
+var cluster struct {
+	once     sync.Once
+	server   *pgserver.Server // nil where the cluster is not ours
+	url      string           // the superuser's, database postgres
+	template string
+	err      error
+}
+
+// Postgres opens a pool on a fresh database with the newest schema. Pool and
+// database go with the test.
+func Postgres(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return open(t, PostgresURL(t))
+}
+
+// PostgresURL makes a fresh database with the newest schema and returns the
+// superuser's URL of it. The database is dropped at the test's end, with force.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	admin, template := ensureCluster(t)
+	return createDatabase(t, admin, template)
+}
+
+// EmptyPostgresURL is PostgresURL without any schema.
+func EmptyPostgresURL(t testing.TB) string {
+	t.Helper()
+	admin, _ := ensureCluster(t)
+	return createDatabase(t, admin, "template0")
+}
+
+// PostgresHandle is a private Postgres that a test may stop, freeze and start
+// again. It costs a second or two to make; tests that do not disturb the
+// server use Postgres.
+type PostgresHandle struct {
+	t      testing.TB
+	server *pgserver.Server
+}
+
+// PostgresServer starts a private Postgres with one migrated database.
+func PostgresServer(t testing.TB) *PostgresHandle {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clusterIn)
+	defer cancel()
+	server, err := pgserver.Start(ctx, pgserver.Options{})
+	if err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("testenv: end Postgres: %v", err)
+		}
+	})
+	h := &PostgresHandle{t: t, server: server}
+	h.must("migrate", postgres.Migrate(ctx, h.URL()))
+	return h
+}
+
+// URL is the superuser's URL of the migrated database.
+func (h *PostgresHandle) URL() string { return h.server.URL("postgres") }
+
+// Pool opens a pool on the migrated database, closed at the test's end.
+func (h *PostgresHandle) Pool() *pgxpool.Pool {
+	h.t.Helper()
+	return open(h.t, h.URL())
+}
+
+// Stop ends the server; clients are refused until Start.
+func (h *PostgresHandle) Stop() {
+	h.t.Helper()
+	h.must("stop", h.server.Stop())
+}
+
+// Start runs the stopped server again on the same port, with its data.
+func (h *PostgresHandle) Start() {
+	h.t.Helper()
+	h.must("start", h.server.Restart(context.Background()))
+}
+
+// Pause freezes the server: connections stay open and nothing answers.
+func (h *PostgresHandle) Pause() {
+	h.t.Helper()
+	h.must("pause", h.server.Pause())
+}
+
+// Resume lets a paused server go on.
+func (h *PostgresHandle) Resume() {
+	h.t.Helper()
+	h.must("resume", h.server.Resume())
+}
+
+func (h *PostgresHandle) must(step string, err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatalf("testenv: %s Postgres: %v", step, err)
+	}
+}
+
+func open(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(context.Background(), url, postgres.Options{})
+	if err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func ensureCluster(t testing.TB) (admin, template string) {
+	t.Helper()
+	cluster.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), clusterIn)
+		defer cancel()
+		cluster.err = startCluster(ctx)
+	})
+	if cluster.err != nil {
+		t.Fatalf("testenv: %v", cluster.err)
+	}
+	return cluster.url, cluster.template
+}
+
+func startCluster(ctx context.Context) error {
+	cluster.url = os.Getenv(PostgresVariable)
+	if cluster.url == "" {
+		server, err := pgserver.Start(ctx, pgserver.Options{})
+		if err != nil {
+			return err
+		}
+		cluster.server, cluster.url = server, server.URL("postgres")
+	}
+	fingerprint, err := postgres.Fingerprint()
+	if err != nil {
+		return err
+	}
+	cluster.template = "kikuai_template_" + fingerprint
+	return makeTemplate(ctx, cluster.url, cluster.template)
+}
+
+func closeCluster() error {
+	if cluster.server == nil {
+		return nil
+	}
+	return cluster.server.Close()
+}
+
+// makeTemplate migrates a database under a passing name and renames it when it
+// is whole, once per cluster and set of migrations.
+func makeTemplate(ctx context.Context, admin, template string) (err error) {
+	conn, err := pgx.Connect(ctx, admin)
+	if err != nil {
+		return fmt.Errorf("connect to the test cluster: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	// The lock goes with the connection.
+	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", templateLock); err != nil {
+		return err
+	}
+	var exists bool
+	err = conn.QueryRow(ctx, "select exists (select from pg_database where datname = $1)", template).Scan(&exists)
+	if err != nil || exists {
+		return err
+	}
+	unfinished := template + "_unfinished"
+	if _, err := conn.Exec(ctx, "drop database if exists "+unfinished+" with (force)"); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "create database "+unfinished+" template template0"); err != nil {
+		return err
+	}
+	target, err := withDatabase(admin, unfinished)
+	if err != nil {
+		return err
+	}
+	if err := postgres.Migrate(ctx, target); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "alter database "+unfinished+" rename to "+template)
+	return err
+}
+
+func createDatabase(t testing.TB, admin, template string) string {
+	t.Helper()
+	name := "kikuai_test_" + strings.ToLower(rand.Text()[:16])
+	execAdmin(t, admin, "create database "+name+" template "+template)
+	t.Cleanup(func() { execAdmin(t, admin, "drop database if exists "+name+" with (force)") })
+	target, err := withDatabase(admin, name)
+	if err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	return target
+}
+
+func execAdmin(t testing.TB, admin, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), dropIn)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, admin)
+	if err != nil {
+		t.Fatalf("testenv: connect to the test cluster: %v", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		t.Fatalf("testenv: %s: %v", statement, err)
+	}
+}
+
+func withDatabase(admin, name string) (string, error) {
+	u, err := url.Parse(admin)
+	if err != nil || u.Scheme == "" {
+		return "", fmt.Errorf("%s must be a URL: postgres://user:password@host:port/postgres", PostgresVariable)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
+}
