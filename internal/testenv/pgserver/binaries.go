@@ -43,8 +43,10 @@ func Find(ctx context.Context, cacheDir string) (binDir string, err error) {
 
 // System returns the directory of the highest version of Postgres that the
 // system's packages brought, else of the one in PATH.
-func System() (binDir string, err error) {
-	dirs, err := filepath.Glob(systemGlob)
+func System() (binDir string, err error) { return system(systemGlob) }
+
+func system(glob string) (binDir string, err error) {
+	dirs, err := filepath.Glob(glob)
 	if err != nil {
 		return "", err
 	}

@@ -177,12 +177,29 @@ func serving(dataDir string) int {
 	if err != nil || pid <= 0 || !alive(pid) {
 		return 0
 	}
-	if cwd, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "cwd")); err == nil {
-		if real, err := filepath.EvalSymlinks(dataDir); err == nil && cwd != real {
-			return 0 // the id was given to another program
-		}
+	// Its arguments are for everybody to read, other than its directory.
+	if raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline")); err == nil && !serves(raw, dataDir) {
+		return 0 // the id was given to another program
 	}
 	return pid
+}
+
+// serves reports whether a process's arguments, as /proc gives them, are those
+// of a Postgres on dataDir, however either path is spelt.
+func serves(cmdline []byte, dataDir string) bool {
+	args := strings.Split(string(cmdline), "\x00")
+	want, err := os.Stat(dataDir)
+	if err != nil {
+		return false
+	}
+	for i, arg := range args[:len(args)-1] {
+		if arg != "-D" {
+			continue
+		}
+		got, err := os.Stat(args[i+1])
+		return err == nil && os.SameFile(got, want)
+	}
+	return false
 }
 
 func alive(pid int) bool {

@@ -33,7 +33,7 @@ var ErrMissing = errors.New("redis-server is not installed: apt-get install redi
 // Options of a server. The zero value persists nothing.
 type Options struct {
 	AppendOnly bool     // keep an append-only file, fsynced every second
-	Dir        string   // working directory; empty: a temporary one, removed by Close
+	Dir        string   // of the append-only file; empty: a temporary one, removed by Close
 	Args       []string // further arguments, as on redis-server's command line
 }
 
@@ -57,6 +57,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, ErrMissing
 	}
 	s := &Server{binary: binary, dir: o.Dir, options: o}
+	if s.dir == "" && !o.AppendOnly {
+		s.dir = os.TempDir() // nothing is written there
+	}
 	if s.dir == "" {
 		if s.dir, err = os.MkdirTemp("", "kikuai-redis-"); err != nil {
 			return nil, err
