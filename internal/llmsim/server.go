@@ -1,0 +1,316 @@
+package llmsim
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+const (
+	defaultFirstToken = 300 * time.Millisecond
+	defaultCadence    = 40 * time.Millisecond // 25 tokens a second
+	defaultRemember   = 256
+	maxBody           = 32 << 20
+	maxKept           = 64 << 10
+	headerTimeout     = 10 * time.Second
+	closeTimeout      = 2 * time.Second
+	instantModel      = "sim-instant"
+	forever           = time.Duration(1<<63 - 1)
+)
+
+// Options configure a Server. Only Log is needed.
+type Options struct {
+	Log  *slog.Logger
+	Addr string // to listen on; "" is a free port of 127.0.0.1
+	Key  string // when set, the bearer token that every request must carry
+
+	// Pace of the default model: FirstToken before the first token (0 is
+	// 300 ms), Cadence between tokens (0 is 40 ms). Below 0 is no wait.
+	FirstToken time.Duration
+	Cadence    time.Duration
+
+	// Models are listed by GET /v1/models besides the simulator's own.
+	Models []string
+
+	// Remember is how many requests are kept for Requests; 0 is 256.
+	Remember int
+
+	Now func() time.Time // nil is time.Now
+}
+
+// Server is the simulated provider. It listens from New on and answers while
+// Run runs. Requests for sim-instant take a short way through it: their bodies
+// are neither checked nor remembered, only counted.
+type Server struct {
+	log      *slog.Logger
+	key      string
+	pace     Script
+	models   []string
+	now      func() time.Time
+	listener net.Listener
+	http     *http.Server
+	done     chan struct{}
+	close    sync.Once
+	instant  atomic.Int64
+	serial   atomic.Int64
+	journal  journal
+	scripts  scripts
+	buffers  sync.Pool // of *bytes.Buffer, for request bodies
+}
+
+// scripts are what tests set in place of what a model's name stands for.
+type scripts struct {
+	mu       sync.Mutex
+	queue    []Script
+	assigned map[string]Script
+}
+
+// New binds the listener, so that URL is known, and does not answer yet.
+func New(o Options) (*Server, error) {
+	if o.Addr == "" {
+		o.Addr = "127.0.0.1:0"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Remember <= 0 {
+		o.Remember = defaultRemember
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("llmsim: listen: %w", err)
+	}
+	s := &Server{
+		log:      o.Log,
+		key:      o.Key,
+		pace:     Script{FirstToken: orDefault(o.FirstToken, defaultFirstToken), Cadence: orDefault(o.Cadence, defaultCadence)},
+		models:   append(names(), o.Models...),
+		now:      o.Now,
+		listener: listener,
+		done:     make(chan struct{}),
+		journal:  journal{size: o.Remember, changed: make(chan struct{})},
+		scripts:  scripts{assigned: map[string]Script{}},
+	}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return fallback
+	case d < 0:
+		return 0
+	}
+	return d
+}
+
+// URL is the base that an OpenAI client is given, ending in /v1.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + "/v1" }
+
+// Run answers until ctx ends or Close is called, and returns when every
+// request has been left.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.Close)
+	defer stop()
+	err := s.http.Serve(s.listener)
+	s.Close()
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("llmsim: serve: %w", err)
+	}
+	return nil
+}
+
+// Close ends every answer, stalled ones too, and frees the port.
+func (s *Server) Close() {
+	s.close.Do(func() {
+		close(s.done)
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.log.Debug("simulated model closes hard", "error", err)
+			_ = s.http.Close() // the listener's second close is all that can fail
+		}
+		_ = s.listener.Close() // not yet handed to Serve when Run was never called
+	})
+}
+
+// Assign sets the script of a model; "" stands for every model. It goes before
+// what the name itself stands for.
+func (s *Server) Assign(model string, script Script) {
+	s.scripts.mu.Lock()
+	defer s.scripts.mu.Unlock()
+	s.scripts.assigned[model] = script
+}
+
+// Enqueue sets the scripts of the next chat requests, in order of arrival,
+// whatever their model.
+func (s *Server) Enqueue(next ...Script) {
+	s.scripts.mu.Lock()
+	defer s.scripts.mu.Unlock()
+	s.scripts.queue = append(s.scripts.queue, next...)
+}
+
+// Reset forgets all scripts and all requests.
+func (s *Server) Reset() {
+	s.scripts.mu.Lock()
+	s.scripts.queue, s.scripts.assigned = nil, map[string]Script{}
+	s.scripts.mu.Unlock()
+	s.journal.reset()
+	s.instant.Store(0)
+}
+
+func (s *Server) script(req *chatRequest) Script {
+	s.scripts.mu.Lock()
+	defer s.scripts.mu.Unlock()
+	if len(s.scripts.queue) > 0 {
+		next := s.scripts.queue[0]
+		s.scripts.queue = s.scripts.queue[1:]
+		return next
+	}
+	for _, model := range []string{req.Model, ""} {
+		if script, ok := s.scripts.assigned[model]; ok {
+			return script
+		}
+	}
+	if req.Model == "sim-echo" {
+		return Script{Text: req.lastUser()}
+	}
+	if script, ok := ScriptFor(req.Model); ok {
+		return script
+	}
+	return s.pace
+}
+
+// Handler is the API, for a server of the caller's own.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/chat/completions", s.chat)
+	mux.HandleFunc("GET /v1/models", s.list)
+	mux.HandleFunc("GET /v1/models/{model}", s.model)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fault := invalid("", "unknown_url", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
+		fault.Status = http.StatusNotFound
+		s.refuse(w, fault)
+	})
+	return mux
+}
+
+func (s *Server) allowed(r *http.Request) bool {
+	if s.key == "" {
+		return true
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(s.key)) == 1
+}
+
+func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
+	if !s.allowed(r) {
+		s.refuse(w, badKey())
+		return
+	}
+	buf, _ := s.buffers.Get().(*bytes.Buffer)
+	if buf == nil {
+		buf = new(bytes.Buffer)
+	}
+	defer s.keep(buf)
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		fault := invalid("", "", "The request's body could not be read, or is larger than 32 MiB.")
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			fault.Status = http.StatusRequestEntityTooLarge
+		}
+		s.refuse(w, fault)
+		return
+	}
+	if gjson.GetBytes(buf.Bytes(), "model").Str == instantModel {
+		s.instant.Add(1)
+		writeInstant(w, gjson.GetBytes(buf.Bytes(), "stream").Bool())
+		return
+	}
+	body := bytes.Clone(buf.Bytes())
+	entry := s.journal.open(r, body, s.now())
+	defer func() { s.journal.close(entry, r.Context().Err() != nil) }()
+	req, fault := parseChat(body)
+	if fault != nil {
+		s.journal.status(entry, fault.Status)
+		s.refuse(w, fault)
+		return
+	}
+	s.journal.model(entry, req.Model, req.Stream)
+	s.answer(w, r, req, entry)
+}
+
+// keep gives a buffer back, unless one large request has swollen it.
+func (s *Server) keep(buf *bytes.Buffer) {
+	if buf.Cap() <= maxKept {
+		buf.Reset()
+		s.buffers.Put(buf)
+	}
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	if !s.allowed(r) {
+		s.refuse(w, badKey())
+		return
+	}
+	var b strings.Builder
+	b.WriteString(`{"object":"list","data":[`)
+	for i, model := range s.models {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(modelJSON(model))
+	}
+	b.WriteString("]}")
+	s.send(w, http.StatusOK, b.String())
+}
+
+func (s *Server) model(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("model")
+	for _, model := range s.models {
+		if model == name && s.allowed(r) {
+			s.send(w, http.StatusOK, modelJSON(model))
+			return
+		}
+	}
+	if !s.allowed(r) {
+		s.refuse(w, badKey())
+		return
+	}
+	s.refuse(w, unknownModel(name))
+}
+
+func modelJSON(model string) string {
+	return fmt.Sprintf(`{"id":%s,"object":"model","created":%d,"owned_by":"llmsim"}`, quoted(model), modelsCreated)
+}
+
+func (s *Server) refuse(w http.ResponseWriter, fault *apiError) {
+	s.send(w, fault.Status, fault.body())
+}
+
+func (s *Server) send(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if _, err := io.WriteString(w, body); err != nil {
+		s.log.Debug("simulated model's answer did not arrive", "error", err)
+	}
+}
