@@ -130,7 +130,7 @@ local function window_wait(key, now, limit, index, sum, width)
   for i = 1, #slots do
     sum = sum - tonumber(counts[i] or 0)
     if sum < limit then
-      return (index - WINDOW_BUCKETS + i - 1 + WINDOW_BUCKETS + 1) * width - now
+      return (index + i) * width - now
     end
   end
   return (WINDOW_BUCKETS + 1) * width

@@ -61,15 +61,18 @@ func TestWindowIsNeverOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var run atomic.Int64
 			rapid.Check(t, func(t *rapid.T) {
-				limit := rapid.SampledFrom([]int64{1, 2, 7, 60, 128, 129, 200}).Draw(t, "limit")
-				length := rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "window")
+				limit := rapid.SampledFrom([]int64{1, 2, 7, 128, 129, 140}).Draw(t, "limit")
+				length := rapid.SampledFrom([]time.Duration{20 * time.Second, time.Minute}).Draw(t, "window")
 				key := fmt.Sprintf("lim:{s00}:never:%d", run.Add(1))
 				c := newClock()
 				w := ratelimit.NewWindowAt(client, c.Now)
 				var admitted []int64
-				highest := epoch.UnixMicro()
-				for range rapid.IntRange(1, 12).Draw(t, "bursts") {
-					step := rapid.Int64Range(-length.Microseconds()/10, length.Microseconds()*11/10).Draw(t, "step")
+				var highest int64
+				for range rapid.IntRange(1, 8).Draw(t, "bursts") {
+					step := rapid.OneOf(
+						rapid.Int64Range(-length.Microseconds()/10, length.Microseconds()*11/10),
+						rapid.SampledFrom([]int64{length.Microseconds() - 1, length.Microseconds()}),
+					).Draw(t, "step")
 					c.Advance(time.Duration(step) * time.Microsecond)
 					for range rapid.IntRange(1, int(limit)+5).Draw(t, "burst") {
 						d, err := w.Take(t.Context(), key, limit, length)
@@ -102,10 +105,13 @@ func TestLogIsExact(t *testing.T) {
 				w := ratelimit.NewWindowAt(client, c.Now)
 				var log []int64
 				for range rapid.IntRange(1, 60).Draw(t, "arrivals") {
-					c.Advance(time.Duration(rapid.Int64Range(0, 200_000).Draw(t, "gap")) * time.Microsecond)
+					c.Advance(time.Duration(rapid.OneOf(
+						rapid.Int64Range(0, 12_000_000),
+						rapid.SampledFrom([]int64{0, 1, 59_999_999, 60_000_000}),
+					).Draw(t, "gap")) * time.Microsecond)
 					now := c.Now().UnixMicro()
-					log = slices.DeleteFunc(log, func(at int64) bool { return at <= now-1_000_000 })
-					d, err := w.Take(t.Context(), key, limit, time.Second)
+					log = slices.DeleteFunc(log, func(at int64) bool { return at <= now-time.Minute.Microseconds() })
+					d, err := w.Take(t.Context(), key, limit, time.Minute)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -113,7 +119,7 @@ func TestLogIsExact(t *testing.T) {
 						t.Fatalf("allowed %v, want %v with %d of %d in the window", d.Allowed, want, len(log), limit)
 					}
 					if !d.Allowed {
-						if want := log[len(log)-int(limit)] + 1_000_000 - now; d.Reset.Microseconds() != want {
+						if want := log[len(log)-int(limit)] + time.Minute.Microseconds() - now; d.Reset.Microseconds() != want {
 							t.Fatalf("reset %d µs, want %d", d.Reset.Microseconds(), want)
 						}
 						continue
