@@ -1,0 +1,66 @@
+package billing
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+// Config is what the engine of money is made of.
+type Config struct {
+	Redis         redis.Cmdable         // hot path; may be an AutoPipeliner
+	Blocking      redis.UniversalClient // Engine only: blocking and large reads; 16 connections and a few
+	Postgres      *pgxpool.Pool
+	Leases        *stream.Leases // Engine only
+	Log           *slog.Logger
+	Registerer    prometheus.Registerer // nil: nothing is registered
+	Peppers       []string              // secrets of API keys, newest first; each at least 16 bytes
+	Now           func() time.Time      // nil: time.Now
+	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
+}
+
+// Desk is everything that is money, wired together.
+type Desk struct {
+	Accounts *Accounts
+	Keys     *Keys
+	Holds    *Holds
+	Ledger   *Ledger
+	Engine   *Engine
+}
+
+// New wires the parts. It connects to nothing. Engine is nil unless Blocking
+// and Leases are given.
+func New(c Config) (*Desk, error) {
+	if c.Redis == nil || c.Postgres == nil || c.Log == nil {
+		return nil, errors.New("billing: Redis, Postgres and Log are required")
+	}
+	if c.WelcomeCredit < 0 || c.WelcomeCredit > MaxCredit {
+		return nil, errors.New("billing: the welcome credit is out of bounds")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	ring, err := newPeppers(c.Peppers)
+	if err != nil {
+		return nil, err
+	}
+	s := newScripts()
+	m := newMetrics(c.Registerer)
+	p := &projector{redis: c.Redis, postgres: c.Postgres, scripts: s}
+	desk := &Desk{
+		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit},
+		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
+		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m, now: c.Now},
+		Ledger:   &Ledger{postgres: c.Postgres},
+	}
+	if c.Blocking != nil && c.Leases != nil {
+		desk.Engine = newEngine(c, s, m)
+	}
+	return desk, nil
+}

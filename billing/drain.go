@@ -1,0 +1,137 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/postgres"
+)
+
+const (
+	batchMost = 1000 // events of one transaction
+	blockFor  = 250 * time.Millisecond
+	linger    = 20 * time.Millisecond
+	applyIn   = 15 * time.Second
+)
+
+// drain applies the next events, at most batchMost, and says how many. Events
+// that are applied are trimmed from the stream but for the last one: it stays as
+// the proof that the stream is the one that Postgres has followed.
+func (o *owner) drain(ctx context.Context) (int, error) {
+	events, err := o.fetch(ctx)
+	if err != nil || len(events) == 0 {
+		o.oldest[o.shard].Store(0)
+		return 0, err
+	}
+	o.oldest[o.shard].Store(events[0].id.ms)
+	to := position{epoch: o.at.epoch, last: events[len(events)-1].id}
+	if err := o.step("fetched"); err != nil {
+		return 0, err
+	}
+	if err := o.apply(ctx, events, to, false); err != nil {
+		return 0, err
+	}
+	o.at = to
+	if len(events) < batchMost {
+		o.oldest[o.shard].Store(0)
+	}
+	if err := o.step("committed"); err != nil {
+		return 0, err
+	}
+	if err := o.redis.XTrimMinID(ctx, evKey(o.shard), to.last.String()).Err(); err != nil {
+		return 0, redisError("trim the stream", err)
+	}
+	return len(events), nil
+}
+
+// fetch reads the events after the position, and makes sure on the way that the
+// stream still is what it was: same epoch, and the last applied event in place.
+func (o *owner) fetch(ctx context.Context) ([]event, error) {
+	pipe := o.redis.Pipeline()
+	epoch := pipe.Get(ctx, epochKey(o.shard))
+	messages := pipe.XRangeN(ctx, evKey(o.shard), o.at.last.String(), "+", batchMost+1)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, redisError("read events", err)
+	}
+	if epoch.Val() != strconv.FormatInt(o.at.epoch, 10) {
+		return nil, fmt.Errorf("%w: epoch %q instead of %d", errLost, epoch.Val(), o.at.epoch)
+	}
+	found := messages.Val()
+	if !o.at.last.zero() {
+		if len(found) == 0 || found[0].ID != o.at.last.String() {
+			return nil, fmt.Errorf("%w: event %s is not there", errLost, o.at.last)
+		}
+		found = found[1:]
+	}
+	events, err := decodeEvents(found[:min(len(found), batchMost)])
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		if e.epoch != o.at.epoch {
+			return nil, fmt.Errorf("%w: event %s is of epoch %d, not %d", errLost, e.id, e.epoch, o.at.epoch)
+		}
+	}
+	return events, nil
+}
+
+func decodeEvents(messages []redis.XMessage) ([]event, error) {
+	events := make([]event, len(messages))
+	for i, m := range messages {
+		var err error
+		if events[i], err = decodeEvent(m); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+// apply writes the events' effects and the position in one transaction. An event
+// whose hold the ledger has already is written under a name of its own, since
+// Redis did take the money; with skip it is left out, which is right where Redis
+// is about to be rebuilt from the ledger.
+func (o *owner) apply(ctx context.Context, events []event, to position, skip bool) error {
+	select {
+	case o.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-o.slots }()
+	ctx, cancel := context.WithTimeout(ctx, applyIn)
+	defer cancel()
+
+	var repeats int
+	err := postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error {
+		if err := movePosition(ctx, tx, o.shard, o.at, to); err != nil {
+			return err
+		}
+		repeated, err := insertEvents(ctx, tx, o.shard, events, false)
+		if err != nil {
+			return err
+		}
+		if repeats = len(repeated); repeats > 0 && !skip {
+			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, true); err == nil && len(repeated) > 0 {
+				err = fmt.Errorf("billing: %d events are in the ledger beyond the position", len(repeated))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return o.step("applied")
+	})
+	if err != nil {
+		return fmt.Errorf("apply events: %w", err)
+	}
+	if repeats > 0 {
+		o.metrics.repeats.Add(float64(repeats))
+		o.log.ErrorContext(ctx, "holds settled more than once", "events", repeats, "skipped", skip)
+	}
+	o.metrics.drained.Add(float64(len(events)))
+	return nil
+}

@@ -1,0 +1,187 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+const (
+	appliesAtOnce = 4 // Postgres connections that draining may take
+	pauseFirst    = 50 * time.Millisecond
+	pauseMost     = 2 * time.Second
+	relayEvery    = time.Second
+)
+
+// Engine keeps Postgres and Redis in step. For each shard that this instance
+// holds the lease of, one owner
+//
+//   - opens the shard: where Redis lost it, it is rebuilt from Postgres and
+//     opened under a new epoch,
+//   - drains its stream of events into the ledger, and
+//   - relays what Postgres decided and Redis has not been told.
+//
+// Holds that nobody resolves are found through exp:{sNN}, the index of holds by
+// deadline that reserve and settle keep: it lives on the shard, so resolving
+// them is a further duty of the same owner.
+type Engine struct {
+	redis     redis.UniversalClient
+	postgres  *pgxpool.Pool
+	leases    *stream.Leases
+	log       *slog.Logger
+	scripts   *scripts
+	projector *projector
+	metrics   *metrics
+	now       func() time.Time
+	slots     chan struct{} // bounds the transactions under way
+	oldest    [stream.Shards]atomic.Int64
+	pause     func(step string) error // tests crash here; nil otherwise
+}
+
+func newEngine(c Config, s *scripts, m *metrics) *Engine {
+	e := &Engine{
+		redis:     c.Blocking,
+		postgres:  c.Postgres,
+		leases:    c.Leases,
+		log:       c.Log,
+		scripts:   s,
+		projector: &projector{redis: c.Blocking, postgres: c.Postgres, scripts: s},
+		metrics:   m,
+		now:       c.Now,
+		slots:     make(chan struct{}, appliesAtOnce),
+	}
+	if c.Registerer != nil {
+		for s := stream.Shard(0); s < stream.Shards; s++ {
+			c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name:        "ledger_drain_lag_seconds",
+				Help:        "Age of the oldest event that Postgres has not applied, on the shards held here.",
+				ConstLabels: prometheus.Labels{"shard": s.String()},
+			}, func() float64 { return e.lag(s).Seconds() }))
+		}
+	}
+	return e
+}
+
+// Run owns shards until ctx ends, and returns when all is put down. Postgres or
+// Redis being away is not an error: it waits for them.
+func (e *Engine) Run(ctx context.Context) error {
+	return e.leases.Run(ctx, e.own)
+}
+
+// lag is the age of the oldest event known to be unapplied.
+func (e *Engine) lag(s stream.Shard) time.Duration {
+	oldest := e.oldest[s].Load()
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, e.now().Sub(time.UnixMilli(oldest)))
+}
+
+// own works on a shard until ctx ends. Whatever fails, the shard is opened anew
+// from what is durable.
+func (e *Engine) own(ctx context.Context, s stream.Shard) error {
+	defer e.oldest[s].Store(0)
+	o := &owner{Engine: e, shard: s, log: e.log.With("shard", s.String())}
+	pause := pauseFirst
+	for {
+		started := e.now()
+		err := o.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errLost) || e.now().Sub(started) > pauseMost {
+			pause = pauseFirst
+		}
+		if !o.ailing {
+			o.ailing = true
+			o.log.WarnContext(ctx, "shard's money stands still", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause = min(2*pause, pauseMost)
+	}
+}
+
+// owner is the one who works on a shard.
+type owner struct {
+	*Engine
+	shard  stream.Shard
+	log    *slog.Logger
+	at     position
+	ailing bool // a failure was logged and no success since
+}
+
+// session opens the shard and serves it until something fails.
+func (o *owner) session(ctx context.Context) error {
+	if err := o.open(ctx); err != nil {
+		return err
+	}
+	var relayed time.Time
+	for ctx.Err() == nil {
+		n, err := o.drain(ctx)
+		if err != nil {
+			return err
+		}
+		if now := o.now(); now.Sub(relayed) >= relayEvery {
+			if err := o.relay(ctx); err != nil {
+				return err
+			}
+			relayed = now
+		}
+		if o.ailing {
+			o.ailing = false
+			o.log.InfoContext(ctx, "shard's money moves again")
+		}
+		if n < batchMost {
+			if err := o.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// wait returns when there is an event to drain, or it is time to look around.
+func (o *owner) wait(ctx context.Context) error {
+	_, err := o.redis.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{evKey(o.shard), o.at.last.String()}, Count: 1, Block: blockFor,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		return redisError("wait for events", err)
+	}
+	timer := time.NewTimer(linger) // more will come; one transaction may take them all
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// step is where tests crash the owner.
+func (e *Engine) step(name string) error {
+	if e.pause == nil {
+		return nil
+	}
+	if err := e.pause(name); err != nil {
+		return fmt.Errorf("at %s: %w", name, err)
+	}
+	return nil
+}

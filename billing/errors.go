@@ -1,0 +1,79 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What callers can tell apart. An error that wraps ErrClosed means: not now;
+// edges answer 503 with Retry-After, and nothing was given away.
+var (
+	ErrClosed              = errors.New("billing: the account's shard is closed")
+	ErrPoor                = errors.New("billing: not enough money")
+	ErrHoldUnknown         = errors.New("billing: no such hold")
+	ErrHoldConflict        = errors.New("billing: the hold was resolved or made with other arguments")
+	ErrHoldID              = errors.New("billing: a hold id has 1 to 128 characters of A-Z a-z 0-9 . _ : -")
+	ErrAccountUnknown      = errors.New("billing: no such account")
+	ErrAccountInactive     = errors.New("billing: the account may not spend")
+	ErrKeyMalformed        = errors.New("billing: not an API key")
+	ErrKeyUnknown          = errors.New("billing: no such API key")
+	ErrKeyLimit            = errors.New("billing: the account has as many API keys as it may")
+	ErrIdempotencyConflict = errors.New("billing: the idempotency key was used with other arguments")
+	ErrIdempotencyKey      = errors.New("billing: an idempotency key has 1 to 200 characters")
+	ErrAmount              = errors.New("billing: amount out of bounds")
+	ErrCreditKind          = errors.New("billing: no such kind of credit")
+)
+
+// PoorError says how much was needed and how much there is. errors.Is finds
+// ErrPoor in it.
+type PoorError struct {
+	Need, Available int64 // nano-USD
+}
+
+func (e *PoorError) Error() string {
+	return fmt.Sprintf("billing: %d nano-USD needed, %d available", e.Need, e.Available)
+}
+
+// Is makes errors.Is(err, ErrPoor) true.
+func (e *PoorError) Is(target error) bool { return target == ErrPoor }
+
+// unavailable are the beginnings of Redis' answers that mean "not now".
+var unavailable = [...]string{
+	"LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS",
+	"MISCONF", "OOM", "BUSY", "MOVED", "ASK", "UNKILLABLE", "max number of clients",
+}
+
+// redisError translates an error of Redis: whatever means that Redis is away,
+// starting, full or read-only wraps ErrClosed. A caller's own cancellation and
+// a fault of ours (a script's error) stay what they are.
+func redisError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer redis.Error
+	switch {
+	case errors.Is(err, ErrClosed):
+		return err
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("billing: %s: %w", what, err)
+	case errors.As(err, &answer) && !notNow(err):
+		return fmt.Errorf("billing: %s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrClosed, what, err)
+}
+
+func notNow(err error) bool {
+	for _, prefix := range unavailable {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// errNoHash says that Redis has no hash of an account: new and not projected
+// yet, or lost. Never a reason for a free call.
+var errNoHash = fmt.Errorf("%w: no hash of the account", ErrClosed)

@@ -1,0 +1,114 @@
+package billing
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+func shardOf(account int64) stream.Shard { return stream.ShardOf(account) }
+
+// eventSettle is the type of an event that settles a hold, the only one so far.
+const eventSettle = "settle"
+
+// payload is what an event says beyond the money, in the stream as JSON. It
+// never decides over money: one that cannot be read costs its usage row the
+// details, nothing else.
+type payload struct {
+	Prompt     int64  `json:"p,omitempty"`
+	Cached     int64  `json:"c,omitempty"`
+	CacheWrite int64  `json:"w,omitempty"`
+	Completion int64  `json:"o,omitempty"`
+	Reasoning  int64  `json:"r,omitempty"`
+	Estimated  bool   `json:"e,omitempty"`
+	Model      string `json:"m"`
+	Deployment string `json:"d"`
+	Source     string `json:"s"`
+	Duration   int32  `json:"t,omitempty"` // ms
+	FirstToken int32  `json:"f,omitempty"` // ms
+}
+
+func encodePayload(s Settlement) ([]byte, error) {
+	return json.Marshal(payload{
+		Prompt: s.Usage.Prompt, Cached: s.Usage.Cached, CacheWrite: s.Usage.CacheWrite,
+		Completion: s.Usage.Completion, Reasoning: s.Usage.Reasoning, Estimated: s.Usage.Estimated,
+		Model: cleanText(s.Model, maxModel), Deployment: cleanText(s.Deployment, maxModel), Source: cleanText(s.Source, 20),
+		Duration: milliseconds(s.Duration), FirstToken: milliseconds(s.FirstToken),
+	})
+}
+
+func milliseconds(d time.Duration) int32 { return int32(clamp(d.Milliseconds(), 1<<31-1)) }
+
+func (p *payload) usage() Usage {
+	return Usage{Prompt: p.Prompt, Cached: p.Cached, CacheWrite: p.CacheWrite,
+		Completion: p.Completion, Reasoning: p.Reasoning, Estimated: p.Estimated}.Clamped()
+}
+
+// eventID is a position in a stream.
+type eventID struct{ ms, seq int64 }
+
+func (id eventID) String() string {
+	return strconv.FormatInt(id.ms, 10) + "-" + strconv.FormatInt(id.seq, 10)
+}
+
+func (id eventID) zero() bool { return id == eventID{} }
+
+func (id eventID) before(other eventID) bool {
+	return id.ms < other.ms || id.ms == other.ms && id.seq < other.seq
+}
+
+func parseEventID(text string) (id eventID, err error) {
+	ms, seq, _ := strings.Cut(text, "-")
+	id.ms, id.seq, err = twoInts(ms, seq)
+	return id, err
+}
+
+// event is a settlement on its way to the ledger.
+type event struct {
+	id         eventID
+	epoch      int64
+	hold       string
+	account    int64
+	key        int64
+	captured   int64 // nano-USD
+	writeOff   int64
+	details    payload
+	unreadable bool // the details
+}
+
+// decodeEvent refuses what it does not know entirely: an event skipped would be
+// money lost, so its shard stops until a process that knows it takes over.
+func decodeEvent(m redis.XMessage) (e event, err error) {
+	text := func(field string) string { s, _ := m.Values[field].(string); return s }
+	if kind := text("t"); kind != eventSettle {
+		return event{}, fmt.Errorf("billing: event %s is of unknown type %q", m.ID, kind)
+	}
+	if e.id, err = parseEventID(m.ID); err != nil {
+		return event{}, fmt.Errorf("billing: event id %q: %w", m.ID, err)
+	}
+	for _, field := range []struct {
+		name string
+		into *int64
+	}{{"e", &e.epoch}, {"a", &e.account}, {"k", &e.key}, {"c", &e.captured}, {"w", &e.writeOff}} {
+		if *field.into, err = strconv.ParseInt(text(field.name), 10, 64); err != nil {
+			return event{}, fmt.Errorf("billing: event %s, field %s: %w", m.ID, field.name, err)
+		}
+	}
+	e.hold = cleanText(text("h"), maxHoldID)
+	if e.captured < 0 || e.writeOff < 0 {
+		return event{}, fmt.Errorf("billing: event %s has a negative amount", m.ID)
+	}
+	if json.Unmarshal([]byte(text("d")), &e.details) != nil {
+		e.details, e.unreadable = payload{}, true
+	}
+	e.details.Model = cleanText(e.details.Model, maxModel)
+	e.details.Deployment = cleanText(e.details.Deployment, maxModel)
+	e.details.Source = cleanText(e.details.Source, 20)
+	return e, nil
+}

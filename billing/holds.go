@@ -1,0 +1,247 @@
+package billing
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// keepHold is how long a resolved hold answers repeats.
+	keepHold = 10 * time.Minute
+	// keepChatHold outlives every redelivery of the update that a chat's hold
+	// is named after.
+	keepChatHold = 48 * time.Hour
+
+	maxHoldID = 128
+	maxModel  = 200 // characters
+)
+
+// States of a hold.
+const (
+	HoldHeld     = "held"
+	HoldSettled  = "settled"
+	HoldReleased = "released"
+)
+
+// Sources of a call.
+const (
+	SourceAPI      = "api"
+	SourceTelegram = "telegram"
+)
+
+// Holds reserves money for calls and resolves the reservations. Redis decides;
+// every method is one round trip and may be repeated.
+type Holds struct {
+	redis   redis.Cmdable
+	scripts *scripts
+	metrics *metrics
+	now     func() time.Time
+}
+
+// Reservation asks for money, in nano-USD.
+type Reservation struct {
+	HoldID      string // unique for ever; 1 to 128 of A-Z a-z 0-9 . _ : -
+	AccountID   int64
+	KeyID       int64  // 0: no key, a chat
+	Want        int64  // the worst case
+	Least       int64  // what suffices when the balance is below Want; equal to Want: all or nothing
+	Fingerprint string // what a repeat must repeat; empty: the fields above
+	Deadline    time.Time
+}
+
+// Hold is a reservation as it stands.
+type Hold struct {
+	ID        string
+	AccountID int64
+	State     string // HoldHeld, or how an earlier call of the same id ended
+	Nano      int64  // held, or captured when settled
+	Available int64  // of the account afterwards; 0 for a repeat
+	Replayed  bool
+}
+
+// ReserveOutcome reads the status and number that reserve_plan returned. need is
+// what the caller cannot do without, told in a *PoorError.
+func ReserveOutcome(status string, n, need int64) (state string, replayed bool, err error) {
+	switch status {
+	case "ok":
+		return HoldHeld, false, nil
+	case HoldHeld, HoldSettled, HoldReleased:
+		return status, true, nil
+	case "conflict":
+		return "", false, ErrHoldConflict
+	case "poor":
+		return "", false, &PoorError{Need: need, Available: n}
+	case "inactive":
+		return "", false, ErrAccountInactive
+	case "missing":
+		return "", false, errNoHash
+	case "closed":
+		return "", false, ErrClosed
+	}
+	return "", false, fmt.Errorf("billing: unknown outcome %q of a reservation", status)
+}
+
+// ValidHoldID reports whether id may name a hold.
+func ValidHoldID(id string) bool {
+	if id == "" || len(id) > maxHoldID {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; !isBase62(id[i:i+1]) && c != '.' && c != '_' && c != ':' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// Reserve moves money from available to held, or changes nothing. A repeat
+// returns what the first call did. Errors: *PoorError, ErrAccountInactive,
+// ErrHoldConflict, ErrHoldID, ErrAmount, ErrClosed; after ErrClosed the hold may
+// exist, and Release makes sure that it does not.
+func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
+	if !ValidHoldID(r.HoldID) {
+		return Hold{}, ErrHoldID
+	}
+	if r.Want < 0 || r.Want > MaxNano || r.Least < 0 || r.Least > r.Want {
+		return Hold{}, ErrAmount
+	}
+	if r.Fingerprint == "" {
+		r.Fingerprint = fingerprint(r.AccountID, r.KeyID, r.Want, r.Least)
+	}
+	answer, err := h.scripts.hold.Run(ctx, h.redis,
+		[]string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID), ExpKey(r.AccountID)},
+		r.HoldID, r.Fingerprint, r.Want, r.Least, r.Deadline.UnixMilli(), r.AccountID, r.KeyID).StringSlice()
+	if err != nil {
+		return Hold{}, redisError("reserve", err)
+	}
+	n, available, err := twoInts(answer[1], answer[2])
+	if err != nil {
+		return Hold{}, fmt.Errorf("billing: reserve answered %q: %w", answer, err)
+	}
+	state, replayed, err := ReserveOutcome(answer[0], n, r.Least)
+	if err != nil {
+		return Hold{}, err
+	}
+	return Hold{ID: r.HoldID, AccountID: r.AccountID, State: state, Nano: n, Available: available, Replayed: replayed}, nil
+}
+
+// Settlement says what a held call came to.
+type Settlement struct {
+	HoldID            string
+	AccountID, KeyID  int64 // as reserved
+	Cost              int64 // nano-USD, 0 … MaxNano
+	Usage             Usage
+	Model, Deployment string
+	Source            string // SourceAPI or SourceTelegram
+	Duration          time.Duration
+	FirstToken        time.Duration // until the first token; 0: not streamed
+}
+
+// Captured says what a settlement took.
+type Captured struct {
+	Nano      int64 // taken from the hold, never more than it
+	WriteOff  int64 // cost beyond the hold: the house's loss
+	Available int64 // of the account afterwards
+	Replayed  bool  // the hold had been settled before, with these arguments
+}
+
+// Settle resolves a hold by the cost of its call: the event for the ledger is
+// appended first, then the balances change, in one script. A repeat returns the
+// first result, for ten minutes after it (two days for a chat). Errors:
+// ErrHoldUnknown, ErrHoldConflict, ErrAmount, ErrClosed.
+func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
+	if s.Cost < 0 || s.Cost > MaxNano {
+		return Captured{}, ErrAmount
+	}
+	s.Usage = s.Usage.Clamped()
+	payload, err := encodePayload(s)
+	if err != nil {
+		return Captured{}, fmt.Errorf("billing: settle: %w", err)
+	}
+	u := s.Usage
+	print := fingerprint(s.Cost, u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning) + s.Source
+	keep := keepHold
+	if s.Source == SourceTelegram {
+		keep = keepChatHold
+	}
+	answer, err := h.scripts.settle.Run(ctx, h.redis,
+		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID), evKey(shardOf(s.AccountID))},
+		s.HoldID, s.AccountID, s.KeyID, s.Cost, print, payload, keep.Milliseconds()).StringSlice()
+	if err != nil {
+		return Captured{}, redisError("settle", err)
+	}
+	if err := resolution(answer[0]); err != nil {
+		if answer[0] == "unknown" {
+			h.metrics.unknown.Inc()
+		}
+		return Captured{}, err
+	}
+	c := Captured{Replayed: answer[0] == "replayed"}
+	if c.Nano, c.WriteOff, err = twoInts(answer[1], answer[2]); err == nil {
+		c.Available, err = strconv.ParseInt(answer[3], 10, 64)
+	}
+	if err != nil {
+		return Captured{}, fmt.Errorf("billing: settle answered %q: %w", answer, err)
+	}
+	if !c.Replayed {
+		h.metrics.settled.Inc()
+		h.metrics.writeOff.Add(float64(c.WriteOff))
+	}
+	return c, nil
+}
+
+// Release gives a hold back whole: the call did not happen. Repeating it is
+// harmless. Errors: ErrHoldUnknown (also once the record of a resolved hold is
+// gone), ErrHoldConflict when it was settled, ErrClosed.
+func (h *Holds) Release(ctx context.Context, accountID int64, holdID string) error {
+	answer, err := h.scripts.release.Run(ctx, h.redis,
+		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID)},
+		holdID, accountID, keepHold.Milliseconds()).StringSlice()
+	if err != nil {
+		return redisError("release", err)
+	}
+	return resolution(answer[0])
+}
+
+// resolution translates the status of settle and release.
+func resolution(status string) error {
+	switch status {
+	case HoldSettled, HoldReleased, "replayed":
+		return nil
+	case "unknown":
+		return ErrHoldUnknown
+	case "conflict":
+		return ErrHoldConflict
+	case "missing":
+		return errNoHash
+	case "closed":
+		return ErrClosed
+	}
+	return fmt.Errorf("billing: unknown outcome %q of a hold", status)
+}
+
+// fingerprint condenses numbers to 16 characters, to tell a repeat from a
+// different request under the same id.
+func fingerprint(numbers ...int64) string {
+	var text [256]byte
+	line := text[:0]
+	for _, n := range numbers {
+		line = append(strconv.AppendInt(line, n, 36), '.')
+	}
+	sum := sha256.Sum256(line)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+func twoInts(a, b string) (x, y int64, err error) {
+	if x, err = strconv.ParseInt(a, 10, 64); err != nil {
+		return 0, 0, err
+	}
+	y, err = strconv.ParseInt(b, 10, 64)
+	return x, y, err
+}

@@ -1,0 +1,153 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/kikuai/kikuai/internal/postgres"
+)
+
+const (
+	maxKeys     = 100 // usable ones of one account
+	maxListed   = 500
+	maxKeyName  = 64 // characters
+	maxRPM      = 1_000_000
+	defaultName = "key"
+)
+
+// Keys makes, lists and revokes API keys. Postgres holds the records, Redis
+// what each call reads; nothing is cached in a process.
+type Keys struct {
+	postgres  *pgxpool.Pool
+	projector *projector
+	log       *slog.Logger
+	peppers   []*pepper
+}
+
+// KeySpec describes a key to make.
+type KeySpec struct {
+	AccountID         int64
+	Name              string // at most 64 characters are kept
+	RequestsPerMinute int    // 0: the default
+}
+
+// Key is a record of an API key. It holds nothing that could be used as one.
+type Key struct {
+	ID                int64
+	AccountID         int64
+	Name              string
+	Hint              string // such as "kk_7_…aB3x"
+	RequestsPerMinute int    // 0: the default
+	CreatedAt         time.Time
+	RevokedAt         time.Time // zero: usable
+}
+
+// Parse checks the form and the checksum of a key, without any look-up, and
+// derives where its record would be. ErrKeyMalformed.
+func (k *Keys) Parse(token string) (PresentedKey, error) {
+	account, err := accountOf(token)
+	if err != nil {
+		return PresentedKey{}, err
+	}
+	halves := make([]string, 2*len(k.peppers))
+	p := PresentedKey{Account: account, Locator: halves[:len(k.peppers)], Mac: halves[len(k.peppers):]}
+	for i, pepper := range k.peppers {
+		p.Locator[i], p.Mac[i] = pepper.digest(token)
+	}
+	return p, nil
+}
+
+// Create makes a key and returns it in the clear, this once. The key works at
+// once, or, where Redis was away, within a second of its return. Errors:
+// ErrAccountUnknown, ErrKeyLimit.
+func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
+	token := mintToken(spec.AccountID)
+	locator, mac := k.peppers[0].digest(token)
+	key := Key{
+		AccountID:         spec.AccountID,
+		Name:              cleanText(spec.Name, maxKeyName),
+		Hint:              hintOf(spec.AccountID, token),
+		RequestsPerMinute: int(clamp(int64(spec.RequestsPerMinute), maxRPM)),
+	}
+	if key.Name == "" {
+		key.Name = defaultName
+	}
+	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
+		// The account's lock makes the count hold against concurrent creations.
+		var usable int
+		err := tx.QueryRow(ctx, `select id from accounts where id = $1 for no key update`, spec.AccountID).Scan(new(int64))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrAccountUnknown
+		}
+		if err != nil {
+			return err
+		}
+		err = tx.QueryRow(ctx, `select count(*) from api_keys where account_id = $1 and revoked_at is null`, spec.AccountID).Scan(&usable)
+		if err != nil {
+			return err
+		}
+		if usable >= maxKeys {
+			return ErrKeyLimit
+		}
+		return tx.QueryRow(ctx, `
+			insert into api_keys (account_id, name, locator, mac, pepper_version, hint, requests_per_minute)
+			values ($1, $2, $3, $4, $5, $6, nullif($7::int, 0)) returning id, created_at`,
+			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint, key.RequestsPerMinute,
+		).Scan(&key.ID, &key.CreatedAt)
+	})
+	if err != nil {
+		return Key{}, "", fmt.Errorf("create an API key: %w", err)
+	}
+	record := keyRecord{ID: key.ID, AccountID: key.AccountID, Locator: locator, MAC: mac, RPM: key.RequestsPerMinute, Name: key.Name}
+	if err := k.projector.key(ctx, record); err != nil {
+		k.log.WarnContext(ctx, "api key left to the relay", "key_id", key.ID, "err", err)
+	}
+	return key, token, nil
+}
+
+// List returns the newest 500 of the account's keys, newest first, the revoked ones too.
+func (k *Keys) List(ctx context.Context, accountID int64) ([]Key, error) {
+	rows, err := k.postgres.Query(ctx, `
+		select id, account_id, name, hint, coalesce(requests_per_minute, 0), created_at, revoked_at
+		from api_keys where account_id = $1 order by id desc limit $2`, accountID, maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
+		var key Key
+		var revoked *time.Time
+		err := row.Scan(&key.ID, &key.AccountID, &key.Name, &key.Hint, &key.RequestsPerMinute, &key.CreatedAt, &revoked)
+		if revoked != nil {
+			key.RevokedAt = *revoked
+		}
+		return key, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	return keys, nil
+}
+
+// Revoke ends a key, for good and at once. Repeating it is harmless. Where
+// Redis is away it returns ErrClosed: the revocation is recorded and will be
+// carried out, but may not be in force yet. ErrKeyUnknown when the account has
+// no such key.
+func (k *Keys) Revoke(ctx context.Context, accountID, keyID int64) error {
+	record := keyRecord{ID: keyID, AccountID: accountID, Revoked: true}
+	err := k.postgres.QueryRow(ctx, `
+		update api_keys set revoked_at = coalesce(revoked_at, now()), projected_at = null, confirmed = false
+		where id = $1 and account_id = $2 returning locator`, keyID, accountID).Scan(&record.Locator)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrKeyUnknown
+	}
+	if err != nil {
+		return fmt.Errorf("revoke an API key: %w", err)
+	}
+	return k.projector.key(ctx, record)
+}

@@ -1,0 +1,112 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Books of the ledger. The customer's book holds what the house owes the
+// customer; the others say where it came from or went.
+const (
+	bookCustomer  = "customer"
+	bookRevenue   = "revenue"
+	bookWriteOff  = "write_off"
+	bookPromotion = "promotion"
+)
+
+// move takes an amount from one book to another: two entries that sum to zero.
+type move struct {
+	from, to string
+	nano     int64 // above zero
+}
+
+// transaction is something to be posted. As it is made of moves, its entries
+// sum to zero whatever it says.
+type transaction struct {
+	kind      string
+	account   int64
+	reference string // names the cause; a second transaction of it is refused
+	memo      map[string]string
+	moves     []move
+}
+
+// post writes a transaction and its entries inside tx.
+func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
+	err = tx.QueryRow(ctx, `insert into ledger_transactions (kind, account_id, reference, memo)
+		values ($1, $2, $3, $4) returning id`, t.kind, t.account, t.reference, t.memo).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("post a transaction: %w", err)
+	}
+	batch := &pgx.Batch{}
+	entry := func(position int, book string, nano int64) {
+		batch.Queue(`insert into ledger_entries (transaction_id, position, account_id, book, amount_nano)
+			values ($1, $2, $3, $4, $5)`, id, position, t.account, book, nano)
+	}
+	for i, m := range t.moves {
+		entry(2*i+1, m.to, m.nano)
+		entry(2*i+2, m.from, -m.nano)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, fmt.Errorf("post entries: %w", err)
+	}
+	return id, nil
+}
+
+// Ledger reads the books in Postgres. It sees applied events only: what Redis
+// decided in the last moments is in the stream.
+type Ledger struct{ postgres *pgxpool.Pool }
+
+// Difference is a fault of the books.
+type Difference struct {
+	AccountID     int64 // the account whose balance is not the sum of its entries
+	TransactionID int64 // or the transaction whose entries do not sum to zero
+	Stated        int64 // nano-USD: the balance; 0 for a transaction
+	Summed        int64 // nano-USD: what the entries sum to
+}
+
+// Balance is the account's balance as projected from the ledger, in nano-USD.
+func (l *Ledger) Balance(ctx context.Context, accountID int64) (int64, error) {
+	var nano int64
+	err := l.postgres.QueryRow(ctx, `select balance_nano from accounts where id = $1`, accountID).Scan(&nano)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrAccountUnknown
+	}
+	return nano, err
+}
+
+// Sum is the sum of the account's customer entries, in nano-USD.
+func (l *Ledger) Sum(ctx context.Context, accountID int64) (int64, error) {
+	var nano int64
+	err := l.postgres.QueryRow(ctx, `select coalesce(sum(amount_nano), 0)::bigint from ledger_entries
+		where account_id = $1 and book = $2`, accountID, bookCustomer).Scan(&nano)
+	return nano, err
+}
+
+// Check holds the books against themselves, in one snapshot: every balance is
+// the sum of its account's customer entries, and every transaction's entries
+// sum to zero. It reads the whole ledger.
+func (l *Ledger) Check(ctx context.Context) ([]Difference, error) {
+	rows, err := l.postgres.Query(ctx, `
+		with summed as (
+			select account_id, sum(amount_nano)::bigint as nano from ledger_entries where book = $1 group by account_id
+		)
+		select coalesce(a.id, s.account_id), 0::bigint, coalesce(a.balance_nano, 0), coalesce(s.nano, 0)
+		from accounts a full join summed s on s.account_id = a.id
+		where coalesce(a.balance_nano, 0) <> coalesce(s.nano, 0)
+		union all
+		select 0, transaction_id, 0, sum(amount_nano)::bigint
+		from ledger_entries group by transaction_id having sum(amount_nano) <> 0
+		order by 1, 2`, bookCustomer)
+	if err != nil {
+		return nil, fmt.Errorf("check the ledger: %w", err)
+	}
+	differences, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Difference])
+	if err != nil {
+		return nil, fmt.Errorf("check the ledger: %w", err)
+	}
+	return differences, nil
+}

@@ -1,0 +1,29 @@
+package billing
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of money. Labels are bounded: the shards.
+type metrics struct {
+	settled, writeOff, unknown prometheus.Counter
+	drained, rebuilds, repeats prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		settled:  counter("ledger_settled_total", "Holds settled by this process."),
+		writeOff: counter("ledger_write_off_nano_usd_total", "Cost beyond what was held, in nano-USD."),
+		unknown:  counter("ledger_unknown_holds_total", "Settlements of holds that nobody knows: calls served and not billed."),
+		drained:  counter("ledger_drained_events_total", "Events applied to Postgres."),
+		rebuilds: counter("ledger_rebuilds_total", "Shards rebuilt from Postgres."),
+		repeats:  counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
+	}
+	if r != nil {
+		r.MustRegister(m.settled, m.writeOff, m.unknown, m.drained, m.rebuilds, m.repeats)
+	}
+	return m
+}

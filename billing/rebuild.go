@@ -1,0 +1,281 @@
+package billing
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+const (
+	restoreMost = 500 // accounts or keys of one script
+	scanMost    = 1000
+)
+
+// open makes sure that Redis holds the shard that Postgres has followed, and
+// rebuilds it where it does not.
+func (o *owner) open(ctx context.Context) error {
+	at, err := o.readPosition(ctx, o.shard)
+	if err != nil {
+		return err
+	}
+	o.at = at
+	_, err = o.fetch(ctx)
+	if err == nil && at.epoch > 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, errLost) {
+		return err
+	}
+	return o.rebuild(ctx)
+}
+
+// rebuild makes the shard in Redis again from Postgres:
+//
+//	close    no epoch, so nothing changes money any more; a ticket for the builder
+//	drain    what the stream still has of Postgres' epoch is applied
+//	bump     Postgres goes to the next epoch: older events are void from here on
+//	wipe     accounts, holds, keys and events of the shard are deleted
+//	restore  accounts with the ledger's balances, nothing held; usable keys
+//	open     the new epoch
+//
+// A crash anywhere leaves the shard closed, or open and whole; the next owner
+// starts again at the top. A builder that lost its place is stopped by the
+// ticket in Redis and by the position in Postgres.
+func (o *owner) rebuild(ctx context.Context) error {
+	seen, err := o.redis.Get(ctx, epochKey(o.shard)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return redisError("read the epoch", err)
+	}
+	ticket := rand.Text()
+	won, err := o.scripts.close.Run(ctx, o.redis, []string{epochKey(o.shard), buildKey(o.shard)}, ticket, seen).Bool()
+	if err != nil {
+		return redisError("close the shard", err)
+	}
+	if !won {
+		return errMoved
+	}
+	if err := o.step("closed"); err != nil {
+		return err
+	}
+	if err := o.salvage(ctx); err != nil {
+		return err
+	}
+	inRedis, _ := strconv.ParseInt(seen, 10, 64) // whatever else it says is no epoch of ours
+	next := position{epoch: max(o.at.epoch, inRedis) + 1}
+	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error { return movePosition(ctx, tx, o.shard, o.at, next) })
+	if err != nil {
+		return err
+	}
+	o.at = next
+	if err := o.step("bumped"); err != nil {
+		return err
+	}
+	if err := o.wipe(ctx); err != nil {
+		return err
+	}
+	accounts, err := o.restoreAccounts(ctx, ticket)
+	if err != nil {
+		return err
+	}
+	keys, err := o.restoreKeys(ctx, ticket)
+	if err != nil {
+		return err
+	}
+	if err := o.step("restored"); err != nil {
+		return err
+	}
+	won, err = o.scripts.open.Run(ctx, o.redis, []string{epochKey(o.shard), buildKey(o.shard)}, ticket, next.epoch).Bool()
+	if err != nil {
+		return redisError("open the shard", err)
+	}
+	if !won {
+		return errMoved
+	}
+	o.metrics.rebuilds.Inc()
+	o.log.InfoContext(ctx, "shard rebuilt", "epoch", next.epoch, "before", seen, "accounts", accounts, "keys", keys)
+	return nil
+}
+
+// salvage applies what the closed shard's stream still has of Postgres' epoch,
+// from its beginning: after a loss new events may carry older ids than the
+// position. What was applied before is recognised by its reference.
+func (o *owner) salvage(ctx context.Context) error {
+	from := "-"
+	for {
+		messages, err := o.redis.XRangeN(ctx, evKey(o.shard), from, "+", batchMost).Result()
+		if err != nil {
+			return redisError("read the rest of the stream", err)
+		}
+		if len(messages) == 0 {
+			return nil
+		}
+		events, err := decodeEvents(messages)
+		if err != nil {
+			return err
+		}
+		last := events[len(events)-1].id
+		from = eventID{ms: last.ms, seq: last.seq + 1}.String()
+		ours := events[:0]
+		for _, e := range events {
+			if e.epoch == o.at.epoch {
+				ours = append(ours, e)
+			}
+		}
+		if len(ours) == 0 {
+			continue
+		}
+		to := o.at
+		if to.last.before(ours[len(ours)-1].id) {
+			to.last = ours[len(ours)-1].id
+		}
+		if err := o.apply(ctx, ours, to, true); err != nil {
+			return err
+		}
+		o.at = to
+	}
+}
+
+// wipe deletes what the rebuild will replace, and the map of Telegram ids, which
+// fills itself.
+func (o *owner) wipe(ctx context.Context) error {
+	node, err := nodeOf(ctx, o.redis, o.shard)
+	if err != nil {
+		return redisError("find the shard's node", err)
+	}
+	var own []string
+	for _, name := range []string{"acct", "hold", "key"} {
+		own = append(own, o.shard.Key(name)+":")
+	}
+	keys := []string{evKey(o.shard), expKey(o.shard), o.shard.Key("tguser")}
+	var cursor uint64
+	for {
+		found, next, err := node.Scan(ctx, cursor, "*:{"+o.shard.String()+"}:*", scanMost).Result()
+		if err != nil {
+			return redisError("scan the shard", err)
+		}
+		for _, key := range found {
+			for _, prefix := range own {
+				if strings.HasPrefix(key, prefix) {
+					keys = append(keys, key)
+				}
+			}
+		}
+		if len(keys) > 0 {
+			if err := o.redis.Unlink(ctx, keys...).Err(); err != nil {
+				return redisError("wipe the shard", err)
+			}
+			keys = keys[:0]
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// nodeOf is the server that has the shard's keys: SCAN does not travel.
+func nodeOf(ctx context.Context, client redis.UniversalClient, s stream.Shard) (redis.Cmdable, error) {
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, epochKey(s))
+	}
+	return client, nil
+}
+
+// restoreAccounts writes the shard's accounts: the ledger's balance, nothing
+// held. Credits decided after the snapshot follow by their numbers.
+func (o *owner) restoreAccounts(ctx context.Context, ticket string) (int, error) {
+	rows, err := o.postgres.Query(ctx, `select id, balance_nano, credit_seq, status, name from accounts
+		where (id & 15) = $1 order by id`, int64(o.shard))
+	if err != nil {
+		return 0, fmt.Errorf("read the shard's accounts: %w", err)
+	}
+	defer rows.Close()
+	run := o.restoring(ticket, o.scripts.restore)
+	for rows.Next() {
+		var a accountRow
+		if err := rows.Scan(&a.ID, &a.Balance, &a.CreditSeq, &a.Status, &a.Name); err != nil {
+			return 0, fmt.Errorf("read the shard's accounts: %w", err)
+		}
+		if err := run.add(ctx, []string{AcctKey(a.ID)}, a.Balance, a.CreditSeq, a.Status, a.Name); err != nil {
+			return 0, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("read the shard's accounts: %w", err)
+	}
+	return run.total, run.flush(ctx)
+}
+
+// restoreKeys writes the shard's usable keys, but for those revoked meanwhile.
+func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
+	rows, err := o.postgres.Query(ctx, `select id, account_id, locator, mac, coalesce(requests_per_minute, 0), name
+		from api_keys where (account_id & 15) = $1 and revoked_at is null order by id`, int64(o.shard))
+	if err != nil {
+		return 0, fmt.Errorf("read the shard's API keys: %w", err)
+	}
+	defer rows.Close()
+	run := o.restoring(ticket, o.scripts.restoreKeys)
+	for rows.Next() {
+		var k keyRecord
+		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.RPM, &k.Name); err != nil {
+			return 0, fmt.Errorf("read the shard's API keys: %w", err)
+		}
+		keys := []string{KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator)}
+		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.RPM, k.Name); err != nil {
+			return 0, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("read the shard's API keys: %w", err)
+	}
+	return run.total, run.flush(ctx)
+}
+
+// restoring gathers records and writes them by the script, run by run.
+type restoring struct {
+	owner  *owner
+	ticket string
+	script *redis.Script
+	keys   []string
+	args   []any
+	size   int
+	total  int
+}
+
+func (o *owner) restoring(ticket string, script *redis.Script) *restoring {
+	return &restoring{owner: o, ticket: ticket, script: script}
+}
+
+func (r *restoring) add(ctx context.Context, keys []string, args ...any) error {
+	r.keys, r.args = append(r.keys, keys...), append(r.args, args...)
+	r.size++
+	r.total++
+	if r.size < restoreMost {
+		return nil
+	}
+	return r.flush(ctx)
+}
+
+func (r *restoring) flush(ctx context.Context) error {
+	if r.size == 0 {
+		return nil
+	}
+	keys := append([]string{buildKey(r.owner.shard)}, r.keys...)
+	won, err := r.script.Run(ctx, r.owner.redis, keys, append([]any{r.ticket}, r.args...)...).Bool()
+	if err != nil {
+		return redisError("restore the shard", err)
+	}
+	if !won {
+		return errMoved
+	}
+	r.keys, r.args, r.size = r.keys[:0], r.args[:0], 0
+	return nil
+}
