@@ -254,7 +254,7 @@ func (l *Leases) end(s Shard) {
 // serve calls own again and again while the lease is held.
 func (l *Leases) serve(ctx context.Context, s Shard, own func(context.Context, Shard) error) {
 	backoff := restartBackoff
-	for {
+	for ctx.Err() == nil {
 		started := time.Now()
 		err := guard(ctx, s, own)
 		if ctx.Err() != nil {
