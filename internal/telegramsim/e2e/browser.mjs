@@ -1,0 +1,19 @@
+// Starts the system's Chromium, quiet and offline but for what the test opens.
+
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome-stable', '/usr/bin/google-chrome'];
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+
+export async function launch() {
+  const executablePath = process.env.CHROMIUM || PLACES.find((path) => existsSync(path));
+  if (!executablePath) throw new Error('No Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path.');
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+export const SIZES = { desktop: { width: 1100, height: 800 }, mobile: { width: 390, height: 844 } };

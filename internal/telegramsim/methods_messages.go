@@ -1,0 +1,282 @@
+package telegramsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// deleteAge is how old a message of a user may be for the bot to delete it (Bot API: deleteMessage).
+const deleteAge = 48 * time.Hour
+
+// target finds the chat of a call and checks that the bot may write there (Client.cpp: check_chat,
+// check_chat_access). The caller holds the world's lock.
+func (s *Server) target(c *call) (*room, *Refusal) {
+	raw := strings.TrimSpace(c.params["chat_id"])
+	if raw == "" {
+		return nil, badRequest("chat_id is empty")
+	}
+	if name, ok := strings.CutPrefix(raw, "@"); ok {
+		for _, r := range s.world.rooms {
+			if !r.private() && r.chat.Username != "" && strings.EqualFold(r.chat.Username, name) {
+				c.chat = r.chat.ID
+				return r, nil
+			}
+		}
+		return nil, badRequest("chat not found")
+	}
+	id, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil {
+		return nil, badRequest("chat not found")
+	}
+	r := s.world.rooms[id]
+	switch {
+	case r == nil:
+		return nil, badRequest("chat not found")
+	case r.blocked:
+		return nil, forbidden("bot was blocked by the user")
+	case r.private() && !r.started:
+		return nil, forbidden("bot can't initiate conversation with a user")
+	}
+	if thread, ok := c.params.Int("message_thread_id"); ok && thread != 0 && !r.threads[thread] {
+		return nil, badRequest("message thread not found")
+	}
+	return r, nil
+}
+
+// sendable text of a call: parsed first, then (with the chat known) fixed and measured.
+func (s *Server) fixText(text string, entities []Entity, empty bool) (string, []Entity, *Refusal) {
+	text, entities, refusal := formatted(text, entities)
+	if refusal != nil {
+		return "", nil, refusal
+	}
+	if text == "" && !empty {
+		return "", nil, badRequest("text must be non-empty")
+	}
+	if utf16Len(text) > maxText {
+		return "", nil, badRequest("message is too long")
+	}
+	return text, entities, nil
+}
+
+func sendMessage(s *Server, c *call) (any, *Refusal) {
+	if c.params["text"] == "" {
+		return nil, badRequest("message text is empty")
+	}
+	text, entities, refusal := inputText(c.params, "text", "entities")
+	if refusal != nil {
+		return nil, refusal
+	}
+	markup, refusal := inputMarkup(c.params["reply_markup"])
+	if refusal != nil {
+		return nil, refusal
+	}
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, refusal := s.target(c)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if text, entities, refusal = s.fixText(text, entities, false); refusal != nil {
+		return nil, refusal
+	}
+	if refusal = markup.check(r); refusal != nil {
+		return nil, refusal
+	}
+	m := &Message{From: &s.bot, Date: s.now().Unix(), Text: text, Entities: entities, ReplyMarkup: markup.inline}
+	m.MessageThreadID, _ = c.params.Int("message_thread_id")
+	m.IsTopicMessage = m.MessageThreadID != 0
+	if m.ReplyToMessage, refusal = replied(c.params, r); refusal != nil {
+		return nil, refusal
+	}
+	w.addMessage(r, m)
+	c.message = m
+	s.endDraft(r, "final")
+	r.typingEnds = time.Time{}
+	s.hub.to(r, event{Type: "message", Message: m})
+	if markup.keyboard != nil {
+		r.keyboard = markup.keyboard
+		if string(r.keyboard) == "null" {
+			r.keyboard = nil
+		}
+		s.hub.to(r, event{Type: "keyboard", Keyboard: markup.keyboard})
+	}
+	return m, nil
+}
+
+// replied finds the message that reply_parameters (or the older reply_to_message_id) names.
+func replied(p Params, r *room) (*Message, *Refusal) {
+	var reply struct {
+		MessageID    int64 `json:"message_id"`
+		AllowWithout bool  `json:"allow_sending_without_reply"`
+	}
+	if raw := p["reply_parameters"]; raw != "" {
+		if json.Unmarshal([]byte(raw), &reply) != nil {
+			return nil, badRequest("can't parse reply parameters JSON object")
+		}
+	} else {
+		reply.MessageID, _ = p.Int("reply_to_message_id")
+		reply.AllowWithout = p.Bool("allow_sending_without_reply")
+	}
+	if reply.MessageID == 0 {
+		return nil, nil
+	}
+	if i := r.find(reply.MessageID); i >= 0 {
+		return withoutReply(r.messages[i]), nil
+	}
+	if reply.AllowWithout {
+		return nil, nil
+	}
+	return nil, badRequest("message to be replied not found")
+}
+
+// editable finds the message of an edit (Client.cpp: check_message with AccessRights::Edit).
+func (s *Server) editable(c *call) (*room, int, *Refusal) {
+	if c.params["chat_id"] == "" && c.params["message_id"] == "" {
+		if c.params["inline_message_id"] == "" {
+			return nil, 0, badRequest("message identifier is not specified")
+		}
+		return nil, 0, badRequest("MESSAGE_ID_INVALID")
+	}
+	r, refusal := s.target(c)
+	if refusal != nil {
+		return nil, 0, refusal
+	}
+	id, _ := c.params.Int("message_id")
+	i := r.find(id)
+	if i < 0 {
+		return nil, 0, badRequest("message to edit not found")
+	}
+	if !r.messages[i].FromBot() {
+		return nil, 0, badRequest("message can't be edited")
+	}
+	return r, i, nil
+}
+
+func editMessageText(s *Server, c *call) (any, *Refusal) {
+	if c.params["text"] == "" {
+		return nil, badRequest("message text is empty")
+	}
+	text, entities, refusal := inputText(c.params, "text", "entities")
+	if refusal != nil {
+		return nil, refusal
+	}
+	return s.editMessage(c, func(m *Message) *Refusal {
+		m.Text, m.Entities, refusal = s.fixText(text, entities, false)
+		return refusal
+	})
+}
+
+func editMessageReplyMarkup(s *Server, c *call) (any, *Refusal) {
+	return s.editMessage(c, func(*Message) *Refusal { return nil })
+}
+
+// editMessage applies a change and the new inline keyboard: none removes it.
+func (s *Server) editMessage(c *call, change func(*Message) *Refusal) (any, *Refusal) {
+	markup, refusal := inputMarkup(c.params["reply_markup"])
+	if refusal != nil {
+		return nil, refusal
+	}
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, i, refusal := s.editable(c)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if refusal := markup.check(r); refusal != nil {
+		return nil, refusal
+	}
+	before := r.messages[i]
+	after := *before
+	if refusal := change(&after); refusal != nil {
+		return nil, refusal
+	}
+	after.ReplyMarkup = markup.inline
+	if after.Text == before.Text && bytes.Equal(after.ReplyMarkup, before.ReplyMarkup) && slices.EqualFunc(after.Entities, before.Entities, sameEntity) {
+		return nil, badRequest(saidNotModified)
+	}
+	after.EditDate = s.now().Unix()
+	r.messages[i] = &after
+	w.dirty = true
+	c.message = &after
+	s.hub.to(r, event{Type: "edit", Message: &after})
+	return &after, nil
+}
+
+func sameEntity(a, b Entity) bool {
+	if (a.User == nil) != (b.User == nil) || a.User != nil && a.User.ID != b.User.ID {
+		return false
+	}
+	a.User, b.User = nil, nil
+	return a == b
+}
+
+func deleteMessage(s *Server, c *call) (any, *Refusal) {
+	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, refusal := s.target(c)
+	if refusal != nil {
+		return nil, refusal
+	}
+	id, _ := c.params.Int("message_id")
+	i := r.find(id)
+	if i < 0 {
+		return nil, badRequest("message to delete not found")
+	}
+	if s.now().Sub(time.Unix(r.messages[i].Date, 0)) > deleteAge {
+		return nil, badRequest("message can't be deleted for everyone")
+	}
+	s.erase(r, i)
+	return true, nil
+}
+
+func (s *Server) erase(r *room, i int) {
+	id := r.messages[i].MessageID
+	r.messages = slices.Delete(slices.Clone(r.messages), i, i+1)
+	s.world.dirty = true
+	s.hub.to(r, event{Type: "delete", MessageID: id})
+}
+
+// deleteMessages skips what it cannot find (Bot API: deleteMessages).
+func deleteMessages(s *Server, c *call) (any, *Refusal) {
+	var ids []int64
+	if json.Unmarshal([]byte(c.params["message_ids"]), &ids) != nil {
+		return nil, badRequest("can't parse message identifiers JSON object")
+	}
+	if len(ids) == 0 || len(ids) > 100 {
+		return nil, badRequest("from 1 to 100 message identifiers must be specified")
+	}
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	r, refusal := s.target(c)
+	if refusal != nil {
+		return nil, refusal
+	}
+	for _, id := range ids {
+		if i := r.find(id); i >= 0 {
+			s.erase(r, i)
+		}
+	}
+	return true, nil
+}
+
+func getChat(s *Server, c *call) (any, *Refusal) {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	r, refusal := s.target(c)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return struct {
+		Chat
+		AccentColorID    int            `json:"accent_color_id"`
+		MaxReactionCount int            `json:"max_reaction_count"`
+		Gifts            map[string]any `json:"accepted_gift_types"`
+	}{Chat: r.chat, MaxReactionCount: 11, Gifts: map[string]any{}}, nil
+}
