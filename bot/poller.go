@@ -1,0 +1,5 @@
+package bot
+
+import "time"
+
+const pollTimeout = 30 * time.Second
