@@ -11,6 +11,7 @@ import { createPeople } from './people.js';
 import { createStore } from './store.js';
 
 const FIRST_RETRY_MS = 1000;
+const MAX_EARLY = 100; // answers that may overtake their presses
 const MEMORY = 'telegramsim.user';
 
 const store = createStore();
@@ -85,7 +86,7 @@ function answer(id) {
 
 store.on('callback', (event) => {
   if (pressed.has(event.callback_query_id)) answer(event.callback_query_id);
-  else answered.add(event.callback_query_id);
+  else if (answered.size < MAX_EARLY) answered.add(event.callback_query_id);
   if (event.url) act.open(event.url);
   if (!event.text) return;
   if (event.show_alert) alertBox(state.bot.first_name, el('p', {}, event.text));

@@ -54,7 +54,9 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
     tell('older', fresh);
   }
 
+  /** Applies one event; those of the person's other chats are left out. */
   function apply(event) {
+    if (event.chat_id && s.chat && event.chat_id !== s.chat.id) return undefined;
     switch (event.type) {
       case 'message': return addMessage(event.message);
       case 'edit': return replaceMessage(event.message);
