@@ -11,6 +11,7 @@ import (
 	"io/fs"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -61,7 +62,7 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
 }
 
 // Pending says how many of the embedded migrations the database lacks.
-func Pending(ctx context.Context, conn *pgx.Conn) (int, error) {
+func Pending(ctx context.Context, db querier) (int, error) {
 	files, err := migrationFiles()
 	if err != nil {
 		return 0, err
@@ -71,11 +72,22 @@ func Pending(ctx context.Context, conn *pgx.Conn) (int, error) {
 		return 0, err
 	}
 	var done int
-	err = conn.QueryRow(ctx, `select count(distinct version_id) from goose_db_version where is_applied and version_id > 0`).Scan(&done)
+	err = db.QueryRow(ctx, "select count(distinct version_id) from goose_db_version where is_applied and version_id > 0").Scan(&done)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == undefinedTable {
+		return len(names), nil // nothing has ever been migrated here
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
 	return len(names) - done, nil
+}
+
+const undefinedTable = "42P01"
+
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
 // Fingerprint names the set of embedded migrations: it changes when a file is
