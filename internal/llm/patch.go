@@ -1,0 +1,106 @@
+package llm
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+)
+
+// edit replaces json[start:end].
+type edit struct {
+	start, end int
+	text       string
+}
+
+// AppendPatched appends the request as the deployment is to receive it: its
+// model's name, an answer of at most maxOutput tokens, and, when it is streamed,
+// the wish to be told the usage. All other bytes are as they came.
+//
+// The limit is sent in the field that the client used; where it used none, in
+// max_completion_tokens for OpenAI itself and in max_tokens for every other
+// server. A provider with a MaxTokensField gets that field whatever was used.
+func (r *Request) AppendPatched(to []byte, d *Deployment, maxOutput int64) []byte {
+	var room [6]edit
+	edits := room[:0]
+	if r.Model != d.Model {
+		at := r.at[fieldModel]
+		edits = append(edits, edit{at.start, at.end, d.quoted})
+	}
+	edits = r.limit(edits, d.Provider, strconv.FormatInt(maxOutput, 10))
+	if r.Stream && !r.IncludeUsage {
+		edits = append(edits, r.askUsage())
+	}
+	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
+	at := 0
+	for _, e := range edits {
+		to = append(to, r.json[at:e.start]...)
+		to = append(to, e.text...)
+		at = e.end
+	}
+	return append(to, r.json[at:]...)
+}
+
+// limit sets the answer's greatest length in every field the provider may heed.
+func (r *Request) limit(edits []edit, p *Provider, tokens string) []edit {
+	wanted := p.lengthField(r.MaxField)
+	seen := false
+	for _, field := range []int{fieldMax, fieldMaxComplete} {
+		at := r.at[field]
+		if !at.present() || r.json[at.start] == 'n' { // null
+			continue
+		}
+		if p.MaxTokensField != "" && governed[field] != wanted {
+			continue // handled below: the provider does not know it
+		}
+		seen = seen || governed[field] == wanted
+		if r.json[at.start:at.end] != tokens {
+			edits = append(edits, edit{at.start, at.end, tokens})
+		}
+	}
+	if p.MaxTokensField != "" {
+		other := r.at[fieldMax+fieldMaxComplete-fieldNamed(wanted)]
+		if other.present() && r.json[other.start] != 'n' {
+			edits = append(edits, edit{other.start, other.end, "null"})
+		}
+	}
+	if seen {
+		return edits
+	}
+	if at := r.at[fieldNamed(wanted)]; at.present() { // it was null
+		return append(edits, edit{at.start, at.end, tokens})
+	}
+	return append(edits, edit{r.open, r.open, `"` + wanted + `":` + tokens + ","})
+}
+
+func fieldNamed(name string) int {
+	if name == FieldMaxTokens {
+		return fieldMax
+	}
+	return fieldMaxComplete
+}
+
+// askUsage sets stream_options.include_usage and keeps the other options.
+func (r *Request) askUsage() edit {
+	const whole = `{"include_usage":true}`
+	at := r.at[fieldOptions]
+	if !at.present() {
+		return edit{r.open, r.open, `"stream_options":` + whole + ","}
+	}
+	value := r.json[at.start:at.end]
+	options := gjson.Parse(value)
+	if !options.IsObject() { // null
+		return edit{at.start, at.end, whole}
+	}
+	if include := options.Get("include_usage"); include.Exists() {
+		start := at.start + include.Index
+		return edit{start, start + len(include.Raw), "true"}
+	}
+	text := `"include_usage":true`
+	empty := true
+	options.ForEach(func(_, _ gjson.Result) bool { empty = false; return false })
+	if !empty {
+		text += ","
+	}
+	return edit{at.start + 1, at.start + 1, text}
+}

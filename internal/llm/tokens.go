@@ -1,0 +1,92 @@
+package llm
+
+import (
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/tiktoken-go/tokenizer"
+	"github.com/tiktoken-go/tokenizer/codec"
+)
+
+const (
+	// maxPiece bounds what is encoded at once: merging takes quadratic time, and
+	// a long run without spaces would be one word.
+	maxPiece = 256 // bytes
+	// maxCounted is how much of a text is counted; longer ones are scaled.
+	maxCounted = 64 << 10 // bytes
+
+	messageTokens = 4   // what a message's frame costs
+	answerTokens  = 3   // what opens the answer
+	imageTokens   = 765 // an image of 1024 × 1024, at most what the model allows
+
+	bytesPerToken = 4 // where the vocabulary does not load
+)
+
+// Counter counts tokens for answers whose provider does not. It uses the
+// vocabulary o200k for every model: an estimate, marked as such wherever it is
+// used. The zero Counter loads the vocabulary at first use, in about a quarter of
+// a second; it may be used from any goroutine.
+type Counter struct {
+	once  sync.Once
+	codec tokenizer.Codec
+}
+
+// Count estimates the tokens of a text; at least 1 where there is any.
+func (c *Counter) Count(text string) int64 {
+	if text == "" {
+		return 0
+	}
+	c.once.Do(func() { c.codec = codec.NewO200kBase() })
+	counted, whole := text, int64(len(text))
+	if len(counted) > maxCounted {
+		counted = counted[:runeStart(counted, maxCounted)]
+	}
+	var tokens int64
+	for rest := counted; rest != ""; {
+		piece := rest[:pieceEnd(rest)]
+		rest = rest[len(piece):]
+		n, err := c.codec.Count(piece)
+		if err != nil {
+			n = (len(piece) + bytesPerToken - 1) / bytesPerToken
+		}
+		tokens += int64(n)
+	}
+	if whole > int64(len(counted)) {
+		tokens = tokens * whole / int64(len(counted))
+	}
+	return max(1, tokens)
+}
+
+// Prompt estimates the tokens of a request's messages for the model.
+func (c *Counter) Prompt(r *Request, m *Model) int64 {
+	tokens := int64(answerTokens) + r.images*min(imageTokens, m.ImageTokens)
+	var text strings.Builder
+	r.words(func(words string) {
+		text.WriteString(words)
+		text.WriteByte('\n')
+	})
+	tokens += r.messages*messageTokens + c.Count(text.String())
+	return min(tokens, r.PromptBound(m))
+}
+
+// pieceEnd is where to cut: at most maxPiece bytes, before a space if one is near.
+func pieceEnd(text string) int {
+	if len(text) <= maxPiece {
+		return len(text)
+	}
+	if space := strings.LastIndexAny(text[maxPiece/2:maxPiece], " \n"); space >= 0 {
+		return maxPiece/2 + space
+	}
+	return runeStart(text, maxPiece)
+}
+
+// runeStart is the last start of a rune at or before i, or i where there is none near.
+func runeStart(text string, i int) int {
+	for back := range utf8.UTFMax {
+		if i-back > 0 && utf8.RuneStart(text[i-back]) {
+			return i - back
+		}
+	}
+	return i
+}
