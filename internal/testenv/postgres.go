@@ -22,7 +22,7 @@ import (
 // PostgresVariable names the environment variable with a superuser's URL of a
 // cluster that may be used instead of starting one, as `make test` does to
 // share one among all packages.
-const PostgresVariable = "KIKUAI_TEST_POSTGRES"
+const PostgresVariable = pgserver.SharedVariable
 
 const (
 	clusterIn = 2 * time.Minute

@@ -39,6 +39,10 @@ const (
 	dataParent = "/var/lib"
 )
 
+// SharedVariable is the environment variable by which one temporary server is
+// shared by several programs: withpostgres sets it, testenv reads it.
+const SharedVariable = "KIKUAI_TEST_POSTGRES"
+
 // Options of a server.
 type Options struct {
 	// BinDir holds initdb and postgres; empty: the system's (System).
