@@ -40,9 +40,8 @@ export function fill(article, message, { own, read }, act) {
       class: 'message-menu icon-button', 'aria-label': 'What to do with this message', 'aria-haspopup': 'menu',
       on: { click: (event) => act.menu(message, event.currentTarget) },
     }, icon('more')));
-  article.replaceChildren(body);
   const rows = message.reply_markup?.inline_keyboard;
-  if (rows?.length) article.append(inlineKeyboard(message, rows, act));
+  article.replaceChildren(el('div', { class: 'stack' }, body, rows?.length ? inlineKeyboard(message, rows, act) : null));
 }
 
 /** The text part alone, which a draft uses too. */

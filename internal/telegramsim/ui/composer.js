@@ -66,7 +66,7 @@ export function createComposer(store, act) {
     const text = typeof key === 'string' ? key : key.text;
     const press = () => {
       if (key.web_app?.url) return act.open(key.web_app.url);
-      if (state.keyboard?.one_time_keyboard) keysShown = false;
+      if (state.keyboard?.one_time_keyboard) toggleKeys();
       return act.send(text, null);
     };
     return button({ class: 'reply-key', on: { click: press } }, text);
@@ -101,6 +101,7 @@ export function createComposer(store, act) {
       on: {
         // The input keeps its focus, so that the keyboard goes on working.
         pointerdown: (event) => event.preventDefault(),
+        pointermove: () => chosen !== i && choose(i),
         click: () => run(c),
       },
     }, el('span', { class: 'command-name' }, `/${c.command}`), el('span', { class: 'command-text' }, c.description))));

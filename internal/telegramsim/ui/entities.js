@@ -73,7 +73,7 @@ function render(node, act) {
   if (PLAIN_TAGS[entity.type]) return el(PLAIN_TAGS[entity.type], {}, children);
   switch (entity.type) {
     case 'code':
-      return el('code', { class: 'code' }, children);
+      return tapToCopy(el('code', { class: 'code', title: 'Copy' }, children), act);
     case 'pre':
       return pre(entity, children, act);
     case 'spoiler':
@@ -113,29 +113,36 @@ function pre(entity, children, act) {
     el('pre', { tabindex: '0' }, code));
 }
 
+// Short code is copied by a tap, as a key or an id most often is.
+function tapToCopy(node, act) {
+  return pressable(node, 'button', () => {
+    if (getSelection().isCollapsed) act.copy(node.textContent);
+  });
+}
+
+/** Lets an element that must stay inline text be pressed like a button. */
+function pressable(node, role, press) {
+  node.setAttribute('role', role);
+  node.tabIndex = 0;
+  node.addEventListener('click', press);
+  node.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' && event.key !== ' ') return;
+    event.preventDefault();
+    press(event);
+  });
+  return node;
+}
+
 function spoiler(children) {
   const inner = el('span', { 'aria-hidden': 'true' }, children);
-  const reveal = () => {
+  const node = el('span', { class: 'spoiler', 'aria-label': 'Hidden text; press to show it' }, inner);
+  return pressable(node, 'button', (event) => {
+    if (node.classList.contains('shown')) return;
+    event.preventDefault();
     node.classList.add('shown');
     inner.removeAttribute('aria-hidden');
     for (const name of ['role', 'tabindex', 'aria-label']) node.removeAttribute(name);
-  };
-  const node = el('span', {
-    class: 'spoiler', role: 'button', tabindex: '0', 'aria-label': 'Hidden text; press to show it',
-    on: {
-      click: (event) => {
-        if (node.classList.contains('shown')) return;
-        event.preventDefault();
-        reveal();
-      },
-      keydown: (event) => {
-        if (event.key !== 'Enter' && event.key !== ' ') return;
-        event.preventDefault();
-        reveal();
-      },
-    },
-  }, inner);
-  return node;
+  });
 }
 
 function expandable(children) {

@@ -98,7 +98,7 @@ export function createMessages(store, act) {
     if (!draftNode || draftNode.dataset.draftId !== String(draft.draft_id)) {
       removeDraft();
       draftNode = el('article', { class: 'message in first last draft', 'data-testid': 'draft', 'data-draft-id': draft.draft_id },
-        el('div', { class: 'bubble' }, el('div', { class: 'body' })));
+        el('div', { class: 'stack' }, el('div', { class: 'bubble' }, el('div', { class: 'body' }))));
       slot.append(draftNode);
     }
     const body = draftNode.querySelector('.body');
