@@ -1,0 +1,201 @@
+package bot
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	ackBatch        = 128
+	ackTimeout      = time.Second
+	ackBackoff      = 50 * time.Millisecond
+	ackBackoffMost  = time.Second
+	ackFinalTries   = 3 // after the worker has ended
+	countTimeout    = time.Second
+	countRetryAfter = 200 * time.Millisecond
+)
+
+// ack is an update that has come to its end.
+type ack struct {
+	item *item
+	dead *DeadLetter // where it was given up
+}
+
+// finish enters that the update had its effect, or needs none.
+func (w *worker) finish(i *item, outcome string) bool {
+	w.settle(ack{item: i}, outcome)
+	return true
+}
+
+// giveUp makes the update a dead letter.
+func (w *worker) giveUp(i *item, tries int, cause error) bool {
+	w.d.o.Log.Error("update given up", "update", i.envelope.id, "type", i.kind, "tries", tries, "error", cause)
+	w.settle(ack{item: i, dead: &DeadLetter{
+		Raw: i.entry.Fields[fieldRaw], Kind: i.kind, Error: cause.Error(), At: time.Now(), Tries: tries,
+	}}, outcomeDead)
+	return true
+}
+
+func (w *worker) settle(a ack, outcome string) {
+	w.d.metrics.updates.WithLabelValues(a.item.kind, outcome).Inc()
+	w.mu.Lock()
+	a.item.done = true
+	w.mu.Unlock()
+	w.acks <- a // never full: it holds as many as may be open
+}
+
+// acknowledge takes acks to Redis, many at a time, until quit is closed and none is
+// left. While Redis is away they are kept and the window fills up.
+func (w *worker) acknowledge() {
+	var batch []ack
+	backoff := ackBackoff
+	for final := 0; final < ackFinalTries; {
+		var ended bool
+		if batch, ended = w.gather(batch); ended {
+			final++
+		}
+		if len(batch) == 0 {
+			if ended {
+				return
+			}
+			continue
+		}
+		left, err := w.send(batch)
+		if batch = left; err == nil {
+			backoff = ackBackoff
+			if ended {
+				final = 0 // there may be more
+			}
+			continue
+		}
+		if w.quiet.may() {
+			w.d.o.Log.Warn("updates not acknowledged yet", "shard", w.shard.String(), "updates", len(batch), "error", err)
+		}
+		select {
+		case <-w.quit:
+		case <-time.After(backoff):
+			backoff = min(2*backoff, ackBackoffMost)
+		}
+	}
+	if len(batch) > 0 {
+		w.d.o.Log.Warn("updates not acknowledged, they will be handled again", "shard", w.shard.String(), "updates", len(batch))
+	}
+}
+
+// gather adds the acks that are there to batch, and waits for one if there is none. It
+// reports whether the worker has ended.
+func (w *worker) gather(batch []ack) ([]ack, bool) {
+	if len(batch) == 0 {
+		select {
+		case a := <-w.acks:
+			batch = append(batch, a)
+		case <-w.quit:
+		}
+	}
+	for len(batch) < ackBatch {
+		select {
+		case a := <-w.acks:
+			batch = append(batch, a)
+			continue
+		default:
+		}
+		break
+	}
+	select {
+	case <-w.quit:
+		return batch, true
+	default:
+		return batch, false
+	}
+}
+
+// send acknowledges a batch in one transaction and returns what is left of it. Where
+// Redis refuses the transaction, each goes alone, so that one does not hold up the rest.
+func (w *worker) send(batch []ack) ([]ack, error) {
+	err := w.transact(batch)
+	if err == nil {
+		return nil, nil
+	}
+	if !isRefusal(err) || len(batch) == 1 {
+		return batch, err
+	}
+	var left []ack
+	for _, a := range batch {
+		if err = w.transact([]ack{a}); err != nil {
+			left = append(left, a)
+		}
+	}
+	return left, err
+}
+
+func (w *worker) transact(batch []ack) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.running), ackTimeout)
+	defer cancel()
+	ids := make([]string, len(batch))
+	var counted []string
+	for n, a := range batch {
+		ids[n] = a.item.entry.ID
+		if a.item.entry.Redelivered {
+			counted = append(counted, a.item.entry.ID)
+		}
+	}
+	err := w.group.Ack(ctx, ids, func(p redis.Pipeliner) {
+		if len(counted) > 0 {
+			p.HDel(ctx, w.triesKey(), counted...)
+		}
+		for _, a := range batch {
+			if a.dead != nil {
+				p.XAdd(ctx, a.dead.args(w.shard))
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	for _, a := range batch {
+		delete(w.open, a.item)
+	}
+	w.mu.Unlock()
+	select {
+	case w.room <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (w *worker) triesKey() string { return w.shard.Key("tries") }
+
+// countStart enters that a redelivered update is about to be handled, and returns how
+// often that has happened. It waits for Redis, and returns false if the worker must
+// stop first.
+func (w *worker) countStart(i *item) (int, bool) {
+	for {
+		ctx, cancel := context.WithTimeout(w.ctx, countTimeout)
+		n, err := w.d.o.Redis.HIncrBy(ctx, w.triesKey(), i.entry.ID, 1).Result()
+		cancel()
+		if err == nil {
+			i.counted = true
+			return int(n), true
+		}
+		if w.quiet.may() {
+			w.d.o.Log.Warn("start of an update not counted yet", "shard", w.shard.String(), "error", err)
+		}
+		if !sleep(w.ctx, countRetryAfter) {
+			return 0, false
+		}
+	}
+}
+
+// uncountStart takes a start back: the update was left in good order, not by a crash.
+func (w *worker) uncountStart(i *item) {
+	if !i.counted {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.running), countTimeout)
+	defer cancel()
+	// Where this fails, the update has one crash too many on its account, of twenty.
+	_ = w.d.o.Redis.HIncrBy(ctx, w.triesKey(), i.entry.ID, -1).Err()
+}

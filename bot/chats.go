@@ -1,0 +1,159 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	waitingMost = 64          // messages waiting for their turn in one chat
+	blockedLife = time.Minute // how long a chat that refused us is left alone
+	blockedKept = 10_000      // chats remembered as refusing
+	flooded     = time.Second // after a 429 that does not say how long
+)
+
+// chats keeps one message in flight per chat and remembers which chats asked us to
+// wait or to go away.
+type chats struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	turns   map[int64]*turn
+	paused  map[int64]time.Time // until when
+	blocked map[int64]time.Time // until when
+}
+
+// turn is a chat into which something is being sent.
+type turn struct {
+	waiting []chan struct{} // each closed when its turn comes, in order
+}
+
+func newChats(now func() time.Time) *chats {
+	return &chats{
+		now: now, turns: make(map[int64]*turn), paused: make(map[int64]time.Time), blocked: make(map[int64]time.Time),
+	}
+}
+
+// acquire waits for the chat's turn; release must follow when it returns nil.
+func (c *chats) acquire(ctx context.Context, chat int64) error {
+	c.mu.Lock()
+	t := c.turns[chat]
+	if t == nil {
+		c.turns[chat] = &turn{}
+		c.mu.Unlock()
+		return nil
+	}
+	if len(t.waiting) >= waitingMost {
+		c.mu.Unlock()
+		return fmt.Errorf("bot: %d messages wait for the chat: %w", waitingMost, ErrTryLater)
+	}
+	ready := make(chan struct{})
+	t.waiting = append(t.waiting, ready)
+	c.mu.Unlock()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	for i, other := range t.waiting {
+		if other == ready {
+			t.waiting = append(t.waiting[:i], t.waiting[i+1:]...)
+			c.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+	c.mu.Unlock()
+	c.release(chat) // the turn came at the same moment
+	return ctx.Err()
+}
+
+// tryAcquire takes the turn only if nobody has it and the chat is not paused.
+func (c *chats) tryAcquire(chat int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turns[chat] != nil || c.pauseLeft(chat) > 0 {
+		return false
+	}
+	c.turns[chat] = &turn{}
+	return true
+}
+
+func (c *chats) release(chat int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.turns[chat]
+	if len(t.waiting) == 0 {
+		delete(c.turns, chat)
+		return
+	}
+	close(t.waiting[0])
+	t.waiting = t.waiting[1:]
+}
+
+// pause keeps everything from the chat for d.
+func (c *chats) pause(chat int64, d time.Duration) {
+	if d <= 0 {
+		d = flooded
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := c.now().Add(d); until.After(c.paused[chat]) {
+		c.paused[chat] = until
+	}
+}
+
+// rest returns how long the chat is still paused.
+func (c *chats) rest(chat int64) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pauseLeft(chat)
+}
+
+func (c *chats) pauseLeft(chat int64) time.Duration {
+	until, ok := c.paused[chat]
+	if !ok {
+		return 0
+	}
+	left := until.Sub(c.now())
+	if left <= 0 {
+		delete(c.paused, chat)
+	}
+	return left
+}
+
+// block remembers that the chat cannot be reached.
+func (c *chats) block(chat int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if len(c.blocked) >= blockedKept {
+		for other, until := range c.blocked {
+			if !until.After(now) {
+				delete(c.blocked, other)
+			}
+		}
+	}
+	if len(c.blocked) < blockedKept {
+		c.blocked[chat] = now.Add(blockedLife)
+	}
+}
+
+func (c *chats) isBlocked(chat int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	until, ok := c.blocked[chat]
+	if ok && !until.After(c.now()) {
+		delete(c.blocked, chat)
+		ok = false
+	}
+	return ok
+}
+
+func (c *chats) unblock(chat int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.blocked, chat)
+}

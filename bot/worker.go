@@ -1,0 +1,168 @@
+package bot
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+const (
+	readBackoff     = 100 * time.Millisecond
+	readBackoffMost = time.Second
+)
+
+// worker works on one lane of one shard for as long as this instance owns it.
+type worker struct {
+	d     *Dispatcher
+	shard stream.Shard
+	lane  lane
+	group *stream.Group
+	quiet *quiet
+
+	ctx      context.Context // ends when nothing new may be started
+	running  context.Context // ends when running handlers must stop
+	handlers sync.WaitGroup
+	acks     chan ack
+	quit     chan struct{} // closed when no more acks come
+
+	mu    sync.Mutex
+	chats map[chatKey][]*item // waiting and running, in order
+	open  map[*item]struct{}  // read and not acknowledged; bounded by window
+	room  chan struct{}       // of capacity 1: open has shrunk
+}
+
+// chatKey names what is handled one after another: in the ordered lane everything of a
+// chat, in the urgent lane what is of one type besides. So a Stop waits for no button.
+type chatKey struct {
+	kind string
+	key  int64
+}
+
+// item is an update on its way through a worker.
+type item struct {
+	entry    stream.Entry
+	envelope envelope
+	kind     string // envelope.kind, or kindUnknown
+	done     bool   // handled or given up; under worker.mu
+	counted  bool   // a start was entered in tries
+}
+
+//nolint:containedctx // The worker is the extent of the two contexts.
+func newWorker(d *Dispatcher, s stream.Shard, l lane, ctx, running context.Context) *worker {
+	return &worker{
+		d: d, shard: s, lane: l, quiet: newQuiet(logEvery), ctx: ctx, running: running,
+		group: stream.NewGroup(stream.GroupOptions{
+			Redis: d.o.Redis, Blocking: d.o.Blocking, Stream: s.Key(l.String()), Fence: stream.FenceFrom(ctx),
+		}),
+		acks: make(chan ack, window), quit: make(chan struct{}),
+		chats: make(map[chatKey][]*item), open: make(map[*item]struct{}), room: make(chan struct{}, 1),
+	}
+}
+
+// read brings entries in until the worker's context ends.
+func (w *worker) read() {
+	backoff := readBackoff
+	for {
+		room := w.waitForRoom()
+		if room == 0 {
+			return
+		}
+		entries, err := w.group.Read(w.ctx, room)
+		for _, e := range entries {
+			w.admit(e)
+		}
+		if err == nil {
+			backoff = readBackoff
+			continue
+		}
+		if w.ctx.Err() == nil && w.quiet.may() {
+			w.d.o.Log.Warn("inbox cannot be read", "shard", w.shard.String(), "lane", w.lane.String(), "error", err)
+		}
+		if !sleep(w.ctx, backoff) {
+			return
+		}
+		backoff = min(2*backoff, readBackoffMost)
+	}
+}
+
+// waitForRoom returns how many entries may be read, or 0 when the context has ended.
+func (w *worker) waitForRoom() int {
+	for {
+		if w.ctx.Err() != nil {
+			return 0
+		}
+		w.mu.Lock()
+		room := window - len(w.open)
+		w.mu.Unlock()
+		if room > 0 {
+			return room
+		}
+		select {
+		case <-w.ctx.Done():
+		case <-w.room:
+		}
+	}
+}
+
+// admit puts an entry at the end of its chat's queue and sees that someone serves it.
+func (w *worker) admit(e stream.Entry) {
+	i := &item{entry: e}
+	var err error
+	if i.envelope, err = open(e.Fields[fieldRaw]); err == nil {
+		i.kind = knownKind(i.envelope.kind)
+	} else {
+		i.kind = kindUnreadable
+	}
+	if e.Redelivered {
+		w.d.metrics.redelivered.Inc()
+	}
+	key := chatKey{key: i.envelope.key}
+	if w.lane == urgent {
+		key.kind = i.kind
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open[i] = struct{}{}
+	queue := append(w.chats[key], i)
+	w.chats[key] = queue
+	if len(queue) == 1 {
+		w.handlers.Go(func() { w.serve(key) })
+	}
+}
+
+// serve handles the queue of one chat until it is empty or nothing new may be started.
+func (w *worker) serve(key chatKey) {
+	w.mu.Lock()
+	i := w.chats[key][0]
+	w.mu.Unlock()
+	for i != nil {
+		if !w.see(i) {
+			return // the rest stays pending, in order, for the next owner
+		}
+		w.mu.Lock()
+		queue := w.chats[key]
+		queue[0] = nil
+		if queue = queue[1:]; len(queue) > 0 {
+			w.chats[key], i = queue, queue[0]
+		} else {
+			delete(w.chats, key)
+			i = nil
+		}
+		w.mu.Unlock()
+	}
+}
+
+// oldest returns the age of the oldest item that is not done.
+func (w *worker) oldest(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var oldest time.Duration
+	for i := range w.open {
+		if !i.done {
+			oldest = max(oldest, i.entry.AgeAt(now))
+		}
+	}
+	return oldest
+}
