@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/config"
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/telemetry"
+)
+
+// adminCommand is what an operator does by hand.
+type adminCommand struct {
+	User        adminUser        `cmd:"" help:"Show a Telegram user's account."`
+	Credit      adminCredit      `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
+	Key         adminKey         `cmd:"" help:"Make an API key and print it, this once."`
+	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
+	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
+}
+
+// asJSON is the flag that every admin command has.
+type asJSON struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// print writes the value as JSON, or its rows as a table.
+func (f asJSON) print(w io.Writer, value any, rows ...[2]string) error {
+	if f.JSON {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(value)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+	}
+	return table.Flush()
+}
+
+// office is what admin commands work with.
+type office struct {
+	*billing.Desk
+	stores *stores
+	pool   *pgxpool.Pool
+	config *config.Config
+}
+
+// open reads the settings and connects. Postgres and Redis must both be there: an
+// operator wants to be told, not to wait.
+func (t *terminal) open() (*office, error) {
+	c, err := config.Load(t.lookup, config.NeedDatabase|config.NeedRedis|config.NeedPepper)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.NewTextLogger(t.errs, slog.LevelWarn)
+	pool, err := postgres.Open(t.ctx, c.DatabaseURL.Reveal(), postgres.Options{MaxConns: 2, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	s, err := openRedis(c.RedisURLs.Reveal(), false)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	o := &office{stores: s, pool: pool, config: c}
+	o.Desk, err = billing.New(billing.Config{
+		Redis: s.quick, Postgres: pool, Log: log,
+		Peppers: c.KeyPeppers.Reveal(), WelcomeCredit: c.WelcomeCredit.Nano(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, o.close())
+	}
+	return o, nil
+}
+
+func (o *office) close() error {
+	o.pool.Close()
+	return o.stores.close()
+}
+
+// account is the account of a Telegram user. Redis may be away: a balance that it
+// alone knows is then left out by the caller.
+func (o *office) account(ctx context.Context, telegramID int64) (billing.Account, error) {
+	account, err := o.Accounts.ByTelegram(ctx, telegramID)
+	if errors.Is(err, billing.ErrAccountUnknown) {
+		return account, fmt.Errorf("Telegram user %d has no account: it is opened by /start, or by admin credit", telegramID) //nolint:staticcheck // a name
+	}
+	return account, err
+}
+
+type telegramUser struct {
+	TelegramID int64 `required:"" placeholder:"N" help:"The user's Telegram id."`
+}
+
+func (u telegramUser) Validate() error {
+	if u.TelegramID <= 0 || u.TelegramID >= 1<<52 {
+		return errors.New("--telegram-id is a positive number of at most 52 bits")
+	}
+	return nil
+}
+
+type adminUser struct {
+	telegramUser `embed:""`
+	asJSON       `embed:""`
+}
+
+func (c adminUser) Run(t *terminal) (err error) {
+	o, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	account, err := o.account(t.ctx, c.TelegramID)
+	if err != nil {
+		return err
+	}
+	return c.print(t.out, accountJSON(account),
+		[2]string{"account", fmt.Sprint(account.ID)},
+		[2]string{"telegram id", fmt.Sprint(account.TelegramID)},
+		[2]string{"name", account.Name},
+		[2]string{"status", account.Status},
+		[2]string{"available", "$" + billing.FormatUSD(account.Available)},
+		[2]string{"held", "$" + billing.FormatUSD(account.Held)})
+}
+
+// accountAnswer is an account as scripts read it.
+type accountAnswer struct {
+	AccountID        int64  `json:"account_id"`
+	TelegramID       int64  `json:"telegram_id"`
+	Name             string `json:"name"`
+	Status           string `json:"status"`
+	AvailableNanoUSD int64  `json:"available_nano_usd"`
+	HeldNanoUSD      int64  `json:"held_nano_usd"`
+}
+
+func accountJSON(a billing.Account) accountAnswer {
+	return accountAnswer{a.ID, a.TelegramID, a.Name, a.Status, a.Available, a.Held}
+}
+
+type adminCredit struct {
+	telegramUser   `embed:""`
+	asJSON         `embed:""`
+	USD            string `required:"" name:"usd" placeholder:"1.50" help:"Amount in dollars, with at most nine decimals."`
+	IdempotencyKey string `required:"" placeholder:"K" help:"The same key credits once, however often the command runs."`
+	Note           string `help:"Kept with the transaction."`
+}
+
+func (c adminCredit) Run(t *terminal) (err error) {
+	amount, err := billing.ParseUSD(c.USD)
+	if err != nil {
+		return fmt.Errorf("--usd: %w", err)
+	}
+	o, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	account, _, err := o.Accounts.Open(t.ctx, billing.Profile{TelegramID: c.TelegramID})
+	if err != nil {
+		return err
+	}
+	credit := billing.Credit{
+		AccountID: account.ID, AmountNano: amount, Kind: billing.CreditAdjustment,
+		IdempotencyKey: "admin:" + c.IdempotencyKey,
+	}
+	if c.Note != "" {
+		credit.Memo = map[string]string{"note": c.Note}
+	}
+	result, err := o.Accounts.Credit(t.ctx, credit)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		accountAnswer
+		TransactionID  int64 `json:"transaction_id"`
+		CreditNanoUSD  int64 `json:"credit_nano_usd"`
+		Replayed       bool  `json:"replayed"`
+		BalanceCurrent bool  `json:"balance_current"` // false: Redis is away, the balance will follow
+	}{accountJSON(account), result.TransactionID, amount, result.Replayed, false}
+	if account, err = o.Accounts.ByTelegram(t.ctx, c.TelegramID); err == nil {
+		answer.accountAnswer, answer.BalanceCurrent = accountJSON(account), true
+	}
+	what := "credited"
+	if result.Replayed {
+		what = "credited before, unchanged"
+	}
+	return c.print(t.out, answer,
+		[2]string{"account", fmt.Sprint(answer.AccountID)},
+		[2]string{what, "$" + billing.FormatUSD(amount)},
+		[2]string{"transaction", fmt.Sprint(result.TransactionID)},
+		[2]string{"available", "$" + billing.FormatUSD(answer.AvailableNanoUSD)})
+}
+
+type adminKey struct {
+	telegramUser `embed:""`
+	asJSON       `embed:""`
+	Name         string `required:"" help:"What the owner will recognise it by."`
+	RPM          int    `name:"rpm" help:"Requests a minute; 0 is the default."`
+}
+
+func (c adminKey) Run(t *terminal) (err error) {
+	if c.RPM < 0 || c.RPM > 1<<31-1 {
+		return errors.New("--rpm is a number of requests a minute, 0 for the default, at most 2147483647")
+	}
+	if strings.TrimSpace(c.Name) == "" {
+		return errors.New("--name is empty: say what the key is for")
+	}
+	o, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	account, err := o.account(t.ctx, c.TelegramID)
+	if err != nil {
+		return err
+	}
+	key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM})
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		AccountID  int64  `json:"account_id"`
+		TelegramID int64  `json:"telegram_id"`
+		KeyID      int64  `json:"key_id"`
+		Key        string `json:"key"`
+		Name       string `json:"name"`
+		RPM        int    `json:"rpm"`
+	}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute}
+	return c.print(t.out, answer,
+		[2]string{"account", fmt.Sprint(account.ID)},
+		[2]string{"key id", fmt.Sprint(key.ID)},
+		[2]string{"key", secret},
+		[2]string{"", "It is not shown again."})
+}
+
+type adminRevoke struct {
+	telegramUser `embed:""`
+	asJSON       `embed:""`
+	KeyID        int64 `required:"" placeholder:"N" help:"The key's id, as admin key printed it."`
+}
+
+func (c adminRevoke) Run(t *terminal) (err error) {
+	o, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	account, err := o.account(t.ctx, c.TelegramID)
+	if err != nil {
+		return err
+	}
+	switch err := o.Keys.Revoke(t.ctx, account.ID, c.KeyID); {
+	case errors.Is(err, billing.ErrKeyUnknown):
+		return fmt.Errorf("account %d has no key %d", account.ID, c.KeyID)
+	case err != nil:
+		return err
+	}
+	answer := struct {
+		AccountID int64 `json:"account_id"`
+		KeyID     int64 `json:"key_id"`
+		Revoked   bool  `json:"revoked"`
+	}{account.ID, c.KeyID, true}
+	return c.print(t.out, answer, [2]string{"revoked", fmt.Sprint(c.KeyID)})
+}
+
+type adminDeadLetters struct {
+	List   adminDeadList   `cmd:"" default:"withargs" help:"Show them."`
+	Replay adminDeadReplay `cmd:"" help:"Put them back into the inbox."`
+}

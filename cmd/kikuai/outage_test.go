@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+// TestOutages: Redis away means 503 with Retry-After and a red /readyz, Postgres away
+// means calls go on; /health stays green, and both recover without a restart.
+func TestOutages(t *testing.T) {
+	s := newSite(t)
+	database := testenv.PostgresServer(t)
+	s.env["DATABASE_URL"], s.database = database.URL(), database.URL()
+	s.command("migrate")
+	serve := s.serve()
+	key := s.key(personID, "1")
+	status := func(path string) int {
+		t.Helper()
+		code, _ := s.get(path, key)
+		return code
+	}
+	settled := func(what string, want map[string]int) {
+		t.Helper()
+		s.until(30*time.Second, what, func() bool {
+			for path, code := range want {
+				if status(path) != code {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	settled("up", map[string]int{"/health": 200, "/readyz": 200, "/api/v1/balance": 200})
+
+	for name, outage := range map[string]struct{ begin, end func() }{
+		"refused":    {s.redis.Stop, s.redis.Start},
+		"black hole": {s.redis.Pause, s.redis.Resume},
+	} {
+		outage.begin()
+		settled(name, map[string]int{"/health": 200, "/readyz": 503, "/api/v1/balance": 503})
+		started := time.Now()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/models", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+key)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || time.Since(started) > 3*time.Second {
+			t.Errorf("%s: %d, Retry-After %q, after %s", name, response.StatusCode, response.Header.Get("Retry-After"), time.Since(started))
+		}
+		if code, body := s.chat(key, "echo", "hello", 10); code != 503 {
+			t.Errorf("%s: a paid call answers %d %s", name, code, body)
+		}
+		outage.end()
+		settled("back from "+name, map[string]int{"/readyz": 200, "/api/v1/balance": 200})
+	}
+	if code, body := s.chat(key, "echo", "hello", 10); code != 200 {
+		t.Fatalf("after the outages of Redis: %d %s", code, body)
+	}
+
+	database.Stop()
+	settled("without Postgres", map[string]int{"/health": 200, "/readyz": 503, "/api/v1/balance": 200})
+	if code, body := s.chat(key, "echo", "hello", 10); code != 200 {
+		t.Errorf("a paid call without Postgres: %d %s", code, body)
+	}
+	database.Start()
+	settled("back from Postgres", map[string]int{"/readyz": 200})
+	available := mustAvailable(s, key)
+	serve.stop()
+	l := s.ledger()
+	s.balanced(l)
+	if stated, err := l.Balance(t.Context(), 1); err != nil || stated != available {
+		t.Fatalf("ledger %d (%v), Redis said %d", stated, err, available)
+	}
+}
+
+// TestStartWithoutStores: what is away at the start is named and waited for.
+func TestStartWithoutStores(t *testing.T) {
+	s := newSite(t)
+	s.redis.Stop()
+	serve := s.spawn("serve")
+	s.until(startIn, "alive", func() bool {
+		code, _ := s.get("/health", "")
+		return code == 200
+	})
+	if code, body := s.get("/readyz", ""); code != 503 || !strings.Contains(body, "redis") {
+		t.Errorf("/readyz: %d %s", code, body)
+	}
+	s.until(10*time.Second, "said", func() bool { return strings.Contains(serve.log.String(), "Redis is away") })
+	if text := serve.log.String(); strings.Contains(text, "goroutine ") {
+		t.Errorf("a stack trace:\n%s", text)
+	}
+	s.redis.Start()
+	serve.waitReady()
+	serve.stop()
+}
+
+// TestFaultyConfiguration: every fault in one message, and no secret in it.
+func TestFaultyConfiguration(t *testing.T) {
+	s := newSite(t)
+	s.env = map[string]string{"KIKUAI_ENV": "production", "LISTEN_ADDR": "nonsense", "KEY_PEPPER": "short-and-secret"}
+	out, errs, err := s.try("serve")
+	if err == nil {
+		t.Fatalf("serve started: %s", out)
+	}
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "TELEGRAM_BOT_TOKEN", "WEBHOOK_SECRET", "PUBLIC_URL", "KEY_PEPPER", "LISTEN_ADDR"} {
+		if !strings.Contains(string(errs), name) {
+			t.Errorf("%s is not named in:\n%s", name, errs)
+		}
+	}
+	if strings.Contains(string(errs), "short-and-secret") {
+		t.Errorf("a secret is printed:\n%s", errs)
+	}
+}
+
+// TestAdminCommands: credits are idempotent, faults are told.
+func TestAdminCommands(t *testing.T) {
+	s := newSite(t)
+	serve := s.serve()
+	credit := func(usd, key string) (string, error) {
+		out, errs, err := s.try("admin", "credit", "--telegram-id", "7", "--usd", usd, "--idempotency-key", key, "--json")
+		return string(out) + string(errs), err
+	}
+	s.env["WELCOME_CREDIT_USD"] = "0"
+	for range 3 {
+		if out, err := credit("1.50", "a"); err != nil || !strings.Contains(out, `"available_nano_usd": 1500000000`) {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for _, usd := range []string{"2", "0", "-1", "1e3", "0.0000000001", "٣", ""} {
+		if out, err := credit(usd, "a"); err == nil {
+			t.Errorf("credit of %q: %s", usd, out)
+		}
+	}
+	if _, _, err := s.try("admin", "user", "--telegram-id", "8"); err == nil {
+		t.Error("a stranger has an account")
+	}
+	var made struct {
+		KeyID int64  `json:"key_id"`
+		Key   string `json:"key"`
+	}
+	s.admin(&made, "key", "--telegram-id", "7", "--name", "x", "--rpm", "2")
+	for i, want := range []int{200, 200, 429} {
+		if code, body := s.get("/v1/models", made.Key); code != want {
+			t.Errorf("request %d: %d %s", i, code, body)
+		}
+	}
+	s.command("admin", "revoke", "--telegram-id", "7", "--key-id", fmt.Sprint(made.KeyID))
+	if code, _ := s.get("/v1/models", made.Key); code != 401 {
+		t.Errorf("a revoked key answers %d", code)
+	}
+	serve.stop()
+}

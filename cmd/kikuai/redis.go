@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Redis that does not answer must cost a caller a fraction of a second, not the
+// library's default of five: a hanging call is worse than a refused one.
+const (
+	redisDial     = 250 * time.Millisecond
+	redisCall     = 250 * time.Millisecond
+	redisPool     = 64
+	redisBlocking = 96 // 16 shards × (inbox, urgent, money), with room for a restart's overlap
+	redisQueued   = 16 << 10
+)
+
+var errRedisURL = errors.New("REDIS_URL cannot be read: redis://:password@host:6379/0 is its shape; several, comma-separated, are a cluster")
+
+// stores are the ways to one Redis: calls that must be quick, the same calls
+// gathered into pipelines, and reads that wait for something to happen.
+type stores struct {
+	quick    redis.UniversalClient
+	gathered redis.Cmdable // quick, or its autopipeliner
+	blocking redis.UniversalClient
+}
+
+// openRedis connects lazily: a Redis that is away fails the calls, not the start.
+func openRedis(urls []string, autoPipeline bool) (*stores, error) {
+	options, err := redisOptions(urls)
+	if err != nil {
+		return nil, err
+	}
+	quick := *options
+	quick.PoolSize = redisPool
+	blocking := *options
+	blocking.PoolSize = redisBlocking
+	s := &stores{quick: redis.NewUniversalClient(&quick), blocking: redis.NewUniversalClient(&blocking)}
+	s.gathered = s.quick
+	if autoPipeline {
+		if s.gathered, err = autoPipelined(s.quick); err != nil {
+			return nil, errors.Join(fmt.Errorf("gather Redis calls: %w", err), s.close())
+		}
+	}
+	return s, nil
+}
+
+func redisOptions(urls []string) (*redis.UniversalOptions, error) {
+	o := &redis.UniversalOptions{
+		ContextTimeoutEnabled: true,
+		MaxRetries:            -1, // scripts are idempotent, but a retry is the caller's to decide
+		DialerRetries:         1,
+		DialTimeout:           redisDial,
+		ReadTimeout:           redisCall,
+		WriteTimeout:          redisCall,
+		PoolTimeout:           redisCall,
+	}
+	for _, url := range urls {
+		one, err := redis.ParseURL(url)
+		if err != nil {
+			return nil, errRedisURL // the library's error quotes the URL, and with it the password
+		}
+		o.Addrs = append(o.Addrs, one.Addr)
+		o.Username, o.Password, o.DB, o.TLSConfig = one.Username, one.Password, one.DB, one.TLSConfig
+	}
+	if len(o.Addrs) == 0 {
+		return nil, errRedisURL
+	}
+	o.IsClusterMode = len(o.Addrs) > 1
+	return o, nil
+}
+
+// autoPipelined is behind REDIS_AUTOPIPELINE because the library calls it
+// experimental.
+func autoPipelined(client redis.UniversalClient) (redis.Cmdable, error) {
+	o := redis.DefaultBlockingAutoPipelineOptions()
+	o.MaxQueuedCommands = redisQueued
+	switch c := client.(type) {
+	case *redis.Client:
+		return c.AutoPipelineWithOptions(o)
+	case *redis.ClusterClient:
+		return c.AutoPipelineWithOptions(o)
+	}
+	return client, nil
+}
+
+func (s *stores) close() error {
+	return errors.Join(s.quick.Close(), s.blocking.Close())
+}

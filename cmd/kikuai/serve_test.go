@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/telegramsim/spec"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+const personID = 5_000_001
+
+// ledger reads the books of the site's database.
+func (s *site) ledger() *billing.Ledger {
+	s.t.Helper()
+	pool, err := postgres.Open(s.t.Context(), s.database, postgres.Options{MaxConns: 2})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(pool.Close)
+	desk, err := billing.New(billing.Config{
+		Redis: s.redis.Client(), Postgres: pool, Log: testenv.Logger(s.t),
+		Peppers: []string{"not-used-for-reading-the-ledger!"},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return desk.Ledger
+}
+
+// balanced fails the test when the books disagree with themselves.
+func (s *site) balanced(l *billing.Ledger) {
+	s.t.Helper()
+	differences, err := l.Check(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(differences) > 0 {
+		s.t.Fatalf("the books differ: %+v", differences)
+	}
+}
+
+func said(pattern string) func(telegramsim.Call) bool {
+	expression := regexp.MustCompile(pattern)
+	return func(c telegramsim.Call) bool {
+		return c.Method == "sendMessage" && expression.MatchString(c.Params["text"])
+	}
+}
+
+// TestMainJob is what a stranger does first: press Start, chat, make a key, call the
+// API, all of it billed to the nano-dollar.
+func TestMainJob(t *testing.T) {
+	s := newSite(t)
+	serve := s.serve()
+	s.command("webhook", "set")
+	person := s.telegram.User(personID, "Ada").ID
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	hear := func(pattern string) telegramsim.Call {
+		t.Helper()
+		call, err := s.telegram.WaitSent(ctx, person, said(pattern))
+		if err != nil {
+			t.Fatalf("no message like %q: %v", pattern, err)
+		}
+		return call
+	}
+	tell := func(text string) {
+		t.Helper()
+		if _, err := s.telegram.Say(person, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if _, err := s.telegram.StartBot(person, ""); err != nil {
+		t.Fatal(err)
+	}
+	hear(`Hello, Ada! .*[\s\S]*\$0\.50`)
+	tell("the quick brown fox")
+	hear(`^the quick brown fox\n\n\$0\.\d+ · balance \$0\.\d+$`)
+	tell("/newkey my laptop")
+	key := regexp.MustCompile(`kk_\S+`).FindString(hear(`“my laptop”`).Params["text"])
+
+	chatCost := 500_000_000 - mustAvailable(s, key)
+	status, body := s.chat(key, "echo", "hello there", 50)
+	if status != http.StatusOK {
+		t.Fatalf("completion: %d %s", status, body)
+	}
+	var answer struct {
+		Usage struct {
+			Cost json.Number `json:"cost"`
+		} `json:"usage"`
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	cost, err := billing.ParseUSD(answer.Usage.Cost.String())
+	if err != nil || cost == 0 {
+		t.Fatalf("usage.cost %q: %v", answer.Usage.Cost, err)
+	}
+	if left := mustAvailable(s, key); left != 500_000_000-chatCost-cost {
+		t.Fatalf("available %d, want %d less %d and %d", left, 500_000_000, chatCost, cost)
+	}
+	tell("/keys")
+	list := hear(`Your API keys:[\s\S]*my laptop`)
+	if _, err := s.telegram.Press(person, person, list.Message.MessageID, "revoke:1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.telegram.WaitCall(ctx, func(c telegramsim.Call) bool {
+		return c.Method == "answerCallbackQuery" && strings.Contains(c.Params["text"], "revoked")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := s.get("/api/v1/balance", key); status != http.StatusUnauthorized {
+		t.Fatalf("a revoked key answers %d", status)
+	}
+	for _, violation := range s.telegram.Violations() {
+		t.Errorf("%s: %v", violation.Call.Method, violation.Err)
+	}
+
+	serve.stop()
+	l := s.ledger()
+	s.balanced(l)
+	var user accountAnswer
+	s.admin(&user, "user", "--telegram-id", "5000001")
+	if stated, err := l.Balance(t.Context(), user.AccountID); err != nil || stated != user.AvailableNanoUSD || user.HeldNanoUSD != 0 {
+		t.Fatalf("ledger %d (%v), Redis %+v", stated, err, user)
+	}
+	if want := 500_000_000 - chatCost - cost; user.AvailableNanoUSD != want {
+		t.Fatalf("available %d, want %d", user.AvailableNanoUSD, want)
+	}
+}
+
+func mustAvailable(s *site, key string) int64 {
+	s.t.Helper()
+	available, _ := s.balance(key)
+	return available
+}
+
+// TestMoneyForExactlyAHundredCalls: 200 workers, money for 100 calls.
+func TestMoneyForExactlyAHundredCalls(t *testing.T) {
+	s := newSite(t)
+	serve := s.serve()
+	const each, remainder = 100_000, 7 // nano-USD: 100 tokens at 1 USD per million
+	key := s.key(personID, "0.010000007")
+	var paid, refused atomic.Int64
+	var workers sync.WaitGroup
+	for range 200 {
+		workers.Go(func() {
+			switch status, body := s.chat(key, "exact", "go", 100); status {
+			case http.StatusOK:
+				paid.Add(1)
+			case http.StatusPaymentRequired:
+				refused.Add(1)
+			default:
+				t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+	workers.Wait()
+	available, held := s.balance(key)
+	if paid.Load() != 100 || refused.Load() != 100 || available != remainder || held != 0 {
+		t.Fatalf("paid %d, refused %d, available %d, held %d", paid.Load(), refused.Load(), available, held)
+	}
+	serve.stop()
+	l := s.ledger()
+	s.balanced(l)
+	var user accountAnswer
+	s.admin(&user, "user", "--telegram-id", "5000001")
+	if stated, err := l.Balance(t.Context(), user.AccountID); err != nil || stated != 100*each+remainder-100*each {
+		t.Fatalf("ledger says %d (%v)", stated, err)
+	}
+}
+
+// TestEveryUpdateIsAccepted: one update of every type in the Bot API and the samples
+// of Telegram's webhook guide all get 200, and the process lives.
+func TestEveryUpdateIsAccepted(t *testing.T) {
+	s := newSite(t)
+	serve := s.serve()
+	deliver := func(secret, body string) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/webhook", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		if secret != "" {
+			request.Header.Set("X-Telegram-Bot-Api-Secret-Token", secret)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	samples := spec.Samples()
+	for _, sample := range samples {
+		if status := deliver(simSecret, string(sample.JSON)); status != http.StatusOK {
+			t.Errorf("%s: %d", sample.Name, status)
+		}
+	}
+	for name, c := range map[string]struct {
+		secret, body string
+		want         int
+	}{
+		"wrong secret": {"wrong", `{"update_id":1}`, http.StatusUnauthorized},
+		"no secret":    {"", `{"update_id":1}`, http.StatusUnauthorized},
+		"garbage":      {simSecret, `{"update_id":`, http.StatusOK},
+		"no id":        {simSecret, `{"message":{}}`, http.StatusOK},
+		"empty":        {simSecret, ``, http.StatusOK},
+		"too large":    {simSecret, `{"update_id":5,"x":"` + strings.Repeat("a", 1<<20) + `"}`, http.StatusRequestEntityTooLarge},
+	} {
+		if status := deliver(c.secret, c.body); status != c.want {
+			t.Errorf("%s: %d, want %d", name, status, c.want)
+		}
+	}
+	r := s.redis.Client()
+	s.until(time.Minute, "handled", func() bool {
+		var waiting int64
+		for i := range 16 {
+			for _, stream := range []string{"inbox", "urgent"} {
+				waiting += r.XLen(t.Context(), stream+":{s"+string(rune('0'+i/10))+string(rune('0'+i%10))+"}").Val()
+			}
+		}
+		return waiting == 0
+	})
+	var letters []struct{ Kind, Error string }
+	s.admin(&letters, "dead-letters", "list")
+	for _, letter := range letters {
+		if letter.Kind != "unreadable" {
+			t.Errorf("dead letter of kind %s: %s", letter.Kind, letter.Error)
+		}
+	}
+	if len(letters) != 3 {
+		t.Errorf("%d dead letters, want the 3 unreadable ones", len(letters))
+	}
+	if strings.Contains(serve.log.String(), "panic") {
+		t.Errorf("a handler panicked:\n%s", serve.log)
+	}
+	serve.stop()
+}

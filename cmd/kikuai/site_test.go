@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+// These tests run the real binary against a real Redis, a real Postgres, the
+// Telegram simulator and the model simulator, all over sockets.
+
+const (
+	simToken  = "424242:simulated-bot-token-of-thirty-five-ch"
+	simSecret = "simulated-webhook-secret"
+	startIn   = 60 * time.Second
+	stopIn    = 60 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	testenv.Main(m)
+}
+
+// binary builds kikuai with the race detector, once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kikuai-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "kikuai")
+	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// site is everything around the binary. Its environment is what a serve process sees.
+type site struct {
+	t        *testing.T
+	binary   string
+	redis    *testenv.RedisHandle
+	database string
+	telegram *telegramsim.Server
+	model    *llmsim.Server
+	env      map[string]string
+	url      string
+}
+
+const siteCatalogue = `providers:
+  - {name: sim, protocol: openai, base_url: %s/v1, local: true}
+models:
+  - id: echo
+    prices: {input: "0.15", output: "0.60"}
+    context: 128000
+    max_output: 4096
+    deployments: [{provider: sim, model: sim-echo}]
+  - id: exact
+    prices: {input: "0", output: "1"}
+    context: 128000
+    max_output: 4096
+    deployments: [{provider: sim, model: sim-tokens-100}]
+  - id: slow
+    prices: {input: "0.15", output: "0.60"}
+    context: 128000
+    max_output: 4096
+    deployments: [{provider: sim, model: sim-slow}]
+`
+
+// newSite starts the surroundings and migrates the database. The options change them
+// before anything starts.
+func newSite(t *testing.T, options ...func(*telegramsim.Options)) *site {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{t: t, binary: path, redis: testenv.RedisServer(t), database: testenv.PostgresURL(t)}
+	o := telegramsim.Options{Token: simToken, Log: testenv.Logger(t)}
+	for _, change := range options {
+		change(&o)
+	}
+	if s.telegram, err = telegramsim.Start(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.telegram.Close() })
+	if s.model, err = llmsim.Start(llmsim.Options{Log: testenv.Logger(t)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.model.Close() })
+	catalogue := filepath.Join(t.TempDir(), "catalogue.yaml")
+	if err := os.WriteFile(catalogue, fmt.Appendf(nil, siteCatalogue, s.model.URL()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	s.url = "http://" + addr
+	s.env = map[string]string{
+		"KIKUAI_ENV": "testing", "LISTEN_ADDR": addr, "OPS_ADDR": freeAddr(t),
+		"DATABASE_URL": s.database, "REDIS_URL": s.redis.URL(), "CATALOG_FILE": catalogue,
+		"TELEGRAM_BOT_TOKEN": simToken, "TELEGRAM_API_URL": s.telegram.URL(),
+		"WEBHOOK_SECRET": simSecret, "PUBLIC_URL": s.url, "CHAT_MODEL": "echo",
+		"WELCOME_CREDIT_USD": "0.50", "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000000", "DRAIN_TIMEOUT": "15s",
+	}
+	s.command("migrate")
+	return s
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+func (s *site) environ() []string {
+	environ := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	for name, value := range s.env {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
+}
+
+// command runs one command line to its end and returns what it printed.
+func (s *site) command(args ...string) []byte {
+	s.t.Helper()
+	out, errs, err := s.try(args...)
+	if err != nil {
+		s.t.Fatalf("kikuai %s: %v\n%s", strings.Join(args, " "), err, errs)
+	}
+	return out
+}
+
+func (s *site) try(args ...string) (out, errs []byte, err error) {
+	var stdout, stderr bytes.Buffer
+	c := exec.Command(s.binary, args...)
+	c.Env, c.Stdout, c.Stderr = s.environ(), &stdout, &stderr
+	err = c.Run()
+	return stdout.Bytes(), stderr.Bytes(), err
+}
+
+// admin runs an admin command and decodes its JSON.
+func (s *site) admin(into any, args ...string) {
+	s.t.Helper()
+	out := s.command(append(append([]string{"admin"}, args...), "--json")...)
+	if err := json.Unmarshal(out, into); err != nil {
+		s.t.Fatalf("admin %s: %v\n%s", args[0], err, out)
+	}
+}
+
+// key gives a new account that much money and returns an API key of it.
+func (s *site) key(telegramID int, usd string) string {
+	s.t.Helper()
+	id := fmt.Sprint(telegramID)
+	var credited struct {
+		Current bool `json:"balance_current"`
+	}
+	s.env["WELCOME_CREDIT_USD"] = "0"
+	s.admin(&credited, "credit", "--telegram-id", id, "--usd", usd, "--idempotency-key", "site-"+id)
+	var made struct {
+		Key string `json:"key"`
+	}
+	s.admin(&made, "key", "--telegram-id", id, "--name", "e2e")
+	if made.Key == "" {
+		s.t.Fatal("admin key printed no key")
+	}
+	return made.Key
+}
+
+// process is one running serve.
+type process struct {
+	s      *site
+	cmd    *exec.Cmd
+	log    *lines
+	ended  chan struct{}
+	result error
+}
+
+// lines keeps the log of a process, bounded.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.text.Len() < 4<<20 {
+		l.text.Write(p)
+	}
+	return len(p), nil
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// spawn starts a process without waiting for it to be ready.
+func (s *site) spawn(args ...string) *process {
+	s.t.Helper()
+	p := &process{s: s, log: &lines{}, ended: make(chan struct{})}
+	p.cmd = exec.Command(s.binary, args...)
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = s.environ(), p.log, p.log
+	if err := p.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		p.result = p.cmd.Wait()
+		close(p.ended)
+	}()
+	s.t.Cleanup(func() {
+		p.kill()
+		if s.t.Failed() {
+			s.t.Logf("log of %s:\n%s", strings.Join(args, " "), tail(p.log.String(), 20_000))
+		}
+		if strings.Contains(p.log.String(), "WARNING: DATA RACE") {
+			s.t.Errorf("data race:\n%s", p.log.String())
+		}
+	})
+	return p
+}
+
+func tail(text string, n int) string { return text[max(0, len(text)-n):] }
+
+// serve starts a process and waits until it is ready.
+func (s *site) serve() *process {
+	s.t.Helper()
+	p := s.spawn("serve")
+	p.waitReady()
+	return p
+}
+
+func (p *process) waitReady() {
+	p.s.t.Helper()
+	p.s.until(startIn, "ready", func() bool {
+		select {
+		case <-p.ended:
+			p.s.t.Fatalf("serve ended: %v\n%s", p.result, p.log)
+		default:
+		}
+		status, _ := p.s.get("/readyz", "")
+		return status == http.StatusOK
+	})
+}
+
+// kill ends the process as a crash would.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// stop ends the process in order and fails the test when it does not end well.
+func (p *process) stop() {
+	p.s.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.s.t.Fatal(err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(stopIn):
+		p.s.t.Fatalf("serve did not stop within %s", stopIn)
+	}
+	if p.result != nil {
+		p.s.t.Fatalf("serve ended with %v\n%s", p.result, tail(p.log.String(), 20_000))
+	}
+}
+
+// until polls what only another process can know.
+func (s *site) until(within time.Duration, what string, done func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(within)
+	for !done() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not %s within %s", what, within)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (s *site) get(path, key string) (int, string) {
+	return s.send(http.MethodGet, path, key, "")
+}
+
+// send makes one API call; status 0 is no answer.
+func (s *site) send(method, path, key, body string) (int, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(answer)
+}
+
+// balance is what the API says of the key's account.
+func (s *site) balance(key string) (available, held int64) {
+	s.t.Helper()
+	status, body := s.get("/api/v1/balance", key)
+	var answer struct {
+		Available int64 `json:"available_nano_usd"`
+		Held      int64 `json:"held_nano_usd"`
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
+		s.t.Fatalf("balance: %d %s", status, body)
+	}
+	return answer.Available, answer.Held
+}
+
+// chat asks the model of that name for a completion.
+func (s *site) chat(key, model, text string, maxTokens int) (int, string) {
+	body, err := json.Marshal(map[string]any{
+		"model": model, "max_tokens": maxTokens,
+		"messages": []map[string]string{{"role": "user", "content": text}},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.send(http.MethodPost, "/v1/chat/completions", key, string(body))
+}

@@ -1,0 +1,60 @@
+// Command bench measures kikuai against a bare handler on the same machine, in the
+// same run, and prints the ratios.
+//
+// The bare handler is Fiber, go-redis with AutoPipeline, one-line scripts and
+// fasthttp's client to the same upstream, and nothing else: no authentication, no
+// limit, no money, no durability. It is the ceiling of this stack, so a ratio says
+// what everything that kikuai promises costs.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	var (
+		rounds      = flags.Int("rounds", 5, "measured rounds of each pair")
+		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
+		connections = flags.Int("connections", 64, "client connections")
+		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the table; empty writes none")
+		bare        = flags.String("bare", "", "internal: serve the bare handler on this address")
+		bareRedis   = flags.String("bare-redis", "", "internal: the bare handler's Redis")
+		bareModel   = flags.String("bare-model", "", "internal: the bare handler's upstream")
+	)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *bare != "" {
+		return serveBare(ctx, *bare, *bareRedis, *bareModel)
+	}
+	if *rounds < 1 || *rounds > 50 || *length < time.Second || *length > time.Minute || *connections < 1 || *connections > 1024 {
+		return errors.New("rounds must be 1–50, length 1s–1m, connections 1–1024")
+	}
+	site, err := build(ctx)
+	if err != nil {
+		return err
+	}
+	defer site.close()
+	rows, err := site.measure(ctx, *rounds, *length, *connections)
+	if err != nil {
+		return err
+	}
+	return report(rows, *rounds, *length, *connections, *out)
+}

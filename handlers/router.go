@@ -1,0 +1,171 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/go-telegram/bot/models"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/internal/llm"
+)
+
+// completer is the metered path to a model.
+type completer interface {
+	Complete(ctx context.Context, call llm.ChatCall, onText func(string) error) (llm.ChatAnswer, error)
+}
+
+// Options are what the handlers need.
+type Options struct {
+	Accounts  *billing.Accounts
+	Keys      *billing.Keys
+	Sender    *bot.Sender
+	Completer completer
+	Redis     redis.Cmdable // conversations
+	Log       *slog.Logger
+	Username  string // the bot's own name without @, to tell its commands from others'
+	Model     string // model of plain messages
+	MaxOutput int64  // tokens of an answer, at most
+	BaseURL   string // what key holders put into their SDK
+}
+
+// Router sends each update to the handler it is meant for. It implements [bot.Handler].
+type Router struct {
+	Options
+	turns    conversations
+	commands map[string]func(context.Context, request) error
+}
+
+// New wires the router.
+func New(o Options) *Router {
+	r := &Router{Options: o, turns: conversations{redis: o.Redis}}
+	r.commands = map[string]func(context.Context, request) error{
+		"start":   r.start,
+		"help":    r.help,
+		"balance": r.balance,
+		"newkey":  r.newKey,
+		"keys":    r.keys,
+		"new":     r.forget,
+	}
+	return r
+}
+
+// Commands is the bot's menu, in the order it is shown.
+func Commands() []models.BotCommand {
+	return []models.BotCommand{
+		{Command: "balance", Description: "What is left"},
+		{Command: "newkey", Description: "Make an API key"},
+		{Command: "keys", Description: "See and revoke API keys"},
+		{Command: "new", Description: "Forget this conversation"},
+		{Command: "help", Description: "What I can do"},
+	}
+}
+
+// request is one message or button press, with whom it is from.
+type request struct {
+	update int64
+	chat   models.Chat
+	thread int
+	from   models.User
+	args   string
+}
+
+func (q request) private() bool { return q.chat.Type == models.ChatTypePrivate }
+
+// Handle implements [bot.Handler]. Update types that ask nothing of us are done at once.
+func (r *Router) Handle(ctx context.Context, u *bot.Update) error {
+	var err error
+	switch {
+	case u.Message != nil:
+		err = r.message(ctx, u)
+	case u.CallbackQuery != nil:
+		err = r.press(ctx, u)
+	}
+	return settle(ctx, err)
+}
+
+// settle decides what an error means for the update: a chat that cannot be reached
+// is done, a dependency that is away is worth waiting for, the rest counts as a try.
+// What ran into the handler's own deadline is no dependency's fault.
+func settle(ctx context.Context, err error) error {
+	switch {
+	case err == nil, errors.Is(err, bot.ErrBlocked):
+		return nil
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, bot.ErrTryLater):
+		return err
+	case errors.Is(err, billing.ErrClosed), isAway(err):
+		return fmt.Errorf("%w: %w", bot.ErrTryLater, err)
+	default:
+		return err
+	}
+}
+
+func (r *Router) message(ctx context.Context, u *bot.Update) error {
+	m := u.Message
+	if m.From == nil || m.From.IsBot {
+		return nil
+	}
+	r.Sender.Heard(m.Chat.ID)
+	q := request{update: u.ID, chat: m.Chat, thread: m.MessageThreadID, from: *m.From}
+	name, args, isCommand := command(m.Text, r.Username)
+	switch {
+	case !q.private():
+		if isCommand && r.commands[name] != nil {
+			return r.say(ctx, q, textPrivateOnly)
+		}
+		return nil
+	case isCommand:
+		q.args = args
+		if handle := r.commands[name]; handle != nil {
+			return handle(ctx, q)
+		}
+		return r.say(ctx, q, fmt.Sprintf(textUnknown, clip(name, 32)))
+	case strings.HasPrefix(m.Text, "/"):
+		return nil // a command for another bot
+	case strings.TrimSpace(m.Text) != "":
+		return r.chat(ctx, q, m.Text)
+	case isService(m):
+		return nil
+	default:
+		return r.say(ctx, q, textTextOnly)
+	}
+}
+
+// isService tells whether a message without text is a notice of the chat itself
+// rather than something a person sent.
+func isService(m *models.Message) bool {
+	sent := m.Photo != nil || m.Voice != nil || m.Audio != nil || m.Document != nil || m.Video != nil ||
+		m.VideoNote != nil || m.Sticker != nil || m.Animation != nil || m.Location != nil || m.Contact != nil ||
+		m.Poll != nil || m.Dice != nil || m.Venue != nil
+	return !sent
+}
+
+// account returns the sender's account, opening it on first contact.
+func (r *Router) account(ctx context.Context, q request) (billing.Account, error) {
+	account, err := r.Accounts.ByTelegram(ctx, q.from.ID)
+	if errors.Is(err, billing.ErrAccountUnknown) {
+		account, _, err = r.open(ctx, q)
+	}
+	return account, err
+}
+
+func (r *Router) open(ctx context.Context, q request) (billing.Account, bool, error) {
+	return r.Accounts.Open(ctx, billing.Profile{
+		TelegramID: q.from.ID,
+		Name:       strings.TrimSpace(q.from.FirstName + " " + q.from.LastName),
+		Language:   q.from.LanguageCode,
+	})
+}
+
+// say sends one message of ours into the request's chat.
+func (r *Router) say(ctx context.Context, q request, text string) error {
+	_, err := r.Sender.Send(ctx, bot.Message{ChatID: q.chat.ID, ThreadID: q.thread, Text: text})
+	return err
+}

@@ -1,0 +1,34 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+)
+
+// start opens the account, with its welcome credit the first time.
+func (r *Router) start(ctx context.Context, q request) error {
+	account, _, err := r.open(ctx, q)
+	if err != nil {
+		return fmt.Errorf("open account: %w", err)
+	}
+	balance, err := r.Accounts.Balance(ctx, account.ID)
+	if err != nil {
+		return fmt.Errorf("balance: %w", err)
+	}
+	name := q.from.FirstName
+	if name == "" {
+		name = "there"
+	}
+	return r.say(ctx, q, fmt.Sprintf(textWelcome, clip(name, 64), dollars(balance.Available), r.BaseURL))
+}
+
+func (r *Router) help(ctx context.Context, q request) error {
+	return r.say(ctx, q, fmt.Sprintf(textHelp, r.Model))
+}
+
+func (r *Router) forget(ctx context.Context, q request) error {
+	if err := r.turns.Forget(ctx, q.chat.ID); err != nil {
+		return err
+	}
+	return r.say(ctx, q, textForgotten)
+}

@@ -1,0 +1,49 @@
+package handlers
+
+// What the bot says. One place, so that translations can sit beside it.
+const (
+	textWelcome = `Hello, %s! I am your way to many AI models, paid by the token.
+
+Your balance is %s. Write me a message and I answer; under each answer stands what it cost.
+
+/newkey makes an API key: point any OpenAI SDK at %s and pay from the same balance.
+/help lists what I can do.`
+
+	textHelp = `Write me anything and I pass it to the model (%s). I remember the last messages of our chat.
+
+/balance — what is left, and what is on hold
+/newkey name — a new API key
+/keys — your keys, with buttons to revoke them
+/new — forget this conversation
+/help — this text`
+
+	textBalance     = "Balance: %s"
+	textBalanceHeld = "Balance: %s\nOn hold for running answers: %s"
+
+	textNewKey = `Your new key “%s”. It is shown only once:
+
+%s
+
+Use it with any OpenAI SDK:
+base URL %s
+Revoke it any time with /keys.`
+
+	textNoKeys     = "You have no API keys yet. /newkey name makes one."
+	textKeys       = "Your API keys:"
+	textKeyRevoked = "Key “%s” is revoked. Calls with it fail from now on."
+	textKeyGone    = "That key is already revoked."
+
+	textForgotten   = "Forgotten. We start afresh."
+	textUnknown     = "I do not know /%s. /help lists what I can do."
+	textTextOnly    = "I can read text so far. Send me your question in words."
+	textPrivateOnly = "I talk in private: open a chat with me and press Start."
+	textClosed      = "This account is closed. /paysupport reaches a person."
+
+	textPoor     = "This answer could cost up to %s and your balance is %s. A shorter message costs less; /balance shows what is left."
+	textLimited  = "That is faster than I may answer. Try again in %d s."
+	textUpstream = "The model did not answer this time. You were charged nothing. Try again in a moment."
+	textTooLong  = "That message is too long for the model. Nothing was charged; please send less at once."
+	textEmpty    = "The model returned an empty answer."
+	textCutShort = "\n\n[cut short: the model stopped answering; you paid only for what is above]"
+	textFooter   = "\n\n%s · balance %s"
+)
