@@ -45,17 +45,9 @@ func detectEntities(text string, given []Entity) []Entity {
 				entities = append(entities, e)
 				taken = append(taken, e)
 			}
-			// the separator after one match may be the one before the next
-			from = max(end, from+1)
-			for from < len(text) && !utf8.RuneStart(text[from]) {
-				from++
-			}
-			if from > 0 && from < len(text) {
-				_, size := utf8.DecodeLastRuneInString(text[:from])
-				if next := from - size; next >= end {
-					from = next
-				}
-			}
+			// the last character stays in sight: ^ must not match right behind an entity
+			_, size := utf8.DecodeLastRuneInString(text[begin:end])
+			from = max(end-size, from+1)
 		}
 	}
 	return entities

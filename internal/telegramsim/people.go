@@ -29,27 +29,29 @@ func (s *Server) Send(say Saying) (*Message, error) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return s.send(say)
+	m, _, err := s.send(say)
+	return m, err
 }
 
-func (s *Server) send(say Saying) (*Message, error) {
+// send is Send, and tells the update's id; the caller holds the lock.
+func (s *Server) send(say Saying) (*Message, int64, error) {
 	w := s.world
 	u, r, err := w.person(say.User, say.Chat)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	text, entities, refusal := formatted(say.Text, nil)
 	if refusal != nil || utf16Len(text) > maxText {
-		return nil, ErrTextInvalid
+		return nil, 0, ErrTextInvalid
 	}
 	if r.private() && r.blocked {
-		return nil, ErrBotBlocked
+		return nil, 0, ErrBotBlocked
 	}
 	m := &Message{From: &u, Date: s.now().Unix(), Text: text, Entities: entities, MessageThreadID: say.Thread, IsTopicMessage: say.Thread != 0}
 	if say.Reply != 0 {
 		i := r.find(say.Reply)
 		if i < 0 {
-			return nil, ErrMessageUnknown
+			return nil, 0, ErrMessageUnknown
 		}
 		m.ReplyToMessage = withoutReply(r.messages[i])
 	}
@@ -59,7 +61,8 @@ func (s *Server) send(say Saying) (*Message, error) {
 	r.started = true
 	w.addMessage(r, m)
 	s.hub.to(r, event{Type: "message", Message: m})
-	return m, s.push("message", r.chat.ID, m)
+	id, err := s.pushNumbered("message", r.chat.ID, m)
+	return m, id, err
 }
 
 // withoutReply drops the nested reply: the Bot API never nests replies further.
@@ -72,7 +75,7 @@ func withoutReply(m *Message) *Message {
 	return &flat
 }
 
-// Press Start: the user (re)starts the bot and sends "/start payload".
+// StartBot is pressing Start: the user (re)starts the bot and sends "/start payload".
 func (s *Server) StartBot(user int64, payload string) (*Message, error) {
 	if !validPayload(payload) {
 		return nil, ErrPayload
@@ -93,7 +96,8 @@ func (s *Server) StartBot(user int64, payload string) (*Message, error) {
 	if payload != "" {
 		text += " " + payload
 	}
-	return s.send(Saying{User: user, Text: text})
+	m, _, err := s.send(Saying{User: user, Text: text})
+	return m, err
 }
 
 // Edit changes a person's own message; the bot gets an edited_message.

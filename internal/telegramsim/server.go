@@ -246,17 +246,23 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// housekeep expires drafts and saves the data file now and then.
+// housekeep expires drafts, tells the pages about waiting updates and saves the data file now and then.
 func (s *Server) housekeep() {
 	defer s.tasks.Done()
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
+	var pending int
+	var failure string
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
 			s.expireDrafts()
+			if info := s.webhookInfo(); info.PendingUpdateCount != pending || info.LastErrorMessage != failure {
+				pending, failure = info.PendingUpdateCount, info.LastErrorMessage
+				s.hub.toAll(event{Type: "pending", Pending: &info.PendingUpdateCount, LastErrorMessage: &info.LastErrorMessage})
+			}
 			if err := s.save(); err != nil {
 				s.log.Error("telegram simulator could not save its data", "error", err)
 			}

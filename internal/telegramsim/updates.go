@@ -92,14 +92,19 @@ func newUpdateLog(first int64, limit int) *updateLog {
 
 // push queues an update of a kind about an object (a chat, a user) for the bot.
 func (s *Server) push(kind string, object int64, payload any) error {
+	_, err := s.pushNumbered(kind, object, payload)
+	return err
+}
+
+// pushNumbered is push, and tells the update's id: 0 where the bot does not want the kind.
+func (s *Server) pushNumbered(kind string, object int64, payload any) (int64, error) {
 	body := make([]byte, 0, 512)
 	body = append(body, `{"update_id":0,"`...)
 	body = append(body, kind...)
 	body = append(body, `":`...)
 	body = append(body, mustJSON(payload)...)
 	body = append(body, '}')
-	_, err := s.enqueue(kind, object, body)
-	return err
+	return s.enqueue(kind, object, body)
 }
 
 // Inject queues a whole update as it is, but for update_id, which the simulator gives, and returns that id.
