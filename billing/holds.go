@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -116,19 +117,20 @@ func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
 	}
 	answer, err := h.scripts.hold.Run(ctx, h.redis,
 		[]string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID), ExpKey(r.AccountID)},
-		r.HoldID, r.Fingerprint, r.Want, r.Least, r.Deadline.UnixMilli(), r.AccountID, r.KeyID).StringSlice()
+		r.HoldID, r.Fingerprint, r.Want, r.Least, r.Deadline.UnixMilli(), r.AccountID, r.KeyID).Slice()
 	if err != nil {
 		return Hold{}, redisError("reserve", err)
 	}
-	n, available, err := twoInts(answer[1], answer[2])
-	if err != nil {
-		return Hold{}, fmt.Errorf("billing: reserve answered %q: %w", answer, err)
-	}
-	state, replayed, err := ReserveOutcome(answer[0], n, r.Least)
+	var numbers [2]int64
+	status, err := statusAnd(numbers[:], answer)
 	if err != nil {
 		return Hold{}, err
 	}
-	return Hold{ID: r.HoldID, AccountID: r.AccountID, State: state, Nano: n, Available: available, Replayed: replayed}, nil
+	state, replayed, err := ReserveOutcome(status, numbers[0], r.Least)
+	if err != nil {
+		return Hold{}, err
+	}
+	return Hold{ID: r.HoldID, AccountID: r.AccountID, State: state, Nano: numbers[0], Available: numbers[1], Replayed: replayed}, nil
 }
 
 // Settlement says what a held call came to.
@@ -172,23 +174,22 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 	}
 	answer, err := h.scripts.settle.Run(ctx, h.redis,
 		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID), evKey(shardOf(s.AccountID))},
-		s.HoldID, s.AccountID, s.KeyID, s.Cost, print, payload, keep.Milliseconds()).StringSlice()
+		s.HoldID, s.AccountID, s.KeyID, s.Cost, print, payload, keep.Milliseconds()).Slice()
 	if err != nil {
 		return Captured{}, redisError("settle", err)
 	}
-	if err := resolution(answer[0]); err != nil {
-		if answer[0] == "unknown" {
+	var numbers [3]int64
+	status, err := statusAnd(numbers[:], answer)
+	if err != nil {
+		return Captured{}, err
+	}
+	if err := resolution(status); err != nil {
+		if errors.Is(err, ErrHoldUnknown) {
 			h.metrics.unknown.Inc()
 		}
 		return Captured{}, err
 	}
-	c := Captured{Replayed: answer[0] == "replayed"}
-	if c.Nano, c.WriteOff, err = twoInts(answer[1], answer[2]); err == nil {
-		c.Available, err = strconv.ParseInt(answer[3], 10, 64)
-	}
-	if err != nil {
-		return Captured{}, fmt.Errorf("billing: settle answered %q: %w", answer, err)
-	}
+	c := Captured{Nano: numbers[0], WriteOff: numbers[1], Available: numbers[2], Replayed: status == "replayed"}
 	if !c.Replayed {
 		h.metrics.settled.Inc()
 		h.metrics.writeOff.Add(float64(c.WriteOff))
@@ -200,13 +201,13 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 // harmless. Errors: ErrHoldUnknown (also once the record of a resolved hold is
 // gone), ErrHoldConflict when it was settled, ErrClosed.
 func (h *Holds) Release(ctx context.Context, accountID int64, holdID string) error {
-	answer, err := h.scripts.release.Run(ctx, h.redis,
+	status, err := h.scripts.release.Run(ctx, h.redis,
 		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID)},
-		holdID, accountID, keepHold.Milliseconds()).StringSlice()
+		holdID, accountID, keepHold.Milliseconds()).Text()
 	if err != nil {
 		return redisError("release", err)
 	}
-	return resolution(answer[0])
+	return resolution(status)
 }
 
 // resolution translates the status of settle and release.
@@ -236,6 +237,21 @@ func fingerprint(numbers ...int64) string {
 	}
 	sum := sha256.Sum256(line)
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// statusAnd reads a script's answer: a status, then numbers.
+func statusAnd(numbers []int64, answer []any) (string, error) {
+	if len(answer) == 1+len(numbers) {
+		status, ok := answer[0].(string)
+		for i := range numbers {
+			n, isInt := answer[i+1].(int64)
+			numbers[i], ok = n, ok && isInt
+		}
+		if ok {
+			return status, nil
+		}
+	}
+	return "", fmt.Errorf("billing: a script answered %v", answer)
 }
 
 func twoInts(a, b string) (x, y int64, err error) {

@@ -45,11 +45,9 @@ end
 
 local function reserve_commit(acct_key, hold_key, exp_key, hold_id, fp, amount, deadline_ms, account, key_id)
   local nano = money(amount)
-  local available = tonumber(redis.call('HGET', acct_key, 'available'))
-  if amount > 0 then -- HINCRBY refuses "-0"
-    available = redis.call('HINCRBY', acct_key, 'available', '-' .. nano)
-    redis.call('HINCRBY', acct_key, 'held', nano)
-  end
+  local less = amount > 0 and '-' .. nano or '0' -- HINCRBY refuses "-0"
+  local available = redis.call('HINCRBY', acct_key, 'available', less)
+  redis.call('HINCRBY', acct_key, 'held', nano)
   redis.call('HSET', hold_key, 'state', 'held', 'amount', nano, 'fp', fp,
     'account', account, 'key_id', key_id, 'deadline_ms', deadline_ms)
   redis.call('ZADD', exp_key, deadline_ms, hold_id)
