@@ -25,9 +25,12 @@ const (
 // the proof that the stream is the one that Postgres has followed.
 func (o *owner) drain(ctx context.Context) (int, error) {
 	events, err := o.fetch(ctx)
-	if err != nil || len(events) == 0 {
-		o.oldest[o.shard].Store(0)
+	if err != nil {
 		return 0, err
+	}
+	if len(events) == 0 {
+		o.oldest[o.shard].Store(0)
+		return 0, nil
 	}
 	o.oldest[o.shard].Store(events[0].id.ms)
 	to := position{epoch: o.at.epoch, last: events[len(events)-1].id}

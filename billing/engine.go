@@ -19,7 +19,7 @@ import (
 const (
 	appliesAtOnce = 4 // Postgres connections that draining may take
 	pauseFirst    = 50 * time.Millisecond
-	pauseMost     = 2 * time.Second
+	pauseMost     = time.Second
 	relayEvery    = time.Second
 )
 

@@ -255,6 +255,26 @@ func TestResolveOnce(t *testing.T) {
 	r.wantBooks(t.Context())
 }
 
+// The event comes first: where it cannot be appended, no balance changes.
+func TestEventFirst(t *testing.T) { onBoth(t, testEventFirst) }
+
+func testEventFirst(t *testing.T, client *redis.Client) {
+	r := newRig(t, client)
+	account := r.account(1000)
+	r.reserve(account, "h", 400)
+	events := evKey(shardOf(account))
+	r.must(client.Set(t.Context(), events, "not a stream", 0).Err())
+	if _, err := r.desk.Holds.Settle(t.Context(), settlement(account, "h", 300)); err == nil {
+		t.Fatal("settled without an event")
+	}
+	r.wantBalance(account, 600, 400)
+	client.Del(t.Context(), events)
+	if c := r.settle(account, "h", 300); c.Replayed || c.Nano != 300 {
+		t.Fatalf("settle after the fault: %+v", c)
+	}
+	r.wantBalance(account, 700, 0)
+}
+
 // Redis away, frozen or refusing is ErrClosed, and soon.
 func TestRedisAway(t *testing.T) {
 	server := testenv.RedisServer(t)
