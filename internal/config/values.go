@@ -117,5 +117,5 @@ func parseDuration(text string) (any, error) {
 	if err != nil {
 		return nil, errors.New("is not a length of time: write 90s, 2m or 1h30m; a bare number is seconds")
 	}
-	return time.Duration(seconds) * time.Second, nil //nolint:gosec // 31 bits fit
+	return time.Duration(seconds) * time.Second, nil
 }

@@ -85,15 +85,14 @@ func (o *Ops) Run(ctx context.Context) error {
 	}
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), opsShutdownIn)
 	defer cancel()
-	if err := server.Shutdown(patience); err != nil {
+	err = server.Shutdown(patience)
+	if err != nil {
 		err = server.Close() // a profile still being taken does not hold up the end
-		<-served
-		return err
 	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
+	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
 	}
-	return nil
+	return err
 }
 
 // Handler is what Run serves.

@@ -65,12 +65,12 @@ type nilError struct{ text string }
 func (e *nilError) Error() string { return e.text }
 
 func TestLoggersWriteNoSecret(t *testing.T) {
-	for name, make := range map[string]func(*bytes.Buffer) *slog.Logger{
+	for name, newLogger := range map[string]func(*bytes.Buffer) *slog.Logger{
 		"json": func(b *bytes.Buffer) *slog.Logger { return NewLogger(b, slog.LevelDebug) },
 		"text": func(b *bytes.Buffer) *slog.Logger { return NewTextLogger(b, slog.LevelDebug) },
 	} {
 		var out bytes.Buffer
-		log := make(&out)
+		log := newLogger(&out)
 		log.Info("message with "+apiKey, "err", fmt.Errorf("wrapped: %w", errors.New("bad "+openAI)))
 		log.Info("joined", "err", errors.Join(errors.New(cache), errors.New(database)))
 		for _, key := range []string{
@@ -88,7 +88,7 @@ func TestLoggersWriteNoSecret(t *testing.T) {
 		log.Info("values", "v", valuer{}, "s", stringer{apiKey}, "b", []byte("Bearer hush"), "l", []string{openAI})
 		log.Info("structures", "m", map[string]any{"deep": []any{map[string]string{"api_key": "hush", "note": botToken}}, apiKey: 1},
 			"s", struct{ Token, Note string }{"hush", cache})
-		log.Info("odd", "f", func() {}, "c", make, "e", (*nilError)(nil), "n", nil)
+		log.Info("odd", "f", func() {}, "c", newLogger, "e", (*nilError)(nil), "n", nil)
 		if strings.Contains(strings.ToLower(out.String()), "hush") {
 			for line := range strings.SplitSeq(out.String(), "\n") {
 				if strings.Contains(strings.ToLower(line), "hush") {

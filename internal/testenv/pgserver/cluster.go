@@ -43,7 +43,7 @@ func temporaryDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o755) //nolint:gosec // data and password below are closed
+	return dir, os.Chmod(dir, 0o755) // the data and the password in it are closed
 }
 
 // create makes the cluster unless it is there: run/ for the socket, data/ of
