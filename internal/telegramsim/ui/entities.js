@@ -58,8 +58,19 @@ export function safeLink(address) {
  */
 export function renderText(text, entities, act) {
   const fragment = document.createDocumentFragment();
-  fragment.append(...entityTree(text, entities).map((node) => render(node, act)));
+  fragment.append(...renderAll(entityTree(text, entities), act));
   return fragment;
+}
+
+const BLOCKS = ['pre', 'blockquote', 'expandable_blockquote'];
+
+// A block ends its line itself: the line break behind it stays, unseen.
+function renderAll(nodes, act) {
+  return nodes.flatMap((node, i) => {
+    const afterBlock = BLOCKS.includes(nodes[i - 1]?.entity?.type);
+    if (!afterBlock || typeof node !== 'string' || !node.startsWith('\n')) return [render(node, act)];
+    return [el('span', { hidden: true }, '\n'), document.createTextNode(node.slice(1))];
+  });
 }
 
 const PLAIN_TAGS = {
@@ -69,7 +80,7 @@ const PLAIN_TAGS = {
 function render(node, act) {
   if (typeof node === 'string') return document.createTextNode(node);
   const { entity } = node;
-  const children = node.children.map((child) => render(child, act));
+  const children = renderAll(node.children, act);
   if (PLAIN_TAGS[entity.type]) return el(PLAIN_TAGS[entity.type], {}, children);
   switch (entity.type) {
     case 'code':
