@@ -59,14 +59,7 @@ func (s *Server) PageHandler() http.Handler {
 	mux.HandleFunc("/sim/", func(w http.ResponseWriter, _ *http.Request) {
 		pageError(w, http.StatusNotFound, errors.New("no such path or method"))
 	})
-	if s.o.UI != nil {
-		mux.Handle("GET /", http.FileServerFS(s.o.UI))
-	} else {
-		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = io.WriteString(w, "The Telegram simulator of KikuAI runs here; no chat page was given to it.\n")
-		})
-	}
+	mux.Handle("/", http.FileServerFS(s.o.UI))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Get("Origin")) {
 			pageError(w, http.StatusForbidden, errors.New("only this machine is served"))

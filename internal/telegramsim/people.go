@@ -41,7 +41,7 @@ func (s *Server) send(say Saying) (*Message, int64, error) {
 		return nil, 0, err
 	}
 	text, entities, refusal := formatted(say.Text, nil)
-	if refusal != nil || utf16Len(text) > maxText {
+	if refusal != nil || text == "" || utf16Len(text) > maxText {
 		return nil, 0, ErrTextInvalid
 	}
 	if r.private() && r.blocked {
@@ -114,7 +114,7 @@ func (s *Server) Edit(user, chat, message int64, text string) (*Message, error) 
 		return nil, ErrMessageUnknown
 	}
 	text, entities, refusal := formatted(text, nil)
-	if refusal != nil || utf16Len(text) > maxText {
+	if refusal != nil || text == "" || utf16Len(text) > maxText {
 		return nil, ErrTextInvalid
 	}
 	edited := *r.messages[i]

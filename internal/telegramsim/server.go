@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/telegramsim/ui"
 )
 
 const (
@@ -32,7 +34,7 @@ type Options struct {
 	Now      func() time.Time // for dates and expiries; default time.Now
 	Addr     string           // where Listen binds; default 127.0.0.1 on a free port
 	DataFile string           // keeps users, chats, pending updates and counters between runs; "" = memory
-	UI       fs.FS            // the chat page; nil serves one line of text
+	UI       fs.FS            // the chat page; default: package ui
 	Faults   Faults
 
 	// RetryScale multiplies every waiting time of webhook delivery (retries, Retry-After, the ten seconds
@@ -124,6 +126,9 @@ func (o *Options) defaults() {
 	set(&o.HistoryLimit, defaultHistoryLimit)
 	set(&o.RecordLimit, defaultRecordLimit)
 	set(&o.PendingLimit, defaultPendingLimit)
+	if o.UI == nil {
+		o.UI = ui.Files
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,0 +1,100 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-telegram/bot/models"
+)
+
+// Every sample decodes with the client's types, and carries what it says.
+func TestSamplesDecode(t *testing.T) {
+	names, kinds := map[string]bool{}, map[string]bool{}
+	ids := map[int64]bool{}
+	for _, sample := range Samples() {
+		if names[sample.Name] {
+			t.Errorf("%s: twice", sample.Name)
+		}
+		names[sample.Name], kinds[sample.Kind] = true, true
+		var u models.Update
+		if err := json.Unmarshal(sample.JSON, &u); err != nil {
+			t.Errorf("%s: %v\n%s", sample.Name, err, sample.JSON)
+			continue
+		}
+		if u.ID == 0 || ids[u.ID] {
+			t.Errorf("%s: update_id %d", sample.Name, u.ID)
+		}
+		ids[u.ID] = true
+		again, err := json.Marshal(u)
+		if err != nil {
+			t.Errorf("%s: encode: %v", sample.Name, err)
+			continue
+		}
+		if !bytes.Contains(again, []byte(`"`+sample.Kind+`":{`)) {
+			t.Errorf("%s: the client saw no %s", sample.Name, sample.Kind)
+		}
+	}
+	for _, kind := range Kinds() {
+		if !kinds[kind] {
+			t.Errorf("no sample of %s", kind)
+		}
+	}
+	if len(Kinds()) != 28-1 {
+		t.Errorf("%d kinds", len(Kinds()))
+	}
+	t.Logf("%d samples of %d kinds", len(names), len(kinds))
+}
+
+func TestSamplesAreStable(t *testing.T) {
+	a, b := Samples(), Samples()
+	if !slices.EqualFunc(a, b, func(x, y Sample) bool { return x.Name == y.Name && bytes.Equal(x.JSON, y.JSON) }) {
+		t.Fatal("two calls differ")
+	}
+	for _, s := range a {
+		if strings.HasPrefix(s.Name, "message/photo") {
+			return
+		}
+	}
+	t.Fatal("no sample of a photo")
+}
+
+func TestCheckCall(t *testing.T) {
+	for _, test := range []struct {
+		method string
+		params map[string]string
+		want   string
+	}{
+		{"sendMessage", map[string]string{"chat_id": "5", "text": "x"}, ""},
+		{"sendMessage", map[string]string{"chat_id": "@channel", "text": "x", "reply_markup": `{"inline_keyboard":[]}`, "entities": `[{"type":"bold"}]`}, ""},
+		{"getMe", nil, ""},
+		{"sendMessage", map[string]string{"chat_id": "5"}, "spec: sendMessage: missing text"},
+		{"sendMessage", map[string]string{"chat_id": "5", "text": "x", "zebra": "1", "colour": "red"}, "spec: sendMessage: unknown colour, zebra"},
+		{"sendMessage", map[string]string{"chat_id": "5", "text": "x", "protect_content": "maybe", "entities": "{}"}, "spec: sendMessage: wrong entities: not MessageEntity[], protect_content: not Boolean"},
+		{"sendMessageDraft", map[string]string{"chat_id": "5", "draft_id": "seven", "can_stop": "true"}, "spec: sendMessageDraft: wrong draft_id: not Integer"},
+		{"setWebhook", map[string]string{"url": "https://x", "allowed_updates": `["message",5]`}, "spec: setWebhook: wrong allowed_updates: not String[]"},
+		{"sendMoney", nil, "spec: sendMoney: wrong the method does not exist"},
+	} {
+		got := ""
+		if err := CheckCall(test.method, test.params); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s %v:\n got %s\nwant %s", test.method, test.params, got, test.want)
+		}
+	}
+}
+
+func TestMethodNames(t *testing.T) {
+	if name, ok := MethodName("SENDMESSAGE"); !ok || name != "sendMessage" {
+		t.Error(name, ok)
+	}
+	if _, ok := MethodName("sendMoney"); ok {
+		t.Error("invented a method")
+	}
+	if n := len(Methods()); n < 180 {
+		t.Errorf("%d methods", n)
+	}
+}
