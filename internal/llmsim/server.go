@@ -51,8 +51,8 @@ type Options struct {
 	Now func() time.Time // nil is time.Now
 }
 
-// Server is the simulated provider. It listens from New on and answers while
-// Run runs. Requests for sim-instant take a short way through it: their bodies
+// Server is the simulated provider: made by Start, or by New and then Run. While
+// it listens, requests for sim-instant take a short way through it: their bodies
 // are neither checked nor remembered, only counted.
 type Server struct {
 	log      *slog.Logger
@@ -64,6 +64,8 @@ type Server struct {
 	http     *http.Server
 	done     chan struct{}
 	close    sync.Once
+	failure  error // of closing; written once, inside close
+	tasks    sync.WaitGroup
 	instant  atomic.Int64
 	serial   atomic.Int64
 	journal  journal
@@ -122,31 +124,55 @@ func orDefault(d, fallback time.Duration) time.Duration {
 	return d
 }
 
-// URL is the base that an OpenAI client is given, ending in /v1.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + "/v1" }
+// Start makes a simulator that answers until Close.
+func Start(o Options) (*Server, error) {
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	s.tasks.Go(func() {
+		if err := s.serve(); err != nil {
+			s.log.Error("simulated model stopped serving", "error", err)
+		}
+	})
+	return s, nil
+}
+
+// URL is the address, "http://127.0.0.1:port"; the API is below its /v1.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Run answers until ctx ends or Close is called, and returns when every
 // request has been left.
 func (s *Server) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, s.Close)
+	stop := context.AfterFunc(ctx, s.shut)
 	defer stop()
-	err := s.http.Serve(s.listener)
-	s.Close()
-	if !errors.Is(err, http.ErrServerClosed) {
+	err := s.serve()
+	return errors.Join(err, s.Close())
+}
+
+func (s *Server) serve() error {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("llmsim: serve: %w", err)
 	}
 	return nil
 }
 
-// Close ends every answer, stalled ones too, and frees the port.
-func (s *Server) Close() {
+// Close ends every answer, stalled ones too, frees the port and waits for what
+// Start began.
+func (s *Server) Close() error {
+	s.shut()
+	s.tasks.Wait()
+	return s.failure
+}
+
+func (s *Server) shut() {
 	s.close.Do(func() {
 		close(s.done)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if err := s.http.Shutdown(ctx); err != nil {
 			s.log.Debug("simulated model closes hard", "error", err)
-			_ = s.http.Close() // the listener's second close is all that can fail
+			s.failure = s.http.Close()
 		}
 		_ = s.listener.Close() // not yet handed to Serve when Run was never called
 	})

@@ -45,7 +45,7 @@ func start(t *testing.T, o Options) (*Server, *http.Client) {
 
 func post(t *testing.T, sim *Server, client *http.Client, body string) *http.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, sim.URL()+"/chat/completions", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, sim.URL()+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestRefusals(t *testing.T) {
 func TestKeyAndModels(t *testing.T) {
 	sim, client := start(t, Options{Key: "sk-right", Models: []string{"mine"}})
 	for _, key := range []string{"", "Bearer sk-wrong", "sk-right", "Bearer sk-right"} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, sim.URL()+"/models", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, sim.URL()+"/v1/models", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +351,7 @@ func TestCancel(t *testing.T) {
 	for model, sent := range map[string]int{"sim-stall": 5, "sim-silent": 0, "sim-hang": 0, "endless": 1, "late": 0} {
 		for more, want := range map[string]int{"": 0, `,"stream":true`: sent} {
 			ctx, cancel := context.WithCancel(t.Context())
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, sim.URL()+"/chat/completions", strings.NewReader(ask(model, "x", more)))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, sim.URL()+"/v1/chat/completions", strings.NewReader(ask(model, "x", more)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -403,7 +403,9 @@ func TestCloseEndsStalls(t *testing.T) {
 	res := post(t, sim, client, ask("sim-stall", "x", `,"stream":true`))
 	await(t, sim, func(r Request) bool { return r.Sent == 5 })
 	began := time.Now()
-	sim.Close()
+	if err := sim.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
@@ -411,12 +413,20 @@ func TestCloseEndsStalls(t *testing.T) {
 		t.Errorf("Close took %v", took)
 	}
 	_, _ = io.Copy(io.Discard, res.Body) // ends, in order or not
-	sim.Close()
 	unused, err := New(Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	unused.Close()
+	started, err := Start(Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := post(t, started, client, ask("sim-fast", "x", "")); res.StatusCode != http.StatusOK {
+		t.Errorf("started server: %d", res.StatusCode)
+	}
+	if err := errors.Join(sim.Close(), unused.Close(), started.Close()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
 }
 
 func TestScriptsInOrder(t *testing.T) {
@@ -467,7 +477,7 @@ func TestInstant(t *testing.T) {
 
 func TestUnknownPath(t *testing.T) {
 	sim, client := start(t, Options{})
-	res, err := client.Get(strings.TrimSuffix(sim.URL(), "/v1") + "/v2/chat")
+	res, err := client.Get(sim.URL() + "/v2/chat")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -489,7 +499,7 @@ func BenchmarkInstant(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			res, err := client.Post(sim.URL()+"/chat/completions", "application/json", strings.NewReader(body))
+			res, err := client.Post(sim.URL()+"/v1/chat/completions", "application/json", strings.NewReader(body))
 			if err != nil {
 				b.Error(err)
 				return
@@ -499,6 +509,7 @@ func BenchmarkInstant(b *testing.B) {
 		}
 	})
 	client.CloseIdleConnections()
-	sim.Close()
-	<-ended
+	if err := errors.Join(sim.Close(), <-ended); err != nil {
+		b.Error(err)
+	}
 }
