@@ -51,9 +51,9 @@ type Options struct {
 	Now func() time.Time // nil is time.Now
 }
 
-// Server is the simulated provider: made by Start, or by New and then Run. While
-// it listens, requests for sim-instant take a short way through it: their bodies
-// are neither checked nor remembered, only counted.
+// Server is the simulated provider, made by Start, or by New and then Run.
+// Requests for sim-instant take a short way through it: their bodies are neither
+// checked nor remembered, only counted.
 type Server struct {
 	log      *slog.Logger
 	key      string
