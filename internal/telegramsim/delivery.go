@@ -50,6 +50,7 @@ type courier struct {
 	mu          sync.Mutex
 	queues      *queues
 	open, idle  int // connections
+	failing     bool
 	lastSuccess time.Time
 	first410    time.Time
 	dials       [2]dialLog // while pending, while active
@@ -180,8 +181,9 @@ func (c *courier) load() {
 	}
 }
 
-// allowed is how many connections there may be. Without a success for ten seconds it is one. (The published
-// server stops replacing connections then; those that are kept alive by failing answers it would keep.)
+// allowed is how many connections there may be. Without a success for ten seconds it is one: that bounds new
+// ones, and where the last answer was a failure also those there are. (The published server only stops making
+// new ones; connections that failing answers keep alive it would keep.)
 func (c *courier) allowed(now time.Time) int {
 	if now.Sub(c.lastSuccess) > c.scaled(successWindow) {
 		return 1
@@ -192,11 +194,11 @@ func (c *courier) allowed(now time.Time) int {
 // connection takes an idle connection or opens one; otherwise it says when to ask again (zero: when one is free).
 func (c *courier) connection(now time.Time) (bool, time.Time) {
 	allowed := c.allowed(now)
-	for c.open > allowed && c.idle > 0 {
+	for c.failing && c.open > allowed && c.idle > 0 {
 		c.open--
 		c.idle--
 	}
-	if c.open <= allowed && c.idle > 0 {
+	if c.idle > 0 && (!c.failing || c.open <= allowed) {
 		c.idle--
 		return true, time.Time{}
 	}
@@ -256,10 +258,11 @@ func (c *courier) settle(u *update, o outcome, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	c.failing = !ok
 	if ok {
 		c.lastSuccess = now
 	}
-	if o.closed || c.open > c.allowed(now) {
+	if o.closed || c.failing && c.open > c.allowed(now) {
 		c.open--
 	} else {
 		c.idle++

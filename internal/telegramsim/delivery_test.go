@@ -212,6 +212,34 @@ func TestFailuresStayInTheirQueue(t *testing.T) {
 	}
 }
 
+// Telegram loads twice max_connections queues: when so many fail, nobody else is served until one recovers.
+func TestFailingQueuesFillTheWindow(t *testing.T) {
+	s := start(t, Options{RetryScale: 0.005})
+	h := newHook(t)
+	var recovered atomic.Bool
+	h.answer = func(_ int, a arrival) (int, http.Header) {
+		if a.chat <= 2 && !recovered.Load() {
+			return http.StatusInternalServerError, nil
+		}
+		return http.StatusOK, nil
+	}
+	h.set(t, s, object{"max_connections": 1})
+	for i := range int64(3) {
+		started(t, s, 1+i, "P")
+	}
+	for ctx := soon(t); s.Deliveries().Failures < 6; {
+		if ctx.Err() != nil {
+			t.Fatalf("%+v", s.Deliveries())
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	if n := len(s.Acked()); n != 0 {
+		t.Fatalf("%d acknowledged beyond the window", n)
+	}
+	recovered.Store(true)
+	waitAcked(t, s, 3)
+}
+
 func TestCollapseToOneConnection(t *testing.T) {
 	s := start(t, Options{RetryScale: 0.02}) // ten seconds are 200 ms
 	h := newHook(t)
