@@ -107,8 +107,8 @@ func retryAfter(value string, now time.Time) time.Duration {
 
 func seconds(value string) (time.Duration, error) {
 	n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-	if err != nil || n < 0 || n > maxRetryAfter.Seconds() || n != n {
+	if err != nil || n < 0 || n != n {
 		return 0, errRetryAfter
 	}
-	return time.Duration(n * float64(time.Second)), nil
+	return time.Duration(min(n, maxRetryAfter.Seconds()) * float64(time.Second)), nil
 }

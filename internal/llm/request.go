@@ -104,13 +104,11 @@ func NewChatRequest(call ChatCall) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("llm: encode a request: %w", err)
 	}
-	r, err := ParseRequest(body)
-	if err != nil {
-		return nil, err
-	}
-	r.MaxOutput = call.MaxOutput
-	return r, nil
+	return ParseRequest(body)
 }
+
+// Size is the body's length in bytes.
+func (r *Request) Size() int { return len(r.json) }
 
 // locate finds the governed fields.
 func (r *Request) locate(root gjson.Result) (values [fields]gjson.Result, err error) {

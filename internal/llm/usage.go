@@ -14,11 +14,11 @@ type Usage struct {
 
 // Kinds of faults in a provider's usage.
 const (
-	FaultAbsent   = "absent"   // no number at all
-	FaultType     = "type"     // not an integer, such as a string
-	FaultNegative = "negative" // below zero
-	FaultHuge     = "huge"     // more than the call can have used
-	FaultParts    = "parts"    // a part exceeds its whole
+	UsageAbsent   = "absent"   // no number at all
+	UsageType     = "type"     // not an integer, such as a string
+	UsageNegative = "negative" // below zero
+	UsageHuge     = "huge"     // more than the call can have used
+	UsageParts    = "parts"    // a part exceeds its whole
 )
 
 // Reported is a usage as the provider told it, as far as it can be believed.
@@ -35,7 +35,7 @@ func (r Reported) Known() bool { return r.PromptKnown && r.CompletionKnown }
 // not believed; neither is one that is negative or no integer.
 func ReadUsage(usage gjson.Result, mostPrompt, mostCompletion int64) Reported {
 	if !usage.IsObject() {
-		return Reported{Fault: FaultAbsent}
+		return Reported{Fault: UsageAbsent}
 	}
 	var r Reported
 	note := func(fault string) {
@@ -58,8 +58,8 @@ func ReadUsage(usage gjson.Result, mostPrompt, mostCompletion int64) Reported {
 			return 0
 		}
 		n, fault := tokenCount(v, most)
-		if fault == FaultHuge {
-			n, fault = most, FaultParts
+		if fault == UsageHuge {
+			n, fault = most, UsageParts
 		}
 		if fault != "" {
 			note(fault)
@@ -80,28 +80,28 @@ func ReadUsage(usage gjson.Result, mostPrompt, mostCompletion int64) Reported {
 func tokenCount(v gjson.Result, most int64) (int64, string) {
 	switch v.Type {
 	case gjson.Null:
-		return 0, FaultAbsent
+		return 0, UsageAbsent
 	case gjson.Number:
 	default:
-		return 0, FaultType
+		return 0, UsageType
 	}
 	n, err := strconv.ParseInt(v.Raw, 10, 64)
 	if err != nil { // 12.0, 1e3, or beyond 63 bits
 		switch {
 		case v.Num < 0:
-			return 0, FaultNegative
+			return 0, UsageNegative
 		case v.Num > float64(most):
-			return 0, FaultHuge
+			return 0, UsageHuge
 		case v.Num != float64(int64(v.Num)):
-			return 0, FaultType
+			return 0, UsageType
 		}
 		n = int64(v.Num)
 	}
 	switch {
 	case n < 0:
-		return 0, FaultNegative
+		return 0, UsageNegative
 	case n > most:
-		return 0, FaultHuge
+		return 0, UsageHuge
 	}
 	return n, ""
 }

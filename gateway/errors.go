@@ -1,0 +1,219 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/ratelimit"
+)
+
+// shape is the form an error takes.
+type shape int
+
+const (
+	shapePlain  shape = iota // {"error":{"code","message","request_id"}}
+	shapeOpenAI              // {"error":{"message","type","param","code"}}
+)
+
+const (
+	retrySoon = 1 // seconds, where we are to blame
+	kindOfUs  = "server_error"
+	kindOfYou = "invalid_request_error"
+)
+
+var (
+	errNoKey    = errors.New("gateway: no API key was sent")
+	errEncoded  = errors.New("gateway: the body is encoded")
+	errTooLarge = errors.New("gateway: the body is too large")
+)
+
+// problem is an error as a client sees it. Nothing in it is an internal message.
+type problem struct {
+	status     int
+	code       string
+	kind       string // OpenAI's type
+	message    string
+	param      string
+	retryAfter int64 // seconds; 0: not said
+}
+
+// explain is the one place where errors become answers.
+func explain(err error) problem {
+	var (
+		exceeded *ratelimit.ExceededError
+		poor     *UnaffordableError
+		invalid  *llm.RequestError
+		upstream *llm.UpstreamError
+		routing  *fiber.Error
+	)
+	switch {
+	case errors.Is(err, errNoKey):
+		return problem{status: 401, code: "invalid_api_key", kind: kindOfYou,
+			message: "Send your API key in the header 'Authorization: Bearer kk_…'. The bot makes one with /newkey."}
+	case errors.Is(err, errKeyUnknown), errors.Is(err, billing.ErrKeyMalformed):
+		return problem{status: 401, code: "invalid_api_key", kind: kindOfYou,
+			message: "This API key is not valid. It may have been revoked or cut short; the bot makes a new one with /newkey."}
+	case errors.As(err, &exceeded):
+		return problem{status: 429, code: "rate_limit_exceeded", kind: "requests", retryAfter: exceeded.RetryAfterSeconds(),
+			message: fmt.Sprintf("The limit is %d requests per %d seconds. The next one passes in %d s.",
+				exceeded.Limit, int64(exceeded.Window/time.Second), exceeded.RetryAfterSeconds())}
+	case errors.As(err, &poor):
+		return problem{status: 402, code: "insufficient_balance", kind: "insufficient_quota", message: poorSentence(poor)}
+	case errors.Is(err, billing.ErrAccountInactive):
+		return problem{status: 403, code: "account_inactive", kind: kindOfYou, message: "This account may not make calls at present. The bot's /paysupport tells whom to ask."}
+	case errors.As(err, &invalid):
+		return problem{status: 400, code: "invalid_request", kind: kindOfYou, message: invalid.Message, param: invalid.Param}
+	case errors.Is(err, llm.ErrModelUnknown):
+		return problem{status: 404, code: "model_not_found", kind: kindOfYou, param: "model",
+			message: "This model does not exist or is not available here. GET /v1/models lists those that are."}
+	case errors.Is(err, errTooLarge):
+		return problem{status: 413, code: "request_too_large", kind: kindOfYou, message: "The request's body is larger than is accepted here."}
+	case errors.Is(err, errEncoded):
+		return problem{status: 415, code: "unsupported_encoding", kind: kindOfYou, message: "Send the body as it is: Content-Encoding is not accepted here."}
+	case errors.As(err, &upstream):
+		return explainUpstream(upstream)
+	case errors.Is(err, billing.ErrClosed), errors.Is(err, billing.ErrHoldConflict):
+		return problem{status: 503, code: "service_unavailable", kind: kindOfUs, retryAfter: retrySoon,
+			message: "The service is briefly unable to take this call. Nothing was charged; try again in a moment."}
+	case errors.Is(err, errBusy):
+		return problem{status: 503, code: "overloaded", kind: kindOfUs, retryAfter: retrySoon,
+			message: "Too many calls are under way. Nothing was charged; try again in a moment."}
+	case errors.Is(err, errClosing), errors.Is(err, context.Canceled):
+		return problem{status: 503, code: "restarting", kind: kindOfUs, retryAfter: retrySoon,
+			message: "The service is restarting. Try again in a moment."}
+	case errors.As(err, &routing):
+		return explainRouting(routing)
+	}
+	return problem{status: 500, code: "internal_error", kind: kindOfUs, message: "Something went wrong here. It has been noted under this request's id."}
+}
+
+func poorSentence(e *UnaffordableError) string {
+	text := fmt.Sprintf("This call may cost up to %s USD and the balance is %s USD. Top up in the bot with /topup",
+		billing.FormatUSD(e.Need), billing.FormatUSD(e.Available))
+	switch {
+	case e.Tokens > 0 && e.Stated:
+		return text + fmt.Sprintf(", or ask for a shorter answer: the balance affords at most %d output tokens.", e.Tokens)
+	case e.Tokens > 0:
+		return text + fmt.Sprintf(": the balance affords %d output tokens.", e.Tokens)
+	}
+	return text + ": the balance does not cover the prompt."
+}
+
+func explainUpstream(e *llm.UpstreamError) problem {
+	switch e.Fault {
+	case llm.FaultRefused:
+		p := problem{status: e.Status, code: e.Code, kind: e.Type, message: e.Message, param: e.Param}
+		if p.message == "" {
+			p.message = "The model's provider refused the request."
+		}
+		if p.kind == "" {
+			p.kind = kindOfYou
+		}
+		return p
+	case llm.FaultBusy:
+		return problem{status: 429, code: "provider_rate_limited", kind: "requests", retryAfter: max(retrySoon, int64((e.RetryAfter+time.Second-1)/time.Second)),
+			message: "The model's provider takes no more requests at the moment. Nothing was charged; try again later."}
+	case llm.FaultTimeout:
+		return problem{status: 504, code: "provider_timeout", kind: kindOfUs, message: "The model's provider did not answer in time."}
+	}
+	return problem{status: 502, code: "provider_error", kind: kindOfUs, message: "The model's provider could not answer. Try again, or use another model."}
+}
+
+func explainRouting(e *fiber.Error) problem {
+	p := problem{status: e.Code, kind: kindOfYou, code: "bad_request", message: "The request could not be read."}
+	switch e.Code {
+	case fiber.StatusNotFound:
+		p.code, p.message = "not_found", "There is nothing at this address."
+	case fiber.StatusMethodNotAllowed:
+		p.code, p.message = "method_not_allowed", "This address does not answer that method."
+	case fiber.StatusRequestEntityTooLarge:
+		return explain(errTooLarge)
+	case fiber.StatusRequestHeaderFieldsTooLarge:
+		p.code, p.message = "headers_too_large", "The request's headers are larger than is accepted here."
+	case fiber.StatusRequestTimeout:
+		p.code, p.message = "request_timeout", "The request did not arrive in time."
+	case fiber.StatusBadRequest:
+	default:
+		if e.Code >= 500 {
+			return explain(errInternal)
+		}
+	}
+	return p
+}
+
+var errInternal = errors.New("gateway: internal")
+
+// body writes the problem in a shape.
+func (p problem) body(s shape, requestID string) []byte {
+	var v any
+	if s == shapeOpenAI {
+		type fault struct {
+			Message string  `json:"message"`
+			Type    string  `json:"type"`
+			Param   *string `json:"param"`
+			Code    *string `json:"code"`
+		}
+		v = map[string]fault{"error": {p.message, p.kind, optional(p.param), optional(p.code)}}
+	} else {
+		type fault struct {
+			Code      string `json:"code"`
+			Message   string `json:"message"`
+			RequestID string `json:"request_id"`
+		}
+		v = map[string]fault{"error": {p.code, p.message, requestID}}
+	}
+	text, _ := json.Marshal(v) // strings always encode
+	return text
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// fail answers a request with an error and writes what is ours to mend to the log.
+func (s *Server) fail(c *fiber.Ctx, sh shape, err error) {
+	p := explain(err)
+	id := requestID(c)
+	var refused *CallError
+	if errors.As(err, &refused) && refused.Decision != nil {
+		setLimitHeaders(c, *refused.Decision)
+	}
+	c.Response().ResetBody()
+	c.Status(p.status)
+	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
+	if p.retryAfter > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(p.retryAfter, 10))
+	}
+	c.Response().SetBodyRaw(p.body(sh, id))
+	if p.status >= fiber.StatusInternalServerError {
+		s.report(id, p.status, err)
+	}
+}
+
+// report logs a failure; of those that come by the thousand while a dependency is
+// away, one a second.
+func (s *Server) report(id string, status int, err error) {
+	level := slog.LevelWarn
+	switch status {
+	case fiber.StatusInternalServerError:
+		level = slog.LevelError
+	case fiber.StatusServiceUnavailable:
+		now := s.now().Unix()
+		if s.lastReport.Swap(now) == now {
+			return
+		}
+	}
+	s.log.Log(context.Background(), level, "request failed", "request_id", id, "status", status, "err", err)
+}

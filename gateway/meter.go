@@ -1,0 +1,289 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/ratelimit"
+)
+
+const (
+	defaultInFlight = 4096
+	// leastOutput is the shortest answer worth paying for, where the client left
+	// its length to what the balance affords.
+	leastOutput = 16 // tokens
+	// holdGrace is added to a call's longest life before its hold may be taken
+	// for an orphan.
+	holdGrace = 2 * time.Minute
+)
+
+// MeterOptions are what a Meter needs.
+type MeterOptions struct {
+	Redis             redis.Scripter // may be an AutoPipeliner
+	Holds             *billing.Holds
+	Catalogue         *llm.Catalogue
+	Client            *llm.Client
+	Log               *slog.Logger
+	Registerer        prometheus.Registerer // nil: nothing is registered
+	RequestsPerMinute int                   // of a key or chat without a limit of its own; 0: 120
+	MaxInFlight       int                   // calls at once; more are answered 503; 0: 4096
+	Now               func() time.Time      // nil: time.Now
+}
+
+// Meter is the one way to a model: it holds money, calls, and settles.
+type Meter struct {
+	gate      *gate
+	resolver  *resolver
+	catalogue *llm.Catalogue
+	client    *llm.Client
+	counter   *llm.Counter
+	log       *slog.Logger
+	now       func() time.Time
+	offers    map[string]*offer
+	flight    *flight
+	faults    *prometheus.CounterVec
+}
+
+// offer is a model with what it costs.
+type offer struct {
+	*llm.Model
+	prices billing.Prices
+	tokens tokenCounters
+}
+
+// NewMeter refuses a catalogue with prices that cannot be billed, all faults at once.
+func NewMeter(o MeterOptions) (*Meter, error) {
+	if o.Redis == nil || o.Holds == nil || o.Catalogue == nil || o.Client == nil || o.Log == nil {
+		return nil, errors.New("gateway: Redis, Holds, Catalogue, Client and Log are required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = defaultInFlight
+	}
+	m := &Meter{
+		gate:      newGate(o.Redis, int64(o.RequestsPerMinute), o.Registerer),
+		resolver:  newResolver(o.Holds, o.Log, o.Registerer),
+		catalogue: o.Catalogue,
+		client:    o.Client,
+		counter:   new(llm.Counter),
+		log:       o.Log,
+		now:       o.Now,
+		offers:    map[string]*offer{},
+		flight:    newFlight(o.MaxInFlight),
+	}
+	tokens := m.register(o.Registerer)
+	var faults []error
+	for _, model := range o.Catalogue.Models() {
+		prices, err := billing.ParsePrices(model.Prices)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("model %s: %w", model.ID, err))
+			continue
+		}
+		m.offers[model.ID] = &offer{Model: model, prices: prices, tokens: newTokenCounters(tokens, model.ID)}
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("catalogue: %w", errors.Join(faults...))
+	}
+	return m, nil
+}
+
+// Close lets no call begin, waits for those under way to end (whoever began them
+// cancels them), and then for the holds that wait for Redis. When ctx ends first
+// it gives up what is left, loudly, and returns ctx's error.
+func (m *Meter) Close(ctx context.Context) error {
+	m.flight.close()
+	err := m.flight.wait(ctx)
+	m.resolver.close(ctx)
+	if err != nil {
+		return fmt.Errorf("gateway: %d calls are still under way: %w", m.flight.count(), err)
+	}
+	return nil
+}
+
+// Call is one call to a model, paid by an account.
+type Call struct {
+	Key        *billing.PresentedKey // the API key it is made with; nil: none
+	AccountID  int64                 // without a key
+	LimitScope string                // without a key: whose request limit counts
+	LimitID    string
+	MaxOutput  int64  // tokens; caps an answer whose length the request leaves open; 0: no cap
+	HoldID     string // names the call; "": a new name
+	Source     string // billing.SourceAPI or billing.SourceTelegram
+	Request    *llm.Request
+}
+
+// CallError is a call that came to nothing. Decision is what the request limit
+// said, if it was asked.
+type CallError struct {
+	Decision *ratelimit.Decision
+	Err      error
+}
+
+func (e *CallError) Error() string { return e.Err.Error() }
+func (e *CallError) Unwrap() error { return e.Err }
+
+// UnaffordableError is a call whose worst case exceeds the balance.
+type UnaffordableError struct {
+	billing.PoorError
+	Stated bool  // the request stated its answer's length
+	Tokens int64 // the longest answer that the balance affords; 0: none
+}
+
+// Unwrap lets errors.As find the *billing.PoorError.
+func (e *UnaffordableError) Unwrap() error { return &e.PoorError }
+
+// bounds are the limits of a call's worst case, in tokens.
+type bounds struct {
+	prompt int64 // at most
+	output int64 // of one answer, at most
+	least  int64 // of one answer, at least, for the call to be worth it
+	n      int64 // answers
+}
+
+// plan finds the model and the worst case. [*llm.RequestError], llm.ErrModelUnknown.
+func (m *Meter) plan(r *llm.Request, most int64) (*offer, bounds, error) {
+	o := m.offers[r.Model]
+	if o == nil {
+		return nil, bounds{}, llm.ErrModelUnknown
+	}
+	b := bounds{prompt: r.PromptBound(o.Model), output: o.MaxOutput, n: r.N}
+	if most > 0 {
+		b.output = min(b.output, most)
+	}
+	b.least = min(leastOutput, b.output)
+	if r.MaxOutput > o.MaxOutput {
+		return nil, bounds{}, &llm.RequestError{Param: r.MaxField, Message: fmt.Sprintf(
+			"'%s' is too large: this model answers with at most %d tokens.", r.MaxField, o.MaxOutput)}
+	}
+	if r.MaxOutput > 0 {
+		b.output, b.least = r.MaxOutput, r.MaxOutput
+	}
+	return o, b, nil
+}
+
+// Open decides, holds and calls: it returns once the provider has begun a
+// streamed answer or sent an unstreamed one whole. The caller runs the Live to
+// its end. ctx is what the call lives by, so for a streamed answer it must outlive
+// Open. Errors before the limit was asked: [*llm.RequestError],
+// llm.ErrModelUnknown; all others come in a [*CallError].
+func (m *Meter) Open(ctx context.Context, c Call) (*Live, error) {
+	o, b, err := m.plan(c.Request, c.MaxOutput)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.flight.begin(); err != nil {
+		return nil, &CallError{Err: err}
+	}
+	l, err := m.open(ctx, c, o, b)
+	if err != nil {
+		m.flight.end()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, error) {
+	l, err := m.hold(ctx, c, o, b)
+	if err != nil {
+		return nil, err
+	}
+	body := l.request.AppendPatched(make([]byte, 0, l.request.Size()+patchRoom), l.deployment, l.limit())
+	l.started = m.now()
+	if l.request.Stream {
+		l.ctx, l.cancel = context.WithCancelCause(ctx)
+		if l.stream, err = m.client.Stream(l.ctx, l.deployment, body); err != nil {
+			l.cancel(err)
+		}
+	} else {
+		l.answer, err = m.client.Complete(ctx, l.deployment, body)
+	}
+	if err != nil {
+		m.resolver.release(l.account, l.holdID)
+		return nil, &CallError{Decision: &l.Decision, Err: err}
+	}
+	return l, nil
+}
+
+// hold admits the call and reserves its worst case.
+func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, error) {
+	who := caller{account: c.AccountID, key: c.Key, scope: c.LimitScope, id: c.LimitID}
+	if c.Key != nil {
+		who.account = c.Key.Account
+	}
+	r := reservation{
+		holdID: c.HoldID, fingerprint: c.Source,
+		want:     o.prices.Worst(b.prompt, b.output*b.n),
+		least:    o.prices.Worst(b.prompt, b.least*b.n),
+		deadline: m.now().Add(m.client.Total() + holdGrace),
+	}
+	if r.holdID == "" {
+		r.holdID = newHoldID()
+	}
+	p, err := m.gate.admit(ctx, who, r)
+	if err != nil {
+		if p.status == "ok" || p.status == "" && !unsent(err) {
+			m.resolver.releaseLater(who.account, r.holdID, err)
+		}
+		return nil, refuse(p, err)
+	}
+	if _, _, err := billing.ReserveOutcome(p.status, p.n, r.least); err != nil {
+		var poor *billing.PoorError
+		if errors.As(err, &poor) {
+			err = &UnaffordableError{PoorError: *poor, Stated: c.Request.MaxOutput > 0, Tokens: o.prices.Affords(p.n, b.prompt) / b.n}
+		}
+		return nil, refuse(p, err)
+	}
+	if p.status == "settled" || p.status == "released" {
+		return nil, refuse(p, billing.ErrHoldConflict)
+	}
+	if p.n < r.want { // the balance affords less, or an earlier try held less
+		b.output = min(b.output, o.prices.Affords(p.n, b.prompt)/b.n)
+	}
+	l := &Live{
+		Decision: p.decision, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
+		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, available: p.available,
+	}
+	if b.output < b.least && p.n < r.least {
+		m.resolver.release(l.account, l.holdID)
+		return nil, refuse(p, billing.ErrHoldConflict)
+	}
+	return l, nil
+}
+
+func refuse(p pass, err error) error {
+	e := &CallError{Err: err}
+	if p.limited {
+		e.Decision = &p.decision
+	}
+	return e
+}
+
+// limit is the length that the provider is asked to keep an answer to. Where the
+// client left it open, prompt and answer also fit into the context together:
+// many servers refuse a request in which they would not.
+func (l *Live) limit() int64 {
+	if l.request.MaxOutput > 0 || l.bounds.prompt+l.bounds.output <= l.offer.Context {
+		return l.bounds.output
+	}
+	prompt := l.meter.counter.Prompt(l.request, l.offer.Model)
+	room := l.offer.Context - prompt - prompt/8 - leastOutput
+	return max(1, min(l.bounds.output, max(room, leastOutput)))
+}
+
+func newHoldID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails: the runtime aborts first
+	return "api-" + hex.EncodeToString(id[:])
+}
