@@ -52,7 +52,7 @@ async function reply(page, after, pattern = /./s) {
     return null;
   }, [botMessages, after, pattern.source, pattern.flags], { timeout: stepMs }).catch(async () => {
     const texts = await page.locator(id('message-text')).allTextContents();
-    throw new Error(`no answer of the bot that matches ${pattern} within ${stepMs} ms; the chat's last lines: ${JSON.stringify(texts.slice(-3))}`);
+    throw new Error(`no answer of the bot that matches ${pattern} within ${stepMs} ms; the chat's last lines: ${JSON.stringify(texts.slice(-3)).replaceAll(/kk_\w+/g, 'kk_…')}`);
   });
   return found.jsonValue();
 }
