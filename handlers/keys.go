@@ -20,7 +20,7 @@ const (
 	defaultKey    = "telegram"
 	buttonRevoke  = "Revoke “%s”"
 	keyLine       = "\n• %s  %s  made %s"
-	keyDate  = "2 Jan 2006"
+	keyDate       = "2 Jan 2006"
 	buttonNameMax = 32
 )
 

@@ -62,7 +62,7 @@ func (t *terminal) open() (*office, error) {
 		return nil, err
 	}
 	log := telemetry.NewTextLogger(t.errs, slog.LevelWarn)
-	pool, err := postgres.Open(t.ctx, c.DatabaseURL.Reveal(), postgres.Options{MaxConns: 2, Log: log})
+	pool, err := postgres.Open(t.ctx, c.DatabaseURL.Reveal(), postgres.Options{MaxConns: 2})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,18 +23,16 @@ const (
 // Options of a pool.
 type Options struct {
 	MaxConns   int32                 // 0: 20
-	Log        *slog.Logger          // nil: says nothing
 	Registerer prometheus.Registerer // nil: no pool metrics
 	Tracer     pgx.QueryTracer       // nil: none; telemetry.PostgresTracer measures durations
 }
 
 var errURL = errors.New("the database URL cannot be read: postgres://user:password@host:port/database is its shape")
 
-// Open opens a pool bounded in connections and in the time that each step may
-// take, and returns when the database has answered once. It fails when the
-// database is away, and never names the password; whether to try again is the
-// caller's choice.
-func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+// New makes a pool that is bounded in connections and in the time that each step may
+// take. It connects when it is used: a database that is away fails the queries, not
+// New. Its error never names the password.
+func New(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errURL
@@ -56,20 +53,27 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectIn)
-	defer cancel()
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("reach the database: %w", err)
-	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(poolCollector{pool}); err != nil {
 			pool.Close()
 			return nil, fmt.Errorf("register the pool's metrics: %w", err)
 		}
 	}
-	if o.Log != nil {
-		o.Log.InfoContext(ctx, "database connected", "host", config.ConnConfig.Host, "database", config.ConnConfig.Database, "max_conns", config.MaxConns)
+	return pool, nil
+}
+
+// Open is New for those who would rather fail at once: it returns when the database
+// has answered.
+func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+	pool, err := New(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectIn)
+	defer cancel()
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reach the database: %w", err)
 	}
 	return pool, nil
 }

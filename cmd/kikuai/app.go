@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	tg "github.com/go-telegram/bot"
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/gateway"
+	"github.com/kikuai/kikuai/handlers"
+	"github.com/kikuai/kikuai/internal/config"
+	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/telemetry"
+)
+
+const (
+	settleIn = 10 * time.Second // for calls and holds that are left after the drain
+	meIn     = 3 * time.Second
+)
+
+// Options are what a command decides about the app beyond the settings.
+type Options struct {
+	Poll bool // fetch updates from Telegram instead of waiting for the webhook
+}
+
+// App is the whole program: New wires it, Run serves until its context ends, Close
+// frees what Run used.
+type App struct {
+	config *config.Config
+	log    *slog.Logger
+
+	registry *prometheus.Registry
+	stores   *stores
+	postgres *pgxpool.Pool
+	listener net.Listener
+
+	moneyLeases *stream.Leases
+	inboxLeases *stream.Leases
+
+	desk       *billing.Desk
+	provider   *llm.Client
+	meter      *gateway.Meter
+	telegram   *tg.Bot      // nil without a token
+	webhook    *bot.Webhook // nil without a secret
+	dispatcher *bot.Dispatcher
+	poller     *bot.Poller // nil unless polling
+	server     *gateway.Server
+	ops        *telemetry.Ops
+	watch      *watch
+}
+
+// New wires the program. It binds the public listener and connects to nothing else:
+// stores that are away are waited for by Run.
+func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
+	a := &App{config: c, log: log, registry: telemetry.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	for _, step := range []func() error{a.openStores, a.openMoney, a.openMeter, func() error { return a.openBot(o) }, a.openServer} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *App) openStores() (err error) {
+	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline); err != nil {
+		return err
+	}
+	hook := telemetry.RedisHook(a.registry)
+	a.stores.quick.AddHook(hook)
+	a.stores.blocking.AddHook(hook)
+	telemetry.RedisPool(a.registry, a.stores.quick, a.stores.blocking)
+	a.postgres, err = postgres.New(context.Background(), a.config.DatabaseURL.Reveal(), postgres.Options{
+		MaxConns: a.config.PostgresMaxConns, Registerer: a.registry, Tracer: telemetry.NewPostgresTracer(a.registry),
+	})
+	return err
+}
+
+func (a *App) openMoney() (err error) {
+	a.moneyLeases, a.inboxLeases = a.leases("money"), a.leases("inbox")
+	a.desk, err = billing.New(billing.Config{
+		Redis:         a.stores.gathered,
+		Blocking:      a.stores.blocking,
+		Postgres:      a.postgres,
+		Leases:        a.moneyLeases,
+		Log:           a.log,
+		Registerer:    a.registry,
+		Peppers:       a.config.KeyPeppers.Reveal(),
+		WelcomeCredit: a.config.WelcomeCredit.Nano(),
+	})
+	return err
+}
+
+func (a *App) leases(name string) *stream.Leases {
+	return stream.NewLeases(stream.LeasesOptions{Name: name, Redis: a.stores.quick, Log: a.log})
+}
+
+func (a *App) openMeter() error {
+	catalogue, err := a.catalogue()
+	if err != nil {
+		return err
+	}
+	for _, note := range catalogue.Notes() {
+		a.log.Warn(note)
+	}
+	if _, err := catalogue.Model(a.config.ChatModel); err != nil {
+		a.log.Warn("CHAT_MODEL is not available: chat messages will be refused", "model", a.config.ChatModel)
+	}
+	a.provider = llm.NewClient(llm.ClientOptions{Registerer: a.registry})
+	a.meter, err = gateway.NewMeter(gateway.MeterOptions{
+		Redis:             a.stores.gathered,
+		Holds:             a.desk.Holds,
+		Catalogue:         catalogue,
+		Client:            a.provider,
+		Log:               a.log,
+		Registerer:        a.registry,
+		RequestsPerMinute: a.config.RequestsPerMinute,
+	})
+	return err
+}
+
+// catalogue reads the file that CATALOG_FILE names, or the embedded one.
+func (a *App) catalogue() (*llm.Catalogue, error) {
+	text := llm.DefaultCatalogue
+	if name := a.config.CatalogFile; name != "" {
+		var err error
+		if text, err = os.ReadFile(name); err != nil {
+			return nil, fmt.Errorf("CATALOG_FILE: %w", err)
+		}
+	}
+	return llm.LoadCatalogue(text, os.Getenv)
+}
+
+func (a *App) openBot(o Options) (err error) {
+	inbox := bot.NewInbox(a.stores.gathered)
+	username := ""
+	if a.config.TelegramToken.IsSet() {
+		if a.telegram, err = bot.NewClient(a.config.TelegramToken.Reveal(), a.config.TelegramAPIURL, nil); err != nil {
+			return err
+		}
+		username = a.username()
+	}
+	router := handlers.New(handlers.Options{
+		Accounts:  a.desk.Accounts,
+		Keys:      a.desk.Keys,
+		Sender:    bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
+		Completer: a.meter,
+		Redis:     a.stores.gathered,
+		Username:  username,
+		Model:     a.config.ChatModel,
+		MaxOutput: a.config.ChatMaxOutput,
+		BaseURL:   a.baseURL(),
+	})
+	a.dispatcher = bot.NewDispatcher(bot.DispatcherOptions{
+		Redis:       a.stores.quick,
+		Blocking:    a.stores.blocking,
+		Leases:      a.inboxLeases,
+		Handler:     router,
+		Log:         a.log,
+		Registerer:  a.registry,
+		Concurrency: a.config.BotConcurrency,
+		Deadline:    a.config.BotDeadline,
+		Drain:       a.config.DrainTimeout,
+	})
+	if o.Poll {
+		a.poller = bot.NewPoller(bot.PollerOptions{
+			Token: a.config.TelegramToken.Reveal(), ServerURL: a.config.TelegramAPIURL, Inbox: inbox, Log: a.log,
+		})
+	}
+	if secret := a.config.WebhookSecret.Reveal(); secret != "" {
+		a.webhook = bot.NewWebhook(bot.WebhookOptions{Inbox: inbox, Secret: secret, Log: a.log, Registerer: a.registry})
+	}
+	return nil
+}
+
+// openServer binds the public listener, so that an address in use is told at once.
+func (a *App) openServer() (err error) {
+	probes := map[string]func(context.Context) error{
+		"redis":    redisProbe(a.stores.quick),
+		"postgres": postgresProbe(a.postgres),
+		"leases":   leasesProbe(a.moneyLeases),
+	}
+	var webhook fiber.Handler
+	if a.webhook != nil {
+		webhook = a.webhook.Handle
+	}
+	a.server, err = gateway.New(gateway.Options{
+		Meter:      a.meter,
+		Keys:       a.desk.Keys,
+		Log:        a.log,
+		Registerer: a.registry,
+		Webhook:    webhook,
+		Probes:     probes,
+		BodyLimit:  a.config.BodyLimit,
+	})
+	if err != nil {
+		return err
+	}
+	a.watch = &watch{log: a.log, probes: map[string]probe{"Redis": probes["redis"], "Postgres": probes["postgres"]}}
+	a.ops = telemetry.NewOps(a.config.OpsAddr, a.registry, a.health(probes), a.log)
+	if a.listener, err = net.Listen("tcp", a.config.ListenAddr); err != nil {
+		return fmt.Errorf("LISTEN_ADDR: %w", err)
+	}
+	return nil
+}
+
+// health is what the operations listener tells of the program's state.
+func (a *App) health(probes map[string]func(context.Context) error) func(context.Context) map[string]any {
+	return func(ctx context.Context) map[string]any {
+		state := map[string]any{
+			"version": version(),
+			"shards":  map[string]int{"inbox": len(a.inboxLeases.Held()), "money": len(a.moneyLeases.Held())},
+		}
+		for name, ask := range probes {
+			state[name] = "ok"
+			if err := ask(ctx); err != nil {
+				state[name] = err.Error()
+			}
+		}
+		return state
+	}
+}
+
+// Run serves until ctx ends, then stops in order: first what takes work in, with the
+// drain time for what is under way, then what settles it, then what records it.
+func (a *App) Run(ctx context.Context) error {
+	edge := stage{{"HTTP", a.serve}, {"dispatcher", a.dispatcher.Run}}
+	if a.poller != nil {
+		edge = append(edge, service{"poller", a.poller.Run})
+	}
+	a.log.Info("started", "version", version(), "listen", a.listener.Addr().String(), "ops", a.config.OpsAddr, "profile", string(a.config.Profile))
+	err := runStages(ctx, a.log, []stage{
+		edge,
+		{{"meter", a.closeMeter}},
+		{{"money", a.desk.Engine.Run}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}},
+	})
+	a.log.Info("stopped")
+	return err
+}
+
+// serve answers HTTP until ctx ends, and then what is under way.
+func (a *App) serve(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- a.server.Serve(a.listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.config.DrainTimeout)
+	defer cancel()
+	return errors.Join(a.server.Shutdown(drain), <-served)
+}
+
+// closeMeter waits, once nothing new comes in, for the last calls and holds.
+func (a *App) closeMeter(ctx context.Context) error {
+	<-ctx.Done()
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
+	defer cancel()
+	return a.meter.Close(within)
+}
+
+// Close frees what New opened. It follows Run.
+func (a *App) Close() error {
+	var errs []error
+	if a.listener != nil {
+		if err := a.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if a.provider != nil {
+		a.provider.Close()
+	}
+	if a.postgres != nil {
+		a.postgres.Close()
+	}
+	if a.stores != nil {
+		errs = append(errs, a.stores.close())
+	}
+	return errors.Join(errs...)
+}
+
+// username asks Telegram for the bot's own name. Without an answer every command
+// counts as ours, which is right in private chats.
+func (a *App) username() string {
+	ctx, cancel := context.WithTimeout(context.Background(), meIn)
+	defer cancel()
+	me, err := bot.Me(ctx, a.telegram)
+	if err != nil {
+		a.log.Warn("Telegram does not say who this bot is", "error", err)
+		return ""
+	}
+	return me.Username
+}
+
+// baseURL is what key holders put into their SDK.
+func (a *App) baseURL() string {
+	if a.config.PublicURL != "" {
+		return a.config.PublicURL + "/v1"
+	}
+	addr := a.config.ListenAddr
+	if strings.HasPrefix(addr, ":") {
+		addr = "localhost" + addr
+	}
+	return "http://" + addr + "/v1"
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/internal/config"
+)
+
+// letters opens the dead letters; done closes what they are read by.
+func (t *terminal) letters() (letters *bot.DeadLetters, done func() error, err error) {
+	c, err := config.Load(t.lookup, config.NeedRedis)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := openRedis(c.RedisURLs.Reveal(), false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return bot.NewDeadLetters(s.quick), s.close, nil
+}
+
+type adminDeadList struct {
+	asJSON `embed:""`
+	Limit  int64 `default:"100" help:"How many, the newest first; at most 10000."`
+}
+
+func (c adminDeadList) Run(t *terminal) (err error) {
+	if c.Limit < 1 || c.Limit > 10_000 {
+		return errors.New("--limit is a number from 1 to 10000")
+	}
+	dead, done, err := t.letters()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	list, err := dead.List(t.ctx, c.Limit)
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []bot.DeadLetter{}
+	}
+	rows := make([][2]string, 0, len(list))
+	for _, letter := range list {
+		rows = append(rows, [2]string{letter.ID, fmt.Sprintf("%s  %s  %s", letter.At.UTC().Format(time.DateTime), letter.Kind, letter.Error)})
+	}
+	return c.print(t.out, list, rows...)
+}
+
+type adminDeadReplay struct {
+	ID  []string `arg:"" optional:"" help:"Ids as dead-letters list prints them."`
+	All bool     `help:"Replay all that can be replayed."`
+}
+
+func (c adminDeadReplay) Run(t *terminal) (err error) {
+	dead, done, err := t.letters()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	ids := c.ID
+	if c.All {
+		list, err := dead.List(t.ctx, 10_000)
+		if err != nil {
+			return err
+		}
+		ids = nil
+		for i := len(list) - 1; i >= 0; i-- { // the oldest first, as they came
+			if list[i].Kind != "unreadable" {
+				ids = append(ids, list[i].ID)
+			}
+		}
+	} else if len(ids) == 0 {
+		return errors.New("name the ids to replay, or --all")
+	}
+	replayed := 0
+	for _, id := range ids {
+		if err := dead.Replay(t.ctx, id); err != nil {
+			return fmt.Errorf("after %d replayed: %w", replayed, err)
+		}
+		replayed++
+	}
+	_, err = fmt.Fprintf(t.out, "Replayed %d.\n", replayed)
+	return err
+}
