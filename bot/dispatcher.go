@@ -79,7 +79,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func (d *Dispatcher) own(ctx context.Context, s stream.Shard) error {
 	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	workers := [laneCount]*worker{newWorker(d, s, ordered, ctx, handlers), newWorker(d, s, urgent, ctx, handlers)}
+	workers := [laneCount]*worker{newWorker(ctx, handlers, d, s, ordered), newWorker(ctx, handlers, d, s, urgent)}
 	var readers, ackers sync.WaitGroup
 	for _, w := range workers {
 		d.enter(w)

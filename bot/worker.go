@@ -49,8 +49,9 @@ type item struct {
 	counted  bool   // a start was entered in tries
 }
 
-//nolint:containedctx // The worker is the extent of the two contexts.
-func newWorker(d *Dispatcher, s stream.Shard, l lane, ctx, running context.Context) *worker {
+// newWorker returns the worker that starts nothing after ctx and stops what runs when
+// running ends.
+func newWorker(ctx, running context.Context, d *Dispatcher, s stream.Shard, l lane) *worker {
 	return &worker{
 		d: d, shard: s, lane: l, quiet: newQuiet(logEvery), ctx: ctx, running: running,
 		group: stream.NewGroup(stream.GroupOptions{
