@@ -55,11 +55,11 @@ func NewEventReader(source io.Reader, most int) *EventReader {
 func (r *EventReader) Next() (Event, error) {
 	for {
 		event, done := r.scan()
+		if size := len(event.Raw); size > r.most || !done && len(r.buf)-r.start > r.most {
+			return Event{}, ErrEventTooLong
+		}
 		if done {
 			return event, nil
-		}
-		if len(r.buf)-r.start > r.most {
-			r.err = ErrEventTooLong
 		}
 		if r.err == nil {
 			r.err = r.fill()

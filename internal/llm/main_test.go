@@ -1,0 +1,9 @@
+package llm
+
+import (
+	"testing"
+
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }

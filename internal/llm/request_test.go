@@ -1,0 +1,164 @@
+package llm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+const hello = `"messages":[{"role":"user","content":"hi"}]`
+
+func TestRequestRefusals(t *testing.T) {
+	for body, want := range map[string]string{
+		``:                             "",
+		`{`:                            "",
+		`[]`:                           "",
+		`"x"`:                          "",
+		`{} x`:                         "",
+		`{"messages":[]}`:              "model",
+		`{"model":7,` + hello + `}`:    "model",
+		`{"model":"",` + hello + `}`:   "model",
+		`{"model":null,` + hello + `}`: "model",
+		`{"model":"m"}`:                "messages",
+		`{"model":"m","messages":[]}`:  "messages",
+		`{"model":"m","messages":{}}`:  "messages",
+		`{"model":"m","messages":"x"}`: "messages",
+		`{"model":"m","messages":[{"role":"user"},7]}`: "messages[1]",
+		`{"model":"m","messages":[{"content":"x"}]}`:   "messages[0].role",
+		`{"model":"m","messages":[{"role":7}]}`:        "messages[0].role",
+		with(`"stream":"yes"`):                         "stream",
+		with(`"stream":1`):                             "stream",
+		with(`"stream_options":7`):                     "stream_options",
+		with(`"stream_options":[]`):                    "stream_options",
+		with(`"stream_options":{"include_usage":1}`):   "stream_options.include_usage",
+		with(`"max_tokens":0`):                         "max_tokens",
+		with(`"max_tokens":-5`):                        "max_tokens",
+		with(`"max_tokens":1.5`):                       "max_tokens",
+		with(`"max_tokens":"7"`):                       "max_tokens",
+		with(`"max_tokens":1e3`):                       "max_tokens",
+		with(`"max_tokens":99999999999999999999`):      "max_tokens",
+		with(`"max_completion_tokens":true`):           "max_completion_tokens",
+		with(`"n":0`):                                  "n",
+		with(`"n":129`):                                "n",
+		with(`"n":[1]`):                                "n",
+		with(`"service_tier":"priority"`):              "service_tier",
+		with(`"service_tier":5`):                       "service_tier",
+		with(`"model":"dearer"`):                       "model",
+		with(`"Model":"dearer"`):                       "model",
+		with(`"mod\u0065l":"dearer"`):                  "model",
+		with(`"max_to\u212aens":9`):                    "max_tokens",
+		with(`"N":100`):                                "n",
+		with(`"n":1,"n":100`):                          "n",
+		with(`"x":` + strings.Repeat("[", 300) + strings.Repeat("]", 300)): "",
+		strings.Repeat("[", 20<<20):                                        "",
+		strings.Repeat(`{"a":`, 1<<20):                                     "",
+	} {
+		_, err := ParseRequest([]byte(body))
+		var refused *RequestError
+		if !errors.As(err, &refused) {
+			t.Errorf("%.80s: %v", body, err)
+			continue
+		}
+		if refused.Param != want || refused.Message == "" {
+			t.Errorf("%.80s: param %q (%s), want %q", body, refused.Param, refused.Message, want)
+		}
+	}
+}
+
+func with(member string) string { return `{"model":"m",` + hello + `,` + member + `}` }
+
+func TestRequestReading(t *testing.T) {
+	r, err := ParseRequest([]byte("\n " + with(`"stream":true,"stream_options":{"include_usage":true},"max_tokens":90,"max_completion_tokens":70,"n":3,"x":"\\\""`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Model != "m" || !r.Stream || !r.IncludeUsage || r.MaxOutput != 70 || r.MaxField != FieldMaxCompletionTokens || r.N != 3 {
+		t.Fatalf("%+v", r)
+	}
+	r, err = ParseRequest([]byte(with(`"stream":null,"stream_options":null,"max_tokens":null,"n":null,"service_tier":"auto"`)))
+	if err != nil || r.Stream || r.MaxOutput != 0 || r.N != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
+func deployment(t *testing.T, providerFields, model string) *Deployment {
+	t.Helper()
+	c, err := LoadCatalogue(fmt.Appendf(nil, `
+providers: [{name: p, protocol: openai, local: true, %s}]
+models: [{id: m, prices: {input: "1", output: "1"}, context: 1000, max_output: 100, deployments: [{provider: p, model: %s}]}]`,
+		providerFields, model), env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Models()[0].Pick()
+}
+
+func TestPatch(t *testing.T) {
+	openai := deployment(t, "base_url: https://api.openai.com/v1", "m")
+	server := deployment(t, "base_url: http://127.0.0.1:1/v1", `"up/stream \"quoted\""`)
+	strict := deployment(t, "base_url: http://127.0.0.1:1/v1, max_tokens_field: max_tokens", "m")
+	const renamed = `"up/stream \"quoted\""`
+	for _, c := range []struct {
+		name       string
+		d          *Deployment
+		body, want string
+	}{
+		{"nothing to change", openai, `{ "model" : "m" ,"zeta":1e400, "max_tokens": 50,` + hello + `}`, `{ "model" : "m" ,"zeta":1e400, "max_tokens": 50,` + hello + `}`},
+		{"open length, OpenAI", openai, `{"model":"m",` + hello + `}`, `{"max_completion_tokens":50,"model":"m",` + hello + `}`},
+		{"open length, other server", server, ` {"model":"m",` + hello + `}`, ` {"max_tokens":50,"model":` + renamed + `,` + hello + `}`},
+		{"null length", openai, with(`"max_completion_tokens":null`), with(`"max_completion_tokens":50`)},
+		{"both lengths", openai, with(`"max_tokens":50,"max_completion_tokens":60`), with(`"max_tokens":50,"max_completion_tokens":50`)},
+		{"the client's field", server, `{"model":"m",` + hello + `,"max_completion_tokens":50}`, `{"model":` + renamed + `,` + hello + `,"max_completion_tokens":50}`},
+		{"the provider's only field", strict, with(`"max_completion_tokens":50`), `{"max_tokens":50,"model":"m",` + hello + `,"max_completion_tokens":null}`},
+		{"the provider's only field, both", strict, with(`"max_completion_tokens":50,"max_tokens":70`), with(`"max_completion_tokens":null,"max_tokens":50`)},
+		{"usage asked for", openai, with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
+		{"usage not asked for", openai, with(`"max_tokens":50,"stream":true`), `{"stream_options":{"include_usage":true},` + with(`"max_tokens":50,"stream":true`)[1:]},
+		{"usage declined", openai, with(`"max_tokens":50,"stream":true,"stream_options":{"a":[1], "include_usage": false}`), with(`"max_tokens":50,"stream":true,"stream_options":{"a":[1], "include_usage": true}`)},
+		{"other options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{ "a":1}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true, "a":1}`)},
+		{"empty options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
+		{"null options", openai, with(`"max_tokens":50,"stream":true,"stream_options":null`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
+		{"not streamed", openai, with(`"max_tokens":50,"stream_options":{}`), with(`"max_tokens":50,"stream_options":{}`)},
+	} {
+		r, err := ParseRequest([]byte(c.body))
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if got := string(r.AppendPatched(nil, c.d, 50)); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		} else if !gjson.Valid(got) {
+			t.Errorf("%s: not JSON: %s", c.name, got)
+		}
+	}
+}
+
+func TestPromptBound(t *testing.T) {
+	m := &Model{Context: 100_000, ImageTokens: 700}
+	bound := func(body string) int64 {
+		t.Helper()
+		r, err := ParseRequest([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.PromptBound(m)
+	}
+	plain := `{"model":"m",` + hello + `}`
+	if got := bound(plain); got != int64(len(plain))+promptOverhead {
+		t.Errorf("plain: %d", got)
+	}
+	picture := strings.Repeat("A", 1<<20)
+	image := func(url string) string {
+		return `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what?"},` + url + `]}]}`
+	}
+	if got := bound(image(`{"type":"image_url","image_url":{"url":"data:image/png;base64,` + picture + `"}}`)); got > 1100 || got < 700 {
+		t.Errorf("a picture in the body: %d", got)
+	}
+	if got := bound(image(`{"type":"image_url","im\u0061ge_url":{"url":"https://x/y.png"}}`)); got < 700 {
+		t.Errorf("a picture elsewhere, its field escaped: %d", got)
+	}
+	if got := bound(image(`{"type":"text","text":"` + picture + `"}`)); got != m.Context {
+		t.Errorf("a megabyte of text: %d", got)
+	}
+}
