@@ -47,7 +47,8 @@ func (o *owner) drain(ctx context.Context) (int, error) {
 	if err := o.step("committed"); err != nil {
 		return 0, err
 	}
-	if err := o.redis.XTrimMinID(ctx, evKey(o.shard), to.last.String()).Err(); err != nil {
+	err = o.scripts.trim.Run(ctx, o.redis, []string{epochKey(o.shard), evKey(o.shard)}, to.epoch, to.last.String()).Err()
+	if err != nil {
 		return 0, redisError("trim the stream", err)
 	}
 	return len(events), nil

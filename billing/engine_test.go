@@ -219,8 +219,8 @@ func testFlushAll(t *testing.T, client *redis.Client) {
 // The end of the stream is lost, with or without events after it: the shard is
 // rebuilt, and a settlement repeated after the loss has one effect.
 func TestStreamTailLost(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		t.Run(fmt.Sprintf("events after: %v", after), func(t *testing.T) {
+	for _, after := range []string{"nothing", "events", "events of an earlier clock"} {
+		t.Run(after+" after", func(t *testing.T) {
 			r := newRig(t, testenv.Redis(t))
 			ctx := t.Context()
 			account := r.account(1000)
@@ -240,10 +240,17 @@ func TestStreamTailLost(t *testing.T) {
 			}
 			r.redis.Del(ctx, evKey(owner.shard))
 			want := int64(700)
-			if after {
+			if after != "nothing" {
 				r.settle(account, "h", 300) // the caller repeats
 				r.spend(account, "new", 50)
 				want -= 50
+			}
+			if after == "events of an earlier clock" {
+				events := r.redis.XRange(ctx, evKey(owner.shard), "-", "+").Val()
+				r.redis.Del(ctx, evKey(owner.shard))
+				for i, e := range events {
+					r.must(r.redis.XAdd(ctx, &redis.XAddArgs{Stream: evKey(owner.shard), ID: fmt.Sprintf("1-%d", i+1), Values: e.Values}).Err())
+				}
 			}
 			if _, err := owner.drain(ctx); !errors.Is(err, errLost) {
 				t.Fatalf("the loss goes unseen: %v", err)
@@ -284,6 +291,35 @@ func TestRebuildCrash(t *testing.T) {
 			if n := r.count(`select count(*) from usage`); n != 3 {
 				t.Fatalf("%d of 3 calls", n)
 			}
+			r.wantBooks(ctx)
+		})
+	}
+}
+
+// A builder that slept while another built the shard changes nothing any more.
+func TestBuilderOvertaken(t *testing.T) {
+	for _, step := range []string{"closed", "bumped", "restored"} {
+		t.Run(step, func(t *testing.T) {
+			r := newRig(t, testenv.Redis(t))
+			ctx := t.Context()
+			account := r.account(1000)
+			s := shardOf(account)
+			r.redis.Del(ctx, EpochKey(account))
+			awake := r.newOwner(s)
+			sleepy := r.crashing(s, step)
+			sleepy.pause = func(name string) error {
+				if name == step {
+					r.must(awake.open(ctx))
+					r.spend(account, "between", 100)
+				}
+				return nil
+			}
+			if err := sleepy.open(ctx); !errors.Is(err, errMoved) {
+				t.Fatalf("it went on: %v", err)
+			}
+			r.wantBalance(account, 900, 0)
+			r.drain(awake)
+			r.wantBalance(account, 900, 0)
 			r.wantBooks(ctx)
 		})
 	}

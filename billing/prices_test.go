@@ -26,14 +26,14 @@ func bigCost(p Prices, u Usage) int64 {
 }
 
 func drawPrices(t *rapid.T) Prices {
-	price := rapid.OneOf(rapid.Int64Range(0, maxPrice), rapid.Int64Range(0, 1000), rapid.Just(int64(0)), rapid.Just(int64(maxPrice)))
+	price := rapid.OneOf(rapid.Int64Range(0, maxPrice), rapid.Int64Range(0, 1000), rapid.Int64Range(0, 1e12), rapid.Just(int64(0)), rapid.Just(int64(maxPrice)))
 	return Prices{price.Draw(t, "input"), price.Draw(t, "cached"), price.Draw(t, "write"), price.Draw(t, "output"), price.Draw(t, "reasoning")}
 }
 
 func TestCostAgainstBig(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPrices(t)
-		tokens := rapid.OneOf(rapid.Int64(), rapid.Int64Range(0, 200_000), rapid.Int64Range(maxTokens-2, maxTokens+2))
+		tokens := rapid.OneOf(rapid.Int64(), rapid.Int64Range(0, 200_000), rapid.Int64Range(0, 1e10), rapid.Int64Range(maxTokens-2, maxTokens+2))
 		u := Usage{Prompt: tokens.Draw(t, "prompt"), Cached: tokens.Draw(t, "cached"), CacheWrite: tokens.Draw(t, "write"),
 			Completion: tokens.Draw(t, "completion"), Reasoning: tokens.Draw(t, "reasoning")}
 		got := p.Cost(u)
@@ -83,6 +83,11 @@ func TestCostByHand(t *testing.T) {
 		if got := p.Cost(c.usage); got != c.want {
 			t.Errorf("Cost(%+v) = %d, want %d", c.usage, got, c.want)
 		}
+	}
+	// Two halves of 2^64 carry.
+	carrying := Prices{Input: 1 << 32, CachedInput: 1 << 32, Output: 1 << 32, Reasoning: 1 << 32}
+	if got := carrying.Cost(Usage{Prompt: 1 << 31, Completion: 1 << 31}); got != (1<<64-1)/1_000_000+1 {
+		t.Errorf("2^64 millionths cost %d", got)
 	}
 	// Rounded up once, on the sum: three thirds of a nano are one nano.
 	tiny := Prices{Input: 333_334, CachedInput: 333_333, Output: 333_333, Reasoning: 333_333}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	restoreMost = 500 // accounts or keys of one script
+	restoreMost = 500 // accounts or keys of one script call
 	scanMost    = 1000
 )
 
@@ -79,7 +79,7 @@ func (o *owner) rebuild(ctx context.Context) error {
 	if err := o.step("bumped"); err != nil {
 		return err
 	}
-	if err := o.wipe(ctx); err != nil {
+	if err := o.wipe(ctx, ticket); err != nil {
 		return err
 	}
 	accounts, err := o.restoreAccounts(ctx, ticket)
@@ -146,7 +146,7 @@ func (o *owner) salvage(ctx context.Context) error {
 
 // wipe deletes what the rebuild will replace, and the map of Telegram ids, which
 // fills itself.
-func (o *owner) wipe(ctx context.Context) error {
+func (o *owner) wipe(ctx context.Context, ticket string) error {
 	node, err := nodeOf(ctx, o.redis, o.shard)
 	if err != nil {
 		return redisError("find the shard's node", err)
@@ -155,7 +155,12 @@ func (o *owner) wipe(ctx context.Context) error {
 	for _, name := range []string{"acct", "hold", "key"} {
 		own = append(own, o.shard.Key(name)+":")
 	}
-	keys := []string{evKey(o.shard), expKey(o.shard), o.shard.Key("tguser")}
+	run := o.restoring(ticket, o.scripts.wipe)
+	for _, key := range []string{evKey(o.shard), expKey(o.shard), o.shard.Key("tguser")} {
+		if err := run.add(ctx, []string{key}); err != nil {
+			return err
+		}
+	}
 	var cursor uint64
 	for {
 		found, next, err := node.Scan(ctx, cursor, "*:{"+o.shard.String()+"}:*", scanMost).Result()
@@ -164,19 +169,16 @@ func (o *owner) wipe(ctx context.Context) error {
 		}
 		for _, key := range found {
 			for _, prefix := range own {
-				if strings.HasPrefix(key, prefix) {
-					keys = append(keys, key)
+				if !strings.HasPrefix(key, prefix) {
+					continue
+				}
+				if err := run.add(ctx, []string{key}); err != nil {
+					return err
 				}
 			}
 		}
-		if len(keys) > 0 {
-			if err := o.redis.Unlink(ctx, keys...).Err(); err != nil {
-				return redisError("wipe the shard", err)
-			}
-			keys = keys[:0]
-		}
 		if cursor = next; cursor == 0 {
-			return nil
+			return run.flush(ctx)
 		}
 	}
 }
@@ -239,7 +241,8 @@ func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
 	return run.total, run.flush(ctx)
 }
 
-// restoring gathers records and writes them by the script, run by run.
+// restoring gathers what a script of the builder takes and calls it run by run;
+// each call holds the ticket against the shard's.
 type restoring struct {
 	owner  *owner
 	ticket string

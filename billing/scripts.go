@@ -30,8 +30,12 @@ var (
 	keyLua string
 	//go:embed scripts/revoke.lua
 	revokeLua string
+	//go:embed scripts/trim.lua
+	trimLua string
 	//go:embed scripts/close.lua
 	closeLua string
+	//go:embed scripts/wipe.lua
+	wipeLua string
 	//go:embed scripts/restore.lua
 	restoreLua string
 	//go:embed scripts/restore_keys.lua
@@ -42,11 +46,10 @@ var (
 
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.
 type scripts struct {
-	hold, settle, release       *redis.Script
-	credit, account, balance    *redis.Script
-	key, revoke                 *redis.Script
-	close, restore, restoreKeys *redis.Script
-	open                        *redis.Script
+	hold, settle, release                         *redis.Script
+	credit, account, balance                      *redis.Script
+	key, revoke                                   *redis.Script
+	trim, close, wipe, restore, restoreKeys, open *redis.Script
 }
 
 func newScripts() *scripts {
@@ -59,7 +62,9 @@ func newScripts() *scripts {
 		balance:     redis.NewScript(balanceLua),
 		key:         redis.NewScript(keyLua),
 		revoke:      redis.NewScript(revokeLua),
+		trim:        redis.NewScript(trimLua),
 		close:       redis.NewScript(closeLua),
+		wipe:        redis.NewScript(wipeLua),
 		restore:     redis.NewScript(restoreLua),
 		restoreKeys: redis.NewScript(restoreKeysLua),
 		open:        redis.NewScript(openLua),
