@@ -112,10 +112,10 @@ func TestDeliveryOrder(t *testing.T) {
 	h := newHook(t)
 	h.hold = func(arrival) { time.Sleep(time.Millisecond) } // the time an answer takes, so that calls overlap
 	const chats, each = 30, 20
-	for i := range each {
-		for c := range chats {
-			s.User(int64(1+c), "P")
-			if _, err := s.Say(int64(1+c), fmt.Sprint(i)); err != nil {
+	for c := range int64(chats) {
+		s.User(1+c, "P")
+		for i := range each { // a burst of each chat: they wait in one queue
+			if _, err := s.Say(1+c, fmt.Sprint(i)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -48,6 +48,30 @@ func TestSamplesDecode(t *testing.T) {
 	t.Logf("%d samples of %d kinds", len(names), len(kinds))
 }
 
+// Members of unions carry the value that tells them apart.
+func TestSamplesTellUnionsApart(t *testing.T) {
+	decoded := map[string]models.Update{}
+	for _, sample := range Samples() {
+		var u models.Update
+		if err := json.Unmarshal(sample.JSON, &u); err != nil {
+			t.Fatal(err)
+		}
+		decoded[sample.Name] = u
+	}
+	if o := decoded["message/forward_origin"].Message.ForwardOrigin; o.MessageOriginUser == nil {
+		t.Errorf("%+v", o)
+	}
+	if o := decoded["message/forward_origin=MessageOriginChannel"].Message.ForwardOrigin; o.MessageOriginChannel == nil {
+		t.Errorf("%+v", o)
+	}
+	if m := decoded["my_chat_member/new_chat_member=ChatMemberBanned"].MyChatMember.NewChatMember; m.Banned == nil {
+		t.Errorf("%+v", m)
+	}
+	if b := decoded["chat_boost"].ChatBoost.Boost.Source; b.ChatBoostSourcePremium == nil {
+		t.Errorf("%+v", b)
+	}
+}
+
 func TestSamplesAreStable(t *testing.T) {
 	a, b := Samples(), Samples()
 	if !slices.EqualFunc(a, b, func(x, y Sample) bool { return x.Name == y.Name && bytes.Equal(x.JSON, y.JSON) }) {
