@@ -66,7 +66,7 @@ func (t *terminal) open() (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openRedis(c.RedisURLs.Reveal(), false)
+	s, err := openRedis(c.RedisURLs.Reveal(), false, log)
 	if err != nil {
 		pool.Close()
 		return nil, err

@@ -80,7 +80,7 @@ func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 }
 
 func (a *App) openStores() (err error) {
-	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline); err != nil {
+	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline, a.log); err != nil {
 		return err
 	}
 	hook := telemetry.RedisHook(a.registry)

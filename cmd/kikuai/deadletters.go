@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/internal/config"
+	"github.com/kikuai/kikuai/internal/telemetry"
 )
 
 // letters opens the dead letters; done closes what they are read by.
@@ -15,7 +17,7 @@ func (t *terminal) letters() (letters *bot.DeadLetters, done func() error, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := openRedis(c.RedisURLs.Reveal(), false)
+	s, err := openRedis(c.RedisURLs.Reveal(), false, telemetry.NewTextLogger(t.errs, slog.LevelWarn))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,18 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// A Redis that does not answer must cost a caller a fraction of a second, not the
-// library's default of five: a hanging call is worse than a refused one.
+// A Redis that does not answer must cost a caller half a second, not the library's
+// default of five: a hanging call is worse than a refused one. Less than that would
+// take a busy machine's hiccup for an outage.
 const (
-	redisDial     = 250 * time.Millisecond
-	redisCall     = 250 * time.Millisecond
+	redisDial     = 500 * time.Millisecond
+	redisCall     = 500 * time.Millisecond
 	redisPool     = 64
 	redisBlocking = 96 // 16 shards × (inbox, urgent, money), with room for a restart's overlap
 	redisQueued   = 16 << 10
@@ -28,8 +31,17 @@ type stores struct {
 	blocking redis.UniversalClient
 }
 
+// redisLog takes what the library says by itself: it is told again, with its context,
+// by whoever made the call that failed.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis library: "+fmt.Sprintf(format, v...))
+}
+
 // openRedis connects lazily: a Redis that is away fails the calls, not the start.
-func openRedis(urls []string, autoPipeline bool) (*stores, error) {
+func openRedis(urls []string, autoPipeline bool, log *slog.Logger) (*stores, error) {
+	redis.SetLogger(redisLog{log}) // the library has but one, for the whole process
 	options, err := redisOptions(urls)
 	if err != nil {
 		return nil, err

@@ -203,9 +203,15 @@ func TestEveryUpdateIsAccepted(t *testing.T) {
 		_ = response.Body.Close()
 		return response.StatusCode
 	}
-	samples := spec.Samples()
-	for _, sample := range samples {
-		if status := deliver(simSecret, string(sample.JSON)); status != http.StatusOK {
+	for _, sample := range spec.Samples() {
+		status := deliver(simSecret, string(sample.JSON))
+		for range 5 { // as Telegram would
+			if status != http.StatusServiceUnavailable {
+				break
+			}
+			status = deliver(simSecret, string(sample.JSON))
+		}
+		if status != http.StatusOK {
 			t.Errorf("%s: %d", sample.Name, status)
 		}
 	}
