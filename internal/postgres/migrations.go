@@ -22,6 +22,11 @@ import (
 //go:embed all:migrations
 var migrations embed.FS
 
+const (
+	lockEverySeconds = 1
+	lockTries        = 600
+)
+
 func migrationFiles() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // Migrate brings the database to the newest of the embedded migrations. It may
@@ -43,7 +48,9 @@ func Migrate(ctx context.Context, url string) (err error) {
 }
 
 func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
-	locker, err := lock.NewPostgresSessionLocker()
+	// The lock is asked for again and again rather than waited for: a statement
+	// that waits would hold up a CREATE INDEX CONCURRENTLY of the one at work.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockTries))
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

@@ -149,8 +149,9 @@ func TestInTxStopsWithItsContext(t *testing.T) {
 		}
 		return &pgconn.PgError{Code: "40P01"}
 	})
-	if !errors.Is(err, context.Canceled) || runs != 2 {
-		t.Errorf("%d runs, %v", runs, err)
+	var pg *pgconn.PgError
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &pg) || runs != 2 {
+		t.Errorf("%d runs, %v: want the cancellation, during the pause, and its cause", runs, err)
 	}
 }
 

@@ -3,6 +3,8 @@ package testenv_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,8 +127,26 @@ func TestPostgresStopStart(t *testing.T) {
 	}
 }
 
+// recorder is a test whose log and end can be watched.
+type recorder struct {
+	testing.TB
+	lines []string
+	end   func()
+}
+
+func (r *recorder) Helper()          {}
+func (r *recorder) Cleanup(f func()) { r.end = f }
+func (r *recorder) Logf(format string, arg ...any) {
+	r.lines = append(r.lines, fmt.Sprintf(format, arg...))
+}
+
 func TestLoggerFallsSilent(t *testing.T) {
-	var log func(string, ...any)
-	t.Run("inner", func(t *testing.T) { log = testenv.Logger(t).Info })
-	log("after the end of the test") // t.Log would panic here
+	r := &recorder{TB: t}
+	log := testenv.Logger(r)
+	log.Debug("while it runs", "n", 1)
+	r.end()
+	log.Error("after its end")
+	if len(r.lines) != 1 || !strings.HasSuffix(r.lines[0], `msg="while it runs" n=1`) {
+		t.Errorf("logged %q", r.lines)
+	}
 }

@@ -1,0 +1,4 @@
+package postgres
+
+// MigrateWith lets a test bring migrations of its own.
+var MigrateWith = migrate
