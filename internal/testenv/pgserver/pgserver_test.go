@@ -1,15 +1,77 @@
 package pgserver
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 )
+
+// parentVariable makes the test binary a program that starts a durable server
+// in the named directory, writes a row and waits to be killed.
+const parentVariable = "KIKUAI_TEST_PGSERVER_PARENT"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(parentVariable); dir != "" {
+		beParent(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func beParent(dir string) {
+	s, err := Start(context.Background(), Options{Dir: dir})
+	if err != nil {
+		panic(err)
+	}
+	conn, err := pgx.Connect(context.Background(), s.URL("postgres"))
+	if err != nil {
+		panic(err)
+	}
+	if _, err := conn.Exec(context.Background(), "create table if not exists starts (); insert into starts default values"); err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+func TestKilledParentLeavesNoServerAndLosesNoData(t *testing.T) {
+	dir := openDir(t)
+	const kills = 3
+	for range kills { // each start follows at once, while the last server still ends
+		parent := exec.Command(os.Args[0], "-test.run=^$")
+		parent.Env = append(os.Environ(), parentVariable+"="+dir)
+		parent.Stderr = os.Stderr
+		out, err := parent.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := parent.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil || line != "ready\n" {
+			t.Errorf("the parent said %q: %v", line, err)
+		}
+		if err := parent.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = parent.Wait()
+	}
+	s := start(t, Options{Dir: dir})
+	var starts int
+	run(t, s.URL("postgres"), "select count(*) from starts", &starts)
+	if starts != kills {
+		t.Errorf("%d of %d rows are there", starts, kills)
+	}
+}
 
 func run(t *testing.T, url, statement string, into ...any) {
 	t.Helper()
