@@ -266,7 +266,7 @@ func TestStreamTailLost(t *testing.T) {
 // A builder that dies at any step leaves a shard that the next one finishes, and
 // no event is lost or doubled.
 func TestRebuildCrash(t *testing.T) {
-	for _, step := range []string{"closed", "applied", "bumped", "restored"} {
+	for _, step := range []string{"closed", "applied", "bumped", "wiped", "restored"} {
 		t.Run(step, func(t *testing.T) {
 			r := newRig(t, testenv.Redis(t))
 			ctx := t.Context()
@@ -298,7 +298,7 @@ func TestRebuildCrash(t *testing.T) {
 
 // A builder that slept while another built the shard changes nothing any more.
 func TestBuilderOvertaken(t *testing.T) {
-	for _, step := range []string{"closed", "bumped", "restored"} {
+	for _, step := range []string{"closed", "bumped", "wiped", "restored"} {
 		t.Run(step, func(t *testing.T) {
 			r := newRig(t, testenv.Redis(t))
 			ctx := t.Context()

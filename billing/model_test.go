@@ -237,7 +237,7 @@ func (m *machine) rebuild(t *rapid.T) {
 	a := m.pick(t)
 	s := shardOf(a.id)
 	m.redis.Del(t.Context(), epochKey(s))
-	if step := rapid.SampledFrom([]string{"", "closed", "applied", "bumped", "restored"}).Draw(t, "dies at"); step != "" {
+	if step := rapid.SampledFrom([]string{"", "closed", "applied", "bumped", "wiped", "restored"}).Draw(t, "dies at"); step != "" {
 		if err := m.crashing(s, step).open(t.Context()); err != nil && !errors.Is(err, errCrash) {
 			t.Fatalf("rebuild: %v", err)
 		}

@@ -82,6 +82,9 @@ func (o *owner) rebuild(ctx context.Context) error {
 	if err := o.wipe(ctx, ticket); err != nil {
 		return err
 	}
+	if err := o.step("wiped"); err != nil {
+		return err
+	}
 	accounts, err := o.restoreAccounts(ctx, ticket)
 	if err != nil {
 		return err
