@@ -44,7 +44,7 @@ func (r *Router) chat(ctx context.Context, q request, text string) error {
 		Model:      r.Model,
 		Messages:   append(turns, llm.Message{Role: "user", Content: text}),
 		MaxOutput:  r.MaxOutput,
-	}, live.Append)
+	}, live.Update)
 	if err != nil && answer.Text == "" {
 		sentence, known := explain(err)
 		if !known {

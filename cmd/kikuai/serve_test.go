@@ -86,7 +86,12 @@ func TestMainJob(t *testing.T) {
 	}
 	hear(`Hello, Ada! .*[\s\S]*\$0\.50`)
 	tell("the quick brown fox")
-	hear(`^the quick brown fox\n\n\$0\.\d+ · balance \$0\.\d+$`)
+	final := hear(`^the quick brown fox\n\n\$0\.\d+ · balance \$0\.\d+$`)
+	for _, call := range s.telegram.Sent(person) {
+		if call.Method == "sendMessageDraft" && !strings.HasPrefix(final.Params["text"], call.Params["text"]) {
+			t.Errorf("a frame %q that the answer does not begin with", call.Params["text"])
+		}
+	}
 	tell("/newkey my laptop")
 	key := regexp.MustCompile(`kk_\S+`).FindString(hear(`“my laptop”`).Params["text"])
 
