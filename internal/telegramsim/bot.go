@@ -18,7 +18,7 @@ type call struct {
 	message *Message // for the record
 }
 
-type method func(*Server, *call) (any, *Refusal)
+type method func(*Server, *call) (any, *RefusalError)
 
 // methodTable is what is simulated, by lower-case name: Telegram does not care for case.
 func methodTable() map[string]method {
@@ -108,7 +108,7 @@ func pause(client, server context.Context, d time.Duration) bool {
 }
 
 // call performs a method and records it.
-func (s *Server) call(ctx context.Context, name string, params Params) (any, *Refusal) {
+func (s *Server) call(ctx context.Context, name string, params Params) (any, *RefusalError) {
 	c := &call{ctx: ctx, params: params}
 	c.chat, _ = params.Int("chat_id")
 	at := time.Now()
@@ -117,11 +117,11 @@ func (s *Server) call(ctx context.Context, name string, params Params) (any, *Re
 	return result, refusal
 }
 
-func (s *Server) perform(name string, c *call) (any, *Refusal) {
+func (s *Server) perform(name string, c *call) (any, *RefusalError) {
 	m, ok := s.methods[name]
 	if !ok {
-		if real, ok := spec.MethodName(name); ok {
-			return nil, refuse(http.StatusNotImplemented, "Not Implemented: %s is not simulated", real)
+		if spelled, ok := spec.MethodName(name); ok {
+			return nil, refuse(http.StatusNotImplemented, "Not Implemented: %s is not simulated", spelled)
 		}
 		return nil, refuse(http.StatusNotFound, "Not Found: method not found")
 	}
@@ -134,7 +134,7 @@ func (s *Server) perform(name string, c *call) (any, *Refusal) {
 }
 
 // throttle answers 429 where a chat is paused, a fault says so, or the pace is enforced and exceeded.
-func (s *Server) throttle(name string, chat int64) *Refusal {
+func (s *Server) throttle(name string, chat int64) *RefusalError {
 	f := s.faults.faults.Load()
 	if chat != 0 {
 		if left := s.faults.pausedFor(chat); left > 0 {
@@ -159,7 +159,7 @@ func (s *Server) throttle(name string, chat int64) *Refusal {
 }
 
 // note records a call with everything known about it.
-func (s *Server) note(name string, c *call, at time.Time, refusal *Refusal) {
+func (s *Server) note(name string, c *call, at time.Time, refusal *RefusalError) {
 	spelled, ok := spec.MethodName(name)
 	if !ok {
 		spelled = name
@@ -176,7 +176,7 @@ func (s *Server) note(name string, c *call, at time.Time, refusal *Refusal) {
 	s.record.called(record, spec.CheckCall(spelled, c.params))
 }
 
-func getMe(s *Server, _ *call) (any, *Refusal) {
+func getMe(s *Server, _ *call) (any, *RefusalError) {
 	return struct {
 		User
 		CanJoinGroups           bool `json:"can_join_groups"`
@@ -187,4 +187,4 @@ func getMe(s *Server, _ *call) (any, *Refusal) {
 	}{User: s.bot, CanJoinGroups: true}, nil
 }
 
-func alwaysTrue(*Server, *call) (any, *Refusal) { return true, nil }
+func alwaysTrue(*Server, *call) (any, *RefusalError) { return true, nil }

@@ -36,7 +36,7 @@ func (p Params) Bool(name string) bool {
 }
 
 // readParams merges query and body; the Bot API takes GET, urlencoded, JSON and multipart.
-func readParams(w http.ResponseWriter, r *http.Request) (Params, *Refusal) {
+func readParams(w http.ResponseWriter, r *http.Request) (Params, *RefusalError) {
 	p := Params{}
 	for k, v := range r.URL.Query() {
 		p[k] = v[0]
@@ -54,7 +54,7 @@ func readParams(w http.ResponseWriter, r *http.Request) (Params, *Refusal) {
 		return p, p.addJSON(body)
 	case "multipart/form-data":
 		r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-		if err := r.ParseMultipartForm(multipartHeld); err != nil {
+		if err := r.ParseMultipartForm(multipartHeld); err != nil { //nolint:gosec // the body is bounded above
 			return nil, badRequest("can't parse multipart request")
 		}
 		defer func() { _ = r.MultipartForm.RemoveAll() }()
@@ -77,7 +77,7 @@ func readParams(w http.ResponseWriter, r *http.Request) (Params, *Refusal) {
 	return p, nil
 }
 
-func (p Params) addJSON(body []byte) *Refusal {
+func (p Params) addJSON(body []byte) *RefusalError {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
@@ -114,7 +114,7 @@ type answerHints struct {
 	RetryAfter int `json:"retry_after,omitempty"`
 }
 
-func writeAnswer(w http.ResponseWriter, result any, refusal *Refusal) {
+func writeAnswer(w http.ResponseWriter, result any, refusal *RefusalError) {
 	a := answer{OK: refusal == nil}
 	status := http.StatusOK
 	if refusal != nil {

@@ -3,108 +3,15 @@ package telegramsim
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/tidwall/gjson"
 )
-
-// hook is a webhook under test: it notes what arrives and answers what the test says.
-type hook struct {
-	*httptest.Server
-	mu       sync.Mutex
-	arrivals []arrival
-	inFlight map[int64]int
-	most     int // in flight at once
-	overlap  int // arrivals of a chat while another of it was in flight
-	now      int
-	answer   func(n int, a arrival) (status int, header http.Header) // n counts from 1
-	hold     func(a arrival)                                         // called while in flight
-}
-
-type arrival struct {
-	id, chat int64
-	kind     string
-	text     string
-	at       time.Time
-	secret   string
-	body     []byte
-}
-
-func newHook(t *testing.T) *hook {
-	t.Helper()
-	h := &hook{inFlight: map[int64]int{}}
-	h.Server = httptest.NewServer(h)
-	t.Cleanup(h.Close)
-	return h
-}
-
-// ServeHTTP is the webhook.
-func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	a := arrival{
-		id: gjson.GetBytes(body, "update_id").Int(), chat: gjson.GetBytes(body, "message.chat.id").Int(),
-		text: gjson.GetBytes(body, "message.text").String(), at: time.Now(), body: body,
-		secret: r.Header.Get("X-Telegram-Bot-Api-Secret-Token"),
-	}
-	h.mu.Lock()
-	h.arrivals = append(h.arrivals, a)
-	n := len(h.arrivals)
-	h.now++
-	h.most = max(h.most, h.now)
-	if h.inFlight[a.chat]++; h.inFlight[a.chat] > 1 {
-		h.overlap++
-	}
-	answer, hold := h.answer, h.hold
-	h.mu.Unlock()
-	if hold != nil {
-		hold(a)
-	}
-	status, header := http.StatusOK, http.Header(nil)
-	if answer != nil {
-		status, header = answer(n, a)
-	}
-	h.mu.Lock()
-	h.now--
-	h.inFlight[a.chat]--
-	h.mu.Unlock()
-	for k, v := range header {
-		w.Header()[k] = v
-	}
-	w.WriteHeader(status)
-}
-
-func (h *hook) seen() []arrival {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.arrivals)
-}
-
-func (h *hook) set(t *testing.T, s *Server, extra object) {
-	t.Helper()
-	params := object{"url": h.URL + "/hook", "secret_token": "s3cret"}
-	for k, v := range extra {
-		params[k] = v
-	}
-	if a := post(t, s, "setWebhook", params); !a.OK {
-		t.Fatal(a)
-	}
-}
-
-func waitAcked(t *testing.T, s *Server, n int) {
-	t.Helper()
-	if err := s.WaitAcked(soon(t), n); err != nil {
-		t.Fatalf("%d of %d acknowledged: %v; %+v", len(s.Acked()), n, err, s.webhookInfo())
-	}
-}
 
 // Order per chat, one in flight per chat, chats in parallel up to max_connections.
 func TestDeliveryOrder(t *testing.T) {
@@ -289,91 +196,6 @@ func TestCollapseToOneConnection(t *testing.T) {
 	healthy.Store(true)
 	waitAcked(t, s, 80)
 	close(release)
-}
-
-// While nobody listens updates wait; when the server comes back all arrive, in order.
-func TestOutage(t *testing.T) {
-	s := start(t, Options{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	if a := post(t, s, "setWebhook", object{"url": "http://" + address}); !a.OK {
-		t.Fatal(a)
-	}
-	for i := range 5 {
-		for c := range int64(10) {
-			s.User(1+c, "P")
-			if _, err := s.Say(1+c, fmt.Sprint(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for ctx := soon(t); s.webhookInfo().LastErrorMessage != "Connection refused"; {
-		if ctx.Err() != nil {
-			t.Fatalf("%+v", s.webhookInfo())
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-	if l, err = net.Listen("tcp", address); err != nil {
-		t.Fatal(err)
-	}
-	h := &hook{inFlight: map[int64]int{}}
-	h.Server = httptest.NewUnstartedServer(h)
-	_ = h.Listener.Close()
-	h.Listener = l
-	h.Start()
-	t.Cleanup(h.Close)
-	waitAcked(t, s, 50)
-	next := map[int64]int{}
-	for _, a := range h.seen() {
-		if a.text != fmt.Sprint(next[a.chat]) {
-			t.Fatalf("chat %d: got %q, want %d", a.chat, a.text, next[a.chat])
-		}
-		next[a.chat]++
-	}
-}
-
-func TestGoneEndsTheWebhook(t *testing.T) {
-	s := start(t, Options{RetryScale: 0.000001}) // 23 hours are 83 ms
-	h := newHook(t)
-	h.answer = func(int, arrival) (int, http.Header) { return http.StatusGone, nil }
-	h.set(t, s, nil)
-	started(t, s, 1, "Ada")
-	for ctx := soon(t); s.webhookInfo().URL != ""; {
-		if ctx.Err() != nil {
-			t.Fatal("the webhook stays")
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-	if s.updates.len() != 1 {
-		t.Fatal("the update is gone too")
-	}
-}
-
-// An update whose life ends before it could be sent again is given up, and its queue goes on.
-func TestLife(t *testing.T) {
-	s := start(t, Options{RetryScale: 0.01, LifeScale: 0.001}) // 150 s are 150 ms, a retry after 3600 s is 36 s away
-	h := newHook(t)
-	h.answer = func(int, arrival) (int, http.Header) {
-		return http.StatusServiceUnavailable, http.Header{"Retry-After": {"3600"}}
-	}
-	h.set(t, s, nil)
-	u := started(t, s, 1, "Ada")
-	if a := post(t, s, "sendMessage", object{"chat_id": 1, "text": "x", "reply_markup": buttons(object{"text": "b", "callback_data": "d"})}); !a.OK {
-		t.Fatal(a)
-	}
-	if _, err := s.Press(u.ID, 0, 2, "d"); err != nil {
-		t.Fatal(err)
-	}
-	for ctx := soon(t); len(s.Deliveries().Lost) != 1; {
-		if ctx.Err() != nil {
-			t.Fatalf("%+v", s.Deliveries())
-		}
-		<-time.After(5 * time.Millisecond)
-	}
 }
 
 func TestAllowedUpdatesAndDrop(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // utf16Len counts a text as Telegram does: characters beyond the basic plane count two.
@@ -37,7 +39,7 @@ var (
 
 // inputText reads text, parse_mode and entities of a request. It is the server's first look: markup is parsed
 // before the chat is looked up, entities are only decoded (Client.cpp: get_formatted_text).
-func inputText(p Params, textField, entitiesField string) (string, []Entity, *Refusal) {
+func inputText(p Params, textField, entitiesField string) (string, []Entity, *RefusalError) {
 	text := p[textField]
 	if len(text) > maxTextBytes {
 		return "", nil, badRequest("text is too long")
@@ -64,13 +66,13 @@ func inputText(p Params, textField, entitiesField string) (string, []Entity, *Re
 }
 
 // inputEntities decodes the entities parameter. What is not a JSON array is ignored, as the server does.
-func inputEntities(raw string) ([]Entity, *Refusal) {
+func inputEntities(raw string) ([]Entity, *RefusalError) {
 	var list []map[string]json.RawMessage
 	var items []json.RawMessage
-	if raw == "" || json.Unmarshal([]byte(raw), &items) != nil {
+	if !gjson.Valid(raw) || !gjson.Parse(raw).IsArray() {
 		return nil, nil
 	}
-	if json.Unmarshal([]byte(raw), &list) != nil {
+	if json.Unmarshal([]byte(raw), &items) != nil || json.Unmarshal([]byte(raw), &list) != nil {
 		return nil, badRequest("can't parse MessageEntity: expected an Object")
 	}
 	var entities []Entity
@@ -107,7 +109,7 @@ func inputEntities(raw string) ([]Entity, *Refusal) {
 // character boundaries; carriage returns vanish, other control characters become spaces, the ends are
 // trimmed and entities move with the text; commands, mentions, hashtags and links are found.
 // The text may come back empty: callers decide whether that is allowed.
-func formatted(text string, entities []Entity) (string, []Entity, *Refusal) {
+func formatted(text string, entities []Entity) (string, []Entity, *RefusalError) {
 	if !utf8.ValidString(text) {
 		return "", nil, badRequest("text must be encoded in UTF-8")
 	}
@@ -161,7 +163,7 @@ func cleanText(text string) (string, []place) {
 	return b.String(), append(places, place{unit: unit, byte: len(text)})
 }
 
-func placeEntities(entities []Entity, places []place) ([]Entity, *Refusal) {
+func placeEntities(entities []Entity, places []place) ([]Entity, *RefusalError) {
 	sorted := slices.Clone(entities)
 	sortEntities(sorted)
 	var kept []Entity

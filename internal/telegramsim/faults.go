@@ -43,7 +43,7 @@ func (f Faults) check() error {
 
 // The sequences of decisions, one per fault.
 const (
-	lotTooMany = iota
+	lotTooMany uint64 = iota
 	lotBadGateway
 	lotSlow
 	lotLostAnswer
@@ -108,12 +108,12 @@ func (s *faultSwitch) set(f Faults) {
 }
 
 // draw decides the next of a sequence.
-func (s *faultSwitch) draw(lot int, percent float64) bool {
+func (s *faultSwitch) draw(lot uint64, percent float64) bool {
 	if percent <= 0 {
 		return false
 	}
 	n := s.drawn[lot].Add(1)
-	return float64(mix(s.faults.Load().Seed^uint64(lot)<<56^n)>>11)/(1<<53)*100 < percent
+	return float64(mix(s.faults.Load().Seed^lot<<56^n)>>11)/(1<<53)*100 < percent
 }
 
 // mix is the finaliser of splitmix64: it spreads consecutive numbers evenly.

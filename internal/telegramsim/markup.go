@@ -15,7 +15,7 @@ type markup struct {
 }
 
 // inputMarkup decodes reply_markup (Client.cpp: get_reply_markup, get_inline_keyboard_button_type).
-func inputMarkup(raw string) (markup, *Refusal) {
+func inputMarkup(raw string) (markup, *RefusalError) {
 	if raw == "" {
 		return markup{}, nil
 	}
@@ -51,7 +51,7 @@ func inputMarkup(raw string) (markup, *Refusal) {
 
 func compactJSON(raw string) json.RawMessage { return mustJSON(json.RawMessage(raw)) }
 
-func (m *markup) addRows(rows gjson.Result, shape string, check func(gjson.Result) *Refusal) *Refusal {
+func (m *markup) addRows(rows gjson.Result, shape string, check func(gjson.Result) *RefusalError) *RefusalError {
 	if !rows.IsArray() {
 		return badRequest("%s", shape)
 	}
@@ -69,7 +69,7 @@ func (m *markup) addRows(rows gjson.Result, shape string, check func(gjson.Resul
 	return nil
 }
 
-func keyboardButton(b gjson.Result) *Refusal {
+func keyboardButton(b gjson.Result) *RefusalError {
 	switch {
 	case b.Type == gjson.String:
 		return nil
@@ -87,7 +87,7 @@ var buttonKinds = []string{
 	"switch_inline_query_current_chat", "login_url", "web_app", "copy_text",
 }
 
-func inlineButton(b gjson.Result) *Refusal {
+func inlineButton(b gjson.Result) *RefusalError {
 	if !b.IsObject() {
 		return badRequest("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
 	}
@@ -119,7 +119,7 @@ func buttonKind(b gjson.Result) string {
 }
 
 // check is what Telegram says about the buttons once the chat is known.
-func (m *markup) check(r *room) *Refusal {
+func (m *markup) check(r *room) *RefusalError {
 	if len(m.buttons) > maxButtons {
 		return badRequest("reply markup is too long")
 	}

@@ -10,7 +10,7 @@ import (
 const draftLife = 30 * time.Second
 
 // sendMessageDraft shows or replaces the preview of a private chat.
-func sendMessageDraft(s *Server, c *call) (any, *Refusal) {
+func sendMessageDraft(s *Server, c *call) (any, *RefusalError) {
 	id, err := strconv.ParseInt(strings.TrimSpace(c.params["draft_id"]), 10, 64)
 	if err != nil || id == 0 {
 		return nil, badRequest("draft_id must be a non-zero Integer")
@@ -76,7 +76,7 @@ var chatActions = map[string]bool{
 	"pick_up_location": true, "record_video_note": true, "upload_video_note": true, "cancel": true,
 }
 
-func sendChatAction(s *Server, c *call) (any, *Refusal) {
+func sendChatAction(s *Server, c *call) (any, *RefusalError) {
 	action := strings.ToLower(c.params["action"])
 	if !chatActions[action] {
 		return nil, badRequest("wrong parameter action in request")
@@ -97,7 +97,7 @@ func sendChatAction(s *Server, c *call) (any, *Refusal) {
 }
 
 // answerCallbackQuery ends the wait of a pressed button; each query is answered once.
-func answerCallbackQuery(s *Server, c *call) (any, *Refusal) {
+func answerCallbackQuery(s *Server, c *call) (any, *RefusalError) {
 	text := c.params["text"]
 	if utf16Len(text) > maxCallbackAnswer {
 		return nil, badRequest("MESSAGE_TOO_LONG")

@@ -19,7 +19,7 @@ var commandScopes = map[string]bool{
 }
 
 // commandKey is where a list of commands is kept: "scope[:chat[:user]]/language".
-func (s *Server) commandKey(p Params) (string, *Refusal) {
+func (s *Server) commandKey(p Params) (string, *RefusalError) {
 	key := "default"
 	if raw := p["scope"]; raw != "" {
 		if !gjson.Valid(raw) {
@@ -52,7 +52,7 @@ func (s *Server) commandKey(p Params) (string, *Refusal) {
 	return key + "/" + language, nil
 }
 
-func setMyCommands(s *Server, c *call) (any, *Refusal) {
+func setMyCommands(s *Server, c *call) (any, *RefusalError) {
 	var commands []Command
 	raw := c.params["commands"]
 	if !gjson.Valid(raw) || raw == "" {
@@ -85,11 +85,11 @@ func setMyCommands(s *Server, c *call) (any, *Refusal) {
 	})
 }
 
-func deleteMyCommands(s *Server, c *call) (any, *Refusal) {
+func deleteMyCommands(s *Server, c *call) (any, *RefusalError) {
 	return s.setCommands(c, func(key string) { delete(s.world.commands, key) })
 }
 
-func (s *Server) setCommands(c *call, change func(key string)) (any, *Refusal) {
+func (s *Server) setCommands(c *call, change func(key string)) (any, *RefusalError) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *Server) setCommands(c *call, change func(key string)) (any, *Refusal) {
 	return true, nil
 }
 
-func getMyCommands(s *Server, c *call) (any, *Refusal) {
+func getMyCommands(s *Server, c *call) (any, *RefusalError) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	key, refusal := s.commandKey(c.params)
@@ -116,7 +116,7 @@ func getMyCommands(s *Server, c *call) (any, *Refusal) {
 }
 
 // menuRoom is the chat of a menu button call; nil means the default button.
-func (s *Server) menuRoom(c *call) (*room, *Refusal) {
+func (s *Server) menuRoom(c *call) (*room, *RefusalError) {
 	id, ok := c.params.Int("chat_id")
 	if !ok {
 		return nil, nil
@@ -128,7 +128,7 @@ func (s *Server) menuRoom(c *call) (*room, *Refusal) {
 	return r, nil
 }
 
-func setChatMenuButton(s *Server, c *call) (any, *Refusal) {
+func setChatMenuButton(s *Server, c *call) (any, *RefusalError) {
 	button := json.RawMessage(`{"type":"default"}`)
 	if raw := c.params["menu_button"]; raw != "" {
 		if !gjson.Valid(raw) {
@@ -190,7 +190,7 @@ func (w *world) buttonOf(r *room) json.RawMessage {
 	return json.RawMessage(`{"type":"commands"}`)
 }
 
-func getChatMenuButton(s *Server, c *call) (any, *Refusal) {
+func getChatMenuButton(s *Server, c *call) (any, *RefusalError) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	r, refusal := s.menuRoom(c)

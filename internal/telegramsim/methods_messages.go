@@ -14,7 +14,7 @@ const deleteAge = 48 * time.Hour
 
 // target finds the chat of a call and checks that the bot may write there (Client.cpp: check_chat,
 // check_chat_access). The caller holds the world's lock.
-func (s *Server) target(c *call) (*room, *Refusal) {
+func (s *Server) target(c *call) (*room, *RefusalError) {
 	raw := strings.TrimSpace(c.params["chat_id"])
 	if raw == "" {
 		return nil, badRequest("chat_id is empty")
@@ -48,7 +48,7 @@ func (s *Server) target(c *call) (*room, *Refusal) {
 }
 
 // sendable text of a call: parsed first, then (with the chat known) fixed and measured.
-func (s *Server) fixText(text string, entities []Entity, empty bool) (string, []Entity, *Refusal) {
+func (s *Server) fixText(text string, entities []Entity, empty bool) (string, []Entity, *RefusalError) {
 	text, entities, refusal := formatted(text, entities)
 	if refusal != nil {
 		return "", nil, refusal
@@ -62,7 +62,7 @@ func (s *Server) fixText(text string, entities []Entity, empty bool) (string, []
 	return text, entities, nil
 }
 
-func sendMessage(s *Server, c *call) (any, *Refusal) {
+func sendMessage(s *Server, c *call) (any, *RefusalError) {
 	if c.params["text"] == "" {
 		return nil, badRequest("message text is empty")
 	}
@@ -109,7 +109,7 @@ func sendMessage(s *Server, c *call) (any, *Refusal) {
 }
 
 // replied finds the message that reply_parameters (or the older reply_to_message_id) names.
-func replied(p Params, r *room) (*Message, *Refusal) {
+func replied(p Params, r *room) (*Message, *RefusalError) {
 	var reply struct {
 		MessageID    int64 `json:"message_id"`
 		AllowWithout bool  `json:"allow_sending_without_reply"`
@@ -135,7 +135,7 @@ func replied(p Params, r *room) (*Message, *Refusal) {
 }
 
 // editable finds the message of an edit (Client.cpp: check_message with AccessRights::Edit).
-func (s *Server) editable(c *call) (*room, int, *Refusal) {
+func (s *Server) editable(c *call) (*room, int, *RefusalError) {
 	if c.params["chat_id"] == "" && c.params["message_id"] == "" {
 		if c.params["inline_message_id"] == "" {
 			return nil, 0, badRequest("message identifier is not specified")
@@ -157,7 +157,7 @@ func (s *Server) editable(c *call) (*room, int, *Refusal) {
 	return r, i, nil
 }
 
-func editMessageText(s *Server, c *call) (any, *Refusal) {
+func editMessageText(s *Server, c *call) (any, *RefusalError) {
 	if c.params["text"] == "" {
 		return nil, badRequest("message text is empty")
 	}
@@ -165,18 +165,18 @@ func editMessageText(s *Server, c *call) (any, *Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return s.editMessage(c, func(m *Message) *Refusal {
+	return s.editMessage(c, func(m *Message) *RefusalError {
 		m.Text, m.Entities, refusal = s.fixText(text, entities, false)
 		return refusal
 	})
 }
 
-func editMessageReplyMarkup(s *Server, c *call) (any, *Refusal) {
-	return s.editMessage(c, func(*Message) *Refusal { return nil })
+func editMessageReplyMarkup(s *Server, c *call) (any, *RefusalError) {
+	return s.editMessage(c, func(*Message) *RefusalError { return nil })
 }
 
 // editMessage applies a change and the new inline keyboard: none removes it.
-func (s *Server) editMessage(c *call, change func(*Message) *Refusal) (any, *Refusal) {
+func (s *Server) editMessage(c *call, change func(*Message) *RefusalError) (any, *RefusalError) {
 	markup, refusal := inputMarkup(c.params["reply_markup"])
 	if refusal != nil {
 		return nil, refusal
@@ -216,7 +216,7 @@ func sameEntity(a, b Entity) bool {
 	return a == b
 }
 
-func deleteMessage(s *Server, c *call) (any, *Refusal) {
+func deleteMessage(s *Server, c *call) (any, *RefusalError) {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -244,7 +244,7 @@ func (s *Server) erase(r *room, i int) {
 }
 
 // deleteMessages skips what it cannot find (Bot API: deleteMessages).
-func deleteMessages(s *Server, c *call) (any, *Refusal) {
+func deleteMessages(s *Server, c *call) (any, *RefusalError) {
 	var ids []int64
 	if json.Unmarshal([]byte(c.params["message_ids"]), &ids) != nil {
 		return nil, badRequest("can't parse message identifiers JSON object")
@@ -266,7 +266,7 @@ func deleteMessages(s *Server, c *call) (any, *Refusal) {
 	return true, nil
 }
 
-func getChat(s *Server, c *call) (any, *Refusal) {
+func getChat(s *Server, c *call) (any, *RefusalError) {
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	r, refusal := s.target(c)

@@ -12,21 +12,21 @@ const maxPoll = 50 * time.Second // Client.h: LONG_POLL_MAX_TIMEOUT
 // poll is the one getUpdates call that may wait.
 type poll struct {
 	mu  sync.Mutex
-	end chan *Refusal // capacity 1; of the call that waits, or nil
+	end chan *RefusalError // capacity 1; of the call that waits, or nil
 }
 
 // begin makes a call the waiting one and ends the one before (Client.cpp: abort_long_poll).
-func (p *poll) begin() chan *Refusal {
+func (p *poll) begin() chan *RefusalError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.end != nil {
 		p.end <- conflict(saidOtherPoll)
 	}
-	p.end = make(chan *Refusal, 1)
+	p.end = make(chan *RefusalError, 1)
 	return p.end
 }
 
-func (p *poll) finish(end chan *Refusal) {
+func (p *poll) finish(end chan *RefusalError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.end == end {
@@ -34,7 +34,7 @@ func (p *poll) finish(end chan *Refusal) {
 	}
 }
 
-func (p *poll) abort(refusal *Refusal) {
+func (p *poll) abort(refusal *RefusalError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.end != nil {
@@ -43,7 +43,7 @@ func (p *poll) abort(refusal *Refusal) {
 	}
 }
 
-func getUpdates(s *Server, c *call) (any, *Refusal) {
+func getUpdates(s *Server, c *call) (any, *RefusalError) {
 	if s.webhookInfo().URL != "" {
 		return nil, conflict(saidPollConflict)
 	}

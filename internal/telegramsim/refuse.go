@@ -7,33 +7,33 @@ import (
 	"time"
 )
 
-// Refusal is an error of the Bot API: the HTTP status and error_code, the description, and for 429 the seconds.
-type Refusal struct {
+// RefusalError is an error of the Bot API: the HTTP status and error_code, the description, and for 429 the seconds.
+type RefusalError struct {
 	Code        int
 	Description string
 	RetryAfter  int
 }
 
 // Error is "code description".
-func (r *Refusal) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Description) }
+func (r *RefusalError) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Description) }
 
-func refuse(code int, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Description: fmt.Sprintf(format, args...)}
+func refuse(code int, format string, args ...any) *RefusalError {
+	return &RefusalError{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 
-func badRequest(format string, args ...any) *Refusal {
+func badRequest(format string, args ...any) *RefusalError {
 	return refuse(http.StatusBadRequest, "Bad Request: "+format, args...)
 }
 
-func forbidden(format string, args ...any) *Refusal {
+func forbidden(format string, args ...any) *RefusalError {
 	return refuse(http.StatusForbidden, "Forbidden: "+format, args...)
 }
 
-func conflict(format string, args ...any) *Refusal {
+func conflict(format string, args ...any) *RefusalError {
 	return refuse(http.StatusConflict, "Conflict: "+format, args...)
 }
 
-func tooMany(wait time.Duration) *Refusal {
+func tooMany(wait time.Duration) *RefusalError {
 	seconds := max(int(math.Ceil(wait.Seconds())), 1)
 	r := refuse(http.StatusTooManyRequests, "Too Many Requests: retry after %d", seconds)
 	r.RetryAfter = seconds

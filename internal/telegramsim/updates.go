@@ -111,7 +111,7 @@ func (s *Server) pushNumbered(kind string, object int64, payload any) (int64, er
 // An update of a kind that the Bot API does not know is refused.
 func (s *Server) Inject(raw json.RawMessage) (int64, error) {
 	if !gjson.ValidBytes(raw) {
-		return 0, fmt.Errorf("telegramsim: inject: not JSON")
+		return 0, ErrUpdateInvalid
 	}
 	kind := ""
 	gjson.ParseBytes(raw).ForEach(func(k, _ gjson.Result) bool {
@@ -121,7 +121,7 @@ func (s *Server) Inject(raw json.RawMessage) (int64, error) {
 		return kind == ""
 	})
 	if kind == "" {
-		return 0, fmt.Errorf("telegramsim: inject: no update of a known kind")
+		return 0, ErrUpdateInvalid
 	}
 	body, err := sjson.SetBytes(raw, "update_id", 0)
 	if err != nil {

@@ -128,11 +128,11 @@ func (s *Server) replyCall(body []byte) {
 	p := Params{}
 	if p.addJSON(body) == nil {
 		delete(p, "method")
-		s.call(s.ctx, method, p)
+		_, _ = s.call(s.ctx, method, p) // recorded; nobody is told the result
 	}
 }
 
-func setWebhook(s *Server, c *call) (any, *Refusal) {
+func setWebhook(s *Server, c *call) (any, *RefusalError) {
 	address := c.params["url"]
 	if address == "" {
 		return deleteWebhook(s, c)
@@ -165,7 +165,7 @@ func setWebhook(s *Server, c *call) (any, *Refusal) {
 
 // hookFrom reads and checks a webhook (Client.cpp: do_set_webhook). Plain HTTP is taken, as a Bot API server
 // run in local mode takes it: the simulator's bots live on the same machine.
-func hookFrom(p Params, address string) (hookConfig, *Refusal) {
+func hookFrom(p Params, address string) (hookConfig, *RefusalError) {
 	if !strings.Contains(address, "://") {
 		address = "https://" + address
 	}
@@ -196,7 +196,7 @@ func allowedUpdates(p Params) []string {
 	return kinds
 }
 
-func deleteWebhook(s *Server, c *call) (any, *Refusal) {
+func deleteWebhook(s *Server, c *call) (any, *RefusalError) {
 	s.hooks.change.Lock()
 	defer s.hooks.change.Unlock()
 	s.stopWebhook()
@@ -207,4 +207,4 @@ func deleteWebhook(s *Server, c *call) (any, *Refusal) {
 	return true, nil
 }
 
-func getWebhookInfo(s *Server, _ *call) (any, *Refusal) { return s.webhookInfo(), nil }
+func getWebhookInfo(s *Server, _ *call) (any, *RefusalError) { return s.webhookInfo(), nil }

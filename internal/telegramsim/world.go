@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Errors of the people's side (the Bot API's side answers a *Refusal).
+// Errors of the people's side (the Bot API's side answers a *RefusalError).
 var (
 	ErrUserUnknown    = errors.New("telegramsim: no such user")
 	ErrChatUnknown    = errors.New("telegramsim: no such chat")
@@ -21,6 +21,7 @@ var (
 	ErrDraftUnknown   = errors.New("telegramsim: no such draft that can be stopped")
 	ErrTextInvalid    = errors.New("telegramsim: a text needs 1 to 4096 UTF-16 units of UTF-8")
 	ErrPayload        = errors.New("telegramsim: a start payload has at most 64 of A-Z a-z 0-9 _ -")
+	ErrUpdateInvalid  = errors.New("telegramsim: not an update of a kind that the Bot API knows")
 	ErrPendingFull    = errors.New("telegramsim: too many updates wait for the bot")
 )
 
@@ -92,7 +93,7 @@ func (r *room) find(id int64) int {
 }
 
 // addMessage gives m its id and keeps it.
-func (w *world) addMessage(r *room, m *Message) *Message {
+func (w *world) addMessage(r *room, m *Message) {
 	counter := &w.nextMessage
 	if r.chat.Type == ChatSupergroup || r.chat.Type == ChatChannel {
 		counter = &r.nextMessage
@@ -104,7 +105,6 @@ func (w *world) addMessage(r *room, m *Message) *Message {
 		r.messages = slices.Delete(r.messages, 0, over)
 	}
 	w.dirty = true
-	return m
 }
 
 // User registers a person, or renames one. An id of 0 takes the next free one.

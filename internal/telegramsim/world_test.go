@@ -120,7 +120,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	response, err := http.Get(s.URL() + "/bot" + testToken + "/sendMessage?chat_id=1&text=x")
-	if err != nil || response.StatusCode != 502 || response.Header.Get("Content-Type") != "text/html" {
+	if err != nil || response.StatusCode != http.StatusBadGateway || response.Header.Get("Content-Type") != "text/html" {
 		t.Errorf("%v %v", response, err)
 	}
 	_ = response.Body.Close()
