@@ -46,7 +46,7 @@ prove-%: ## one of them by name: make prove-inbox, make prove-money
 
 .PHONY: bench
 bench: ## speed against bare handlers, as ratios; writes deploy/bench/
-	@.ci/prepare
+	@.ci/prepare servers
 	@go run ./deploy/bench
 
 .PHONY: schema
