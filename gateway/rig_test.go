@@ -1,0 +1,377 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+const patience = 20 * time.Second
+
+// rig is the gateway on real servers, with a scripted provider.
+type rig struct {
+	t        testing.TB
+	redis    *testenv.RedisHandle
+	client   *redis.Client
+	gathered redis.Cmdable
+	pool     *pgxpool.Pool
+	desk     *billing.Desk
+	provider *llm.Client
+	meter    *Meter
+	server   *Server
+	sim      *llmsim.Server
+	registry *prometheus.Registry
+	url      string
+	accounts int64
+	stopped  bool
+}
+
+// setup is what a test may change about the rig.
+type setup struct {
+	meter    MeterOptions
+	server   Options
+	timeouts llm.Timeouts
+	models   string // further entries of the catalogue
+	peppers  []string
+}
+
+// quick are the timeouts of a client that must fail fast.
+func quick() redis.Options {
+	return redis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: 250 * time.Millisecond, ReadTimeout: 100 * time.Millisecond,
+		WriteTimeout: 100 * time.Millisecond, PoolTimeout: 100 * time.Millisecond, PoolSize: 50,
+	}
+}
+
+func newRig(t testing.TB, edit ...func(*setup)) *rig {
+	t.Helper()
+	s := setup{peppers: []string{"the pepper of these tests"}}
+	for _, e := range edit {
+		e(&s)
+	}
+	r := &rig{t: t, redis: testenv.RedisServer(t), pool: testenv.Postgres(t), registry: prometheus.NewRegistry()}
+	r.client = r.redis.ClientWith(quick())
+	gathered, err := r.client.AutoPipelineWithOptions(redis.DefaultBlockingAutoPipelineOptions())
+	r.must(err)
+	r.gathered = gathered
+	r.sim = simulator(t)
+	r.openMoney(s.peppers)
+
+	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.models)), func(string) string { return "" })
+	r.must(err)
+	r.provider = llm.NewClient(llm.ClientOptions{Timeouts: s.timeouts})
+	t.Cleanup(r.provider.Close)
+	s.meter.Redis, s.meter.Holds, s.meter.Catalogue, s.meter.Client = gathered, r.desk.Holds, catalogue, r.provider
+	s.meter.Log, s.meter.Registerer = testenv.Logger(t), r.registry
+	if s.meter.RequestsPerMinute == 0 {
+		s.meter.RequestsPerMinute = 1_000_000
+	}
+	r.meter, err = NewMeter(s.meter)
+	r.must(err)
+	s.server.Meter, s.server.Keys, s.server.Log, s.server.Registerer = r.meter, r.desk.Keys, testenv.Logger(t), r.registry
+	r.server, err = New(s.server)
+	r.must(err)
+	r.serve()
+	return r
+}
+
+func simulator(t testing.TB) *llmsim.Server {
+	t.Helper()
+	sim, err := llmsim.New(llmsim.Options{Log: testenv.Logger(t), FirstToken: -1, Cadence: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := sim.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		sim.Close()
+		<-done
+	})
+	return sim
+}
+
+// catalogueFor prices "paid" at 2 and 8 USD per million tokens, "word" at 1 USD
+// per million output tokens only, and gives every scripted model the paid prices.
+func catalogueFor(url, more string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "providers:\n  - {name: sim, protocol: openai, base_url: %q, local: true}\n", url)
+	b.WriteString("  - {name: dead, protocol: openai, base_url: \"http://127.0.0.1:1/v1\", local: true}\nmodels:\n")
+	model := func(id, provider, name, in, out string) {
+		fmt.Fprintf(&b, "  - {id: %s, prices: {input: %q, output: %q}, context: 32000, max_output: 4000, deployments: [{provider: %s, model: %s}]}\n", id, in, out, provider, name)
+	}
+	model("paid", "sim", "sim-fast", "2", "8")
+	model("word", "sim", "sim-tokens-10", "0", "1")
+	model("free", "sim", "sim-fast", "0", "0")
+	model("gone", "dead", "x", "2", "8")
+	for _, name := range []string{
+		"sim-tokens-10", "sim-tokens-500", "sim-hang", "sim-silent", "sim-stall", "sim-cut", "sim-cut-early", "sim-429",
+		"sim-error-400", "sim-error-401", "sim-error-404", "sim-error-500", "sim-error-200", "sim-error-stream", "sim-html", "sim-html-200",
+		"sim-empty", "sim-no-done", "sim-no-usage", "sim-usage-negative", "sim-usage-huge", "sim-usage-string", "sim-usage-null",
+		"sim-ignores-max", "sim-reasoning", "sim-torn", "sim-unknown", "sim-instant", "sim-slow",
+	} {
+		model(name, "sim", name, "2", "8")
+	}
+	return b.String() + more
+}
+
+// openMoney runs the engine of money until the test ends.
+func (r *rig) openMoney(peppers []string) {
+	r.t.Helper()
+	log := testenv.Logger(r.t)
+	blocking := r.redis.ClientWith(redis.Options{PoolSize: 40, ContextTimeoutEnabled: true})
+	var err error
+	r.desk, err = billing.New(billing.Config{
+		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: peppers,
+		Leases: stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: blocking, Log: log}),
+	})
+	r.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.desk.Engine.Run(ctx); err != nil {
+			r.t.Error(err)
+		}
+	}()
+	r.t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	r.eventually("the shards open", func() bool {
+		for s := range stream.Shard(stream.Shards) {
+			if r.client.Exists(r.t.Context(), s.Key("epoch")).Val() == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (r *rig) serve() {
+	r.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	r.url = "http://" + listener.Addr().String()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.server.Serve(listener); err != nil {
+			r.t.Error(err)
+		}
+	}()
+	r.eventually("the server answers", func() bool {
+		response, err := http.Get(r.url + "/health")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return true
+	})
+	r.t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if !r.stopped {
+			r.stop(patience)
+		}
+		<-done
+	})
+}
+
+// stop shuts server and meter down, with so long for what is under way.
+func (r *rig) stop(drain time.Duration) {
+	r.t.Helper()
+	r.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	r.must(r.server.Shutdown(ctx))
+	settle, cancelSettle := context.WithTimeout(context.Background(), patience)
+	defer cancelSettle()
+	r.must(r.meter.Close(settle))
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// eventually polls what offers no signal.
+func (r *rig) eventually(what string, is func() bool) {
+	r.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// account opens an account with money and returns its id and a key.
+func (r *rig) account(nano int64, limit ...int) (id int64, key string) {
+	r.t.Helper()
+	r.accounts++
+	account, _, err := r.desk.Accounts.Open(r.t.Context(), billing.Profile{TelegramID: r.accounts, Name: "Kiku"})
+	r.must(err)
+	if nano > 0 {
+		_, err = r.desk.Accounts.Credit(r.t.Context(), billing.Credit{
+			AccountID: account.ID, AmountNano: nano, Kind: billing.CreditAdjustment, IdempotencyKey: "test:" + strconv.FormatInt(account.ID, 10),
+		})
+		r.must(err)
+	}
+	spec := billing.KeySpec{AccountID: account.ID, Name: "test"}
+	if len(limit) > 0 {
+		spec.RequestsPerMinute = limit[0]
+	}
+	_, key, err = r.desk.Keys.Create(r.t.Context(), spec)
+	r.must(err)
+	return account.ID, key
+}
+
+func (r *rig) balance(account int64) billing.Balance {
+	r.t.Helper()
+	b, err := r.desk.Accounts.Balance(r.t.Context(), account)
+	r.must(err)
+	return b
+}
+
+// wantBalance waits for what is settled behind the answer.
+func (r *rig) wantBalance(account, available int64) {
+	r.t.Helper()
+	var got billing.Balance
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) {
+		if got = r.balance(account); got == (billing.Balance{Available: available}) {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.t.Fatalf("account %d has %+v, want %d available and nothing held", account, got, available)
+}
+
+// settled waits until nothing is held and returns what is available.
+func (r *rig) settled(account int64) int64 {
+	r.t.Helper()
+	r.eventually("nothing is held", func() bool { return r.balance(account).Held == 0 })
+	return r.balance(account).Available
+}
+
+// ledger waits until Postgres has applied every event and returns what the
+// account has spent according to it.
+func (r *rig) ledger(account int64, calls int64) (spent int64) {
+	r.t.Helper()
+	r.eventually("the ledger has all calls", func() bool {
+		var n int64
+		err := r.pool.QueryRow(r.t.Context(), `select count(*), coalesce(sum(captured_nano), 0)::bigint from usage where account_id = $1`, account).Scan(&n, &spent)
+		r.must(err)
+		return n >= calls
+	})
+	return spent
+}
+
+// answer is a response read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) get(path string) gjson.Result { return gjson.Get(a.body, path) }
+
+func (r *rig) do(method, path, key, body string, headers ...string) answer {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), method, r.url+path, strings.NewReader(body))
+	r.must(err)
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	r.must(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	r.must(err)
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+func (r *rig) chat(key, model string, more ...string) answer {
+	r.t.Helper()
+	return r.do("POST", "/v1/chat/completions", key, chatBody(model, more...))
+}
+
+func chatBody(model string, more ...string) string {
+	members := append([]string{fmt.Sprintf(`"model":%q`, model), `"messages":[{"role":"user","content":"Say something."}]`}, more...)
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+// wantError checks an error's status and that it has OpenAI's form.
+func (a answer) wantError(t testing.TB, status int, code string) {
+	t.Helper()
+	fault := a.get("error")
+	if a.status != status || fault.Get("code").Str != code || fault.Get("message").Str == "" || !fault.Get("type").Exists() || !fault.Get("param").Exists() {
+		t.Errorf("answered %d %s, want %d %s", a.status, a.body, status, code)
+	}
+	if a.header.Get("X-Request-Id") == "" || a.header.Get("Content-Type") != fiber.MIMEApplicationJSON {
+		t.Errorf("headers %v", a.header)
+	}
+	for _, internal := range []string{"gateway:", "billing:", "llm:", "redis", "127.0.0.1", "dial"} {
+		if strings.Contains(a.body, internal) {
+			t.Errorf("the answer tells of the inside: %s", a.body)
+		}
+	}
+}
+
+// nano reads a decimal of USD exactly.
+func nano(t testing.TB, usd string) int64 {
+	t.Helper()
+	n, err := billing.ParseUSD(usd)
+	if err != nil {
+		t.Fatalf("%q: %v", usd, err)
+	}
+	return n
+}
+
+// streamed cuts an answer into its events' data.
+func streamed(t testing.TB, body string) (events []string) {
+	t.Helper()
+	reader := llm.NewEventReader(bytes.NewReader([]byte(body)), 0)
+	for {
+		e, err := reader.Next()
+		if err == io.EOF {
+			return events
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, string(e.Data))
+	}
+}
