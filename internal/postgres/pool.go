@@ -72,6 +72,9 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectIn)
 	defer cancel()
 	if err := pool.Ping(ctx); err != nil {
+		if o.Registerer != nil {
+			o.Registerer.Unregister(poolCollector{pool}) // so that a second try can register
+		}
 		pool.Close()
 		return nil, fmt.Errorf("reach the database: %w", err)
 	}
