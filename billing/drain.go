@@ -132,9 +132,13 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 	if err != nil {
 		return fmt.Errorf("apply events: %w", err)
 	}
+	if skip {
+		o.metrics.drained.Add(float64(len(events) - repeats))
+		return nil
+	}
 	if repeats > 0 {
 		o.metrics.repeats.Add(float64(repeats))
-		o.log.ErrorContext(ctx, "holds settled more than once", "events", repeats, "skipped", skip)
+		o.log.ErrorContext(ctx, "holds settled more than once", "events", repeats)
 	}
 	o.metrics.drained.Add(float64(len(events)))
 	return nil
