@@ -21,7 +21,7 @@ type Config struct {
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer // nil: nothing is registered
 	Peppers       []string              // secrets of API keys, newest first; each at least 16 bytes
-	Now           func() time.Time      // nil: time.Now
+	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
 }
 
@@ -56,7 +56,7 @@ func New(c Config) (*Desk, error) {
 	desk := &Desk{
 		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit},
 		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
-		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m, now: c.Now},
+		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m},
 		Ledger:   &Ledger{postgres: c.Postgres},
 	}
 	if c.Blocking != nil && c.Leases != nil {

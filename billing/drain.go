@@ -132,6 +132,11 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 	if err != nil {
 		return fmt.Errorf("apply events: %w", err)
 	}
+	for _, e := range events {
+		if e.unreadable {
+			o.metrics.unreadable.Inc()
+		}
+	}
 	if skip {
 		o.metrics.drained.Add(float64(len(events) - repeats))
 		return nil

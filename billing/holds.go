@@ -42,7 +42,6 @@ type Holds struct {
 	redis   redis.Cmdable
 	scripts *scripts
 	metrics *metrics
-	now     func() time.Time
 }
 
 // Reservation asks for money, in nano-USD.

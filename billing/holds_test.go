@@ -196,7 +196,20 @@ func testClosedShard(t *testing.T, client *redis.Client) {
 
 // Money for exactly K calls admits exactly K of 200 at once.
 func TestExactlyK(t *testing.T) {
-	r := newRig(t, testenv.Redis(t))
+	t.Run("plain", func(t *testing.T) { testExactlyK(t, newRig(t, testenv.Redis(t))) })
+	t.Run("autopipeline", func(t *testing.T) {
+		client := testenv.RedisServer(t).ClientWith(redis.Options{MaxRetries: -1})
+		testExactlyK(t, newRig(t, client, func(c *Config) {
+			pipe, err := client.AutoPipeline()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Redis = pipe
+		}))
+	})
+}
+
+func testExactlyK(t *testing.T, r *rig) {
 	const price, affordable, workers = 700_000, 91, 200
 	account := r.account(affordable*price + price - 1)
 	var admitted, poor atomic.Int64

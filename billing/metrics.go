@@ -8,6 +8,7 @@ import (
 type metrics struct {
 	settled, writeOff, unknown prometheus.Counter
 	drained, rebuilds, repeats prometheus.Counter
+	unreadable                 prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -15,15 +16,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		settled:  counter("ledger_settled_total", "Holds settled by this process."),
-		writeOff: counter("ledger_write_off_nano_usd_total", "Cost beyond what was held, in nano-USD."),
-		unknown:  counter("ledger_unknown_holds_total", "Settlements of holds that nobody knows: calls served and not billed."),
-		drained:  counter("ledger_drained_events_total", "Events applied to Postgres."),
-		rebuilds: counter("ledger_rebuilds_total", "Shards rebuilt from Postgres."),
-		repeats:  counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
+		settled:    counter("ledger_settled_total", "Holds settled by this process."),
+		writeOff:   counter("ledger_write_off_nano_usd_total", "Cost beyond what was held, in nano-USD."),
+		unknown:    counter("ledger_unknown_holds_total", "Settlements of holds that nobody knows: calls served and not billed."),
+		drained:    counter("ledger_drained_events_total", "Events applied to Postgres."),
+		rebuilds:   counter("ledger_rebuilds_total", "Shards rebuilt from Postgres."),
+		repeats:    counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
+		unreadable: counter("ledger_unreadable_details_total", "Events whose usage could not be read; their money was applied."),
 	}
 	if r != nil {
-		r.MustRegister(m.settled, m.writeOff, m.unknown, m.drained, m.rebuilds, m.repeats)
+		r.MustRegister(m.settled, m.writeOff, m.unknown, m.drained, m.rebuilds, m.repeats, m.unreadable)
 	}
 	return m
 }
