@@ -14,7 +14,7 @@ help: ## print this list
 .PHONY: dev
 dev: ## the whole product on this machine, no account anywhere: open the page it prints
 	@$(HAVE_GO)
-	@go run ./cmd/kikuai dev
+	@go build -trimpath -o bin/kikuai ./cmd/kikuai && exec bin/kikuai dev
 
 .PHONY: build
 build: ## the binary, into bin/

@@ -195,7 +195,7 @@ func (a *App) openServer() (err error) {
 	probes := map[string]func(context.Context) error{
 		"redis":    redisProbe(a.stores.quick),
 		"postgres": postgresProbe(a.postgres),
-		"leases":   leasesProbe(a.moneyLeases),
+		"leases":   leasesProbe(a.moneyLeases, a.stores.quick),
 	}
 	var webhook fiber.Handler
 	if a.webhook != nil {

@@ -10,17 +10,20 @@ import (
 	"github.com/kikuai/kikuai/internal/telegramsim"
 )
 
-// crowd is the size of the crash test; the build tag prove makes it large.
+// crowd is the size of a crash test.
 type crowd struct {
 	chats, each int
 	killEvery   time.Duration
 	within      time.Duration
 }
 
-// TestCrashes kills the server every two seconds while a crowd writes: every
-// acknowledged update takes effect, in its chat's order, and the books balance.
-func TestCrashes(t *testing.T) {
-	c := crashCrowd
+func TestE2ECrashes(t *testing.T) {
+	crashes(t, crowd{chats: 20, each: 10, killEvery: 2 * time.Second, within: 4 * time.Minute})
+}
+
+// crashes kills the server again and again while a crowd writes: every acknowledged
+// update takes effect, in its chat's order, and the books balance.
+func crashes(t *testing.T, c crowd) {
 	s := newSite(t, func(o *telegramsim.Options) { o.RetryScale = 0.05 })
 	s.env["WELCOME_CREDIT_USD"] = "5"
 	serve := s.serve()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/handlers"
@@ -247,19 +248,26 @@ func (d *devSite) telegram(_ context.Context, chat string) error {
 	return nil
 }
 
-// welcome says where everything is.
+// welcome says where everything is. Of the stores it names those that dev brought:
+// kikuai admin is led to them by REDIS_URL and DATABASE_URL, and they listen on
+// loopback alone. Others have passwords that are not ours to show.
 func (d *devSite) welcome(t *terminal, c *config.Config) error {
 	chat := d.page
 	if chat == "" {
 		chat = "in Telegram, with your bot"
 	}
-	_, err := fmt.Fprintf(t.out, `KikuAI is running. Ctrl-C stops it; the data stays in %s.
-
-  Chat      %s
-  API       %s/v1      (press Start, then /newkey makes a key)
-  Metrics   http://%s/metrics
-
-`, d.data, chat, c.PublicURL, c.OpsAddr)
+	lines := []string{
+		"KikuAI is running. Ctrl-C stops it; the data stays in " + d.data + ".", "",
+		"  Chat      " + chat,
+		"  API       " + c.PublicURL + "/v1      (press Start, then /newkey makes a key)",
+		"  Metrics   http://" + c.OpsAddr + "/metrics",
+	}
+	for _, store := range [][2]string{{"Redis", "REDIS_URL"}, {"Postgres", "DATABASE_URL"}} {
+		if url, brought := d.overlay[store[1]]; brought {
+			lines = append(lines, fmt.Sprintf("  %-9s %s", store[0], url))
+		}
+	}
+	_, err := fmt.Fprintln(t.out, strings.Join(lines, "\n")+"\n")
 	return err
 }
 

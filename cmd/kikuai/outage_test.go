@@ -10,9 +10,9 @@ import (
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
-// TestOutages: Redis away means 503 with Retry-After and a red /readyz, Postgres away
+// TestE2EOutages: Redis away means 503 with Retry-After and a red /readyz, Postgres away
 // means calls go on; /health stays green, and both recover without a restart.
-func TestOutages(t *testing.T) {
+func TestE2EOutages(t *testing.T) {
 	s := newSite(t)
 	database := testenv.PostgresServer(t)
 	s.env["DATABASE_URL"], s.database = database.URL(), database.URL()
@@ -83,8 +83,8 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// TestStartWithoutStores: what is away at the start is named and waited for.
-func TestStartWithoutStores(t *testing.T) {
+// TestE2EStartWithoutStores: what is away at the start is named and waited for.
+func TestE2EStartWithoutStores(t *testing.T) {
 	s := newSite(t)
 	s.redis.Stop()
 	serve := s.spawn("serve")
@@ -104,8 +104,8 @@ func TestStartWithoutStores(t *testing.T) {
 	serve.stop()
 }
 
-// TestFaultyConfiguration: every fault in one message, and no secret in it.
-func TestFaultyConfiguration(t *testing.T) {
+// TestE2EFaultyConfiguration: every fault in one message, and no secret in it.
+func TestE2EFaultyConfiguration(t *testing.T) {
 	s := newSite(t)
 	s.env = map[string]string{"KIKUAI_ENV": "production", "LISTEN_ADDR": "nonsense", "KEY_PEPPER": "short-and-secret"}
 	out, errs, err := s.try("serve")
@@ -122,8 +122,8 @@ func TestFaultyConfiguration(t *testing.T) {
 	}
 }
 
-// TestAdminCommands: credits are idempotent, faults are told.
-func TestAdminCommands(t *testing.T) {
+// TestE2EAdminCommands: credits are idempotent, faults are told.
+func TestE2EAdminCommands(t *testing.T) {
 	s := newSite(t)
 	serve := s.serve()
 	credit := func(usd, key string) (string, error) {

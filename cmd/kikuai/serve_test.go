@@ -57,9 +57,9 @@ func said(pattern string) func(telegramsim.Call) bool {
 	}
 }
 
-// TestMainJob is what a stranger does first: press Start, chat, make a key, call the
+// TestE2EMainJob is what a stranger does first: press Start, chat, make a key, call the
 // API, all of it billed to the nano-dollar.
-func TestMainJob(t *testing.T) {
+func TestE2EMainJob(t *testing.T) {
 	s := newSite(t)
 	serve := s.serve()
 	s.command("webhook", "set")
@@ -151,8 +151,8 @@ func mustAvailable(s *site, key string) int64 {
 	return available
 }
 
-// TestMoneyForExactlyAHundredCalls: 200 workers, money for 100 calls.
-func TestMoneyForExactlyAHundredCalls(t *testing.T) {
+// TestE2EMoney: 200 workers, money for 100 calls.
+func TestE2EMoney(t *testing.T) {
 	s := newSite(t)
 	serve := s.serve()
 	const each, remainder = 100_000, 7 // nano-USD: 100 tokens at 1 USD per million
@@ -186,9 +186,9 @@ func TestMoneyForExactlyAHundredCalls(t *testing.T) {
 	}
 }
 
-// TestEveryUpdateIsAccepted: one update of every type in the Bot API and the samples
+// TestE2EEveryUpdate: one update of every type in the Bot API and the samples
 // of Telegram's webhook guide all get 200, and the process lives.
-func TestEveryUpdateIsAccepted(t *testing.T) {
+func TestE2EEveryUpdate(t *testing.T) {
 	s := newSite(t)
 	serve := s.serve()
 	deliver := func(secret, body string) int {

@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/postgres"
 	"github.com/kikuai/kikuai/internal/stream"
 )
@@ -29,49 +30,63 @@ func redisProbe(client redis.UniversalClient) probe {
 	return func(ctx context.Context) error { return client.Ping(ctx).Err() }
 }
 
-var errSchema = errors.New("the database's schema is older than this program: run kikuai migrate")
+var (
+	errSchema   = errors.New("the database's schema is older than this program: run kikuai migrate")
+	errNoShards = errors.New("no shard is held here yet")
+)
 
-// postgresProbe asks the database, and until it once saw the newest schema, for that.
-func postgresProbe(pool *pgxpool.Pool) probe {
-	var mu sync.Mutex
-	current := false
+// onceThen asks first until that succeeds, and from then on only next.
+func onceThen(first, next probe) probe {
+	var passed atomic.Bool
 	return func(ctx context.Context) error {
+		if passed.Load() {
+			return next(ctx)
+		}
+		err := first(ctx)
+		if err == nil {
+			passed.Store(true)
+		}
+		return err
+	}
+}
+
+// postgresProbe asks the database, at first for the newest schema too.
+func postgresProbe(pool *pgxpool.Pool) probe {
+	schema := func(ctx context.Context) error {
 		conn, err := pool.Acquire(ctx)
 		if err != nil {
 			return err
 		}
 		defer conn.Release()
-		mu.Lock()
-		known := current
-		mu.Unlock()
-		if known {
-			return conn.Ping(ctx)
-		}
 		pending, err := postgres.Pending(ctx, conn.Conn())
-		if err != nil {
-			return err
+		if err == nil && pending > 0 {
+			err = errSchema
 		}
-		if pending > 0 {
-			return errSchema
-		}
-		mu.Lock()
-		current = true
-		mu.Unlock()
-		return nil
+		return err
 	}
+	return onceThen(schema, pool.Ping)
 }
 
-var errNoShards = errors.New("no shard is held here yet")
-
-// leasesProbe is for an instance among at most as many as there are shards: each of
-// those holds one.
-func leasesProbe(l *stream.Leases) probe {
-	return func(context.Context) error {
+// leasesProbe asks whether this instance holds a shard, as each among at most sixteen
+// does, and at first whether money is open on every shard, whoever holds it.
+func leasesProbe(l *stream.Leases, client redis.UniversalClient) probe {
+	held := func(context.Context) error {
 		if len(l.Held()) == 0 {
 			return errNoShards
 		}
 		return nil
 	}
+	open := func(ctx context.Context) error {
+		pipe := client.Pipeline()
+		for account := range int64(stream.Shards) {
+			pipe.Get(ctx, billing.EpochKey(account))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("a shard is not open: %w", err)
+		}
+		return held(ctx)
+	}
+	return onceThen(open, held)
 }
 
 // watch says when something goes away and when it is back, once each.

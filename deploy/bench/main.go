@@ -34,6 +34,7 @@ func run(ctx context.Context, args []string) error {
 		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
 		connections = flags.Int("connections", 64, "client connections")
 		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the table; empty writes none")
+		profiles    = flags.String("profiles", "", "directory for a CPU profile of kikuai under each load")
 		bare        = flags.String("bare", "", "internal: serve the bare handler on this address")
 		bareRedis   = flags.String("bare-redis", "", "internal: the bare handler's Redis")
 		bareModel   = flags.String("bare-model", "", "internal: the bare handler's upstream")
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer site.close()
-	rows, err := site.measure(ctx, *rounds, *length, *connections)
+	rows, err := site.measure(ctx, *rounds, *length, *connections, *profiles)
 	if err != nil {
 		return err
 	}

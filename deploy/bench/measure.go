@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,7 +27,7 @@ const chatBody = `{"model":"` + model + `","max_tokens":64,"messages":[` +
 	`{"role":"system","content":"You are a helpful assistant."},` +
 	`{"role":"user","content":"How do I read a file line by line in Go? Please show a short example."}]}`
 
-func (s *site) measure(ctx context.Context, rounds int, length time.Duration, connections int) ([]row, error) {
+func (s *site) measure(ctx context.Context, rounds int, length time.Duration, connections int, profiles string) ([]row, error) {
 	var updates atomic.Int64
 	updates.Store(time.Now().Unix())
 	fixed := func(int, int) []byte { return []byte(chatBody) }
@@ -61,6 +65,11 @@ func (s *site) measure(ctx context.Context, rounds int, length time.Duration, co
 				return nil, err
 			}
 			theirs, ours = append(theirs, bare), append(ours, kikuai)
+		}
+		if profiles != "" {
+			if err := s.profile(ctx, pair.kikuai, connections, profiles); err != nil {
+				return nil, err
+			}
 		}
 		rows = append(rows, compare(pair.row, ours, theirs))
 	}
@@ -111,4 +120,33 @@ func report(rows []row, rounds int, length time.Duration, connections int, file 
 		return nil
 	}
 	return os.WriteFile(file, []byte("# Benchmarks\n\n`make bench` writes this file.\n\n"+b.String()), 0o600)
+}
+
+// profile writes a CPU profile of kikuai under the load, in a run of its own.
+func (s *site) profile(ctx context.Context, l load, connections int, dir string) error {
+	const length = 5 * time.Second
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	driven := make(chan error, 1)
+	go func() {
+		_, err := drive(ctx, l, connections, length+time.Second)
+		driven <- err
+	}()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.ops, int(length.Seconds())), http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return errors.Join(err, <-driven)
+	}
+	defer func() { _ = response.Body.Close() }()
+	profile, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(l.name, " ", "-")+".pprof"), profile, 0o600); err != nil {
+		return err
+	}
+	return <-driven
 }

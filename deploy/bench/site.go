@@ -46,6 +46,7 @@ models:
 type site struct {
 	key     string
 	kikuai  string
+	ops     string
 	bare    string
 	closers []func() error
 }
@@ -150,7 +151,7 @@ func (s *site) startKikuai(ctx context.Context, dir, upstream, redisURL, databas
 	if err := s.spawn(binary, environment, "serve"); err != nil {
 		return err
 	}
-	s.kikuai = "http://" + addr
+	s.kikuai, s.ops = "http://"+addr, "http://"+ops
 	if err := ready(ctx, s.kikuai+"/readyz"); err != nil {
 		return err
 	}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const walker = "../../internal/telegramsim/e2e"
+
+// TestE2EBrowser starts kikuai dev with nothing but a folder, walks its chat page in a
+// headless browser, stops it, and finds the data again at a second start.
+func TestE2EBrowser(t *testing.T) {
+	installWalker(t)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	s := &site{t: t, binary: path, env: map[string]string{"LISTEN_ADDR": freeAddr(t), "OPS_ADDR": freeAddr(t)}}
+	s.url = "http://" + s.env["LISTEN_ADDR"]
+	page := freeAddr(t)
+	dev := s.spawn("dev", "--data", data, "--chat", page)
+	dev.waitReady()
+	if !strings.Contains(dev.log.String(), "http://"+page+"/") {
+		t.Errorf("dev does not say where the chat is:\n%s", dev.log)
+	}
+
+	walk := exec.Command("node", "walk.mjs")
+	walk.Dir = walker
+	walk.Env = append(os.Environ(), "PAGE_URL=http://"+page+"/", "API_URL="+s.url, "STEP_MS=60000", "SHOTS="+os.Getenv("KIKUAI_SHOTS"))
+	out, err := walk.Output()
+	if err != nil {
+		t.Fatalf("walk: %v\n%s", err, stderrOf(err))
+	}
+	var walked struct {
+		OK    bool `json:"ok"`
+		Steps []struct {
+			Step   string `json:"step"`
+			Frames int    `json:"frames"`
+		} `json:"steps"`
+	}
+	if err := json.Unmarshal(out, &walked); err != nil || !walked.OK {
+		t.Fatalf("walk: %v\n%s", err, out)
+	}
+
+	var before accountAnswer
+	balance := func() accountAnswer {
+		t.Helper()
+		var user accountAnswer
+		redis, database := devStores(t, dev)
+		s.env["REDIS_URL"], s.env["DATABASE_URL"], s.env["KIKUAI_ENV"] = redis, database, "development"
+		s.admin(&user, "user", "--telegram-id", "1001")
+		delete(s.env, "REDIS_URL")
+		delete(s.env, "DATABASE_URL")
+		return user
+	}
+	before = balance()
+	interrupt(t, dev)
+	dev = s.spawn("dev", "--data", data, "--chat", page)
+	dev.waitReady()
+	if after := balance(); after != before || after.AvailableNanoUSD == 0 {
+		t.Errorf("after a second start %+v, before %+v", after, before)
+	}
+	interrupt(t, dev)
+	if kept, err := os.ReadFile(filepath.Join(data, "conversations.json")); err != nil || !strings.Contains(string(kept), "conv:") {
+		t.Errorf("conversations are not kept: %v", err)
+	}
+}
+
+// devStores reads from dev's own words where its Redis and Postgres are.
+func devStores(t *testing.T, dev *process) (redis, database string) {
+	t.Helper()
+	for line := range strings.Lines(dev.log.String()) {
+		fields := strings.Fields(line)
+		if len(fields) == 2 && fields[0] == "Redis" {
+			redis = fields[1]
+		}
+		if len(fields) == 2 && fields[0] == "Postgres" {
+			database = fields[1]
+		}
+	}
+	if redis == "" || database == "" {
+		t.Fatalf("dev does not say where its stores are:\n%s", dev.log)
+	}
+	return redis, database
+}
+
+// interrupt is Ctrl-C.
+func interrupt(t *testing.T, p *process) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(stopIn):
+		t.Fatalf("dev did not stop within %s", stopIn)
+	}
+	if p.result != nil {
+		t.Fatalf("dev ended with %v", p.result)
+	}
+}
+
+// installWalker brings what the walk needs where it is not there yet.
+func installWalker(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(walker, "node_modules", "playwright-core")); err == nil {
+		return
+	}
+	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+	install.Dir = walker
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+}
+
+func stderrOf(err error) string {
+	if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // as Output returns it
+		return string(exit.Stderr)
+	}
+	return ""
+}
