@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/tidwall/gjson"
+	"go.uber.org/goleak"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
@@ -25,7 +26,12 @@ import (
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+// The HTTP server's housekeeping notices its end after up to ten seconds.
+func TestMain(m *testing.M) {
+	testenv.Main(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
 
 const patience = 20 * time.Second
 
