@@ -20,7 +20,7 @@ type Config struct {
 	Leases        *stream.Leases // Engine only
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer // nil: nothing is registered
-	Peppers       []string              // secrets of API keys, newest first; each at least 16 bytes
+	Peppers       []string              // secrets of API keys, newest first
 	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
 }
