@@ -31,6 +31,7 @@ type api struct {
 	calls  []call
 	answer func(c call) reply // nil: success
 	nextID int
+	cut    int // calls that were given up before they were answered
 }
 
 type call struct {
@@ -116,6 +117,9 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-out.wait:
 		case <-r.Context().Done():
+			a.mu.Lock()
+			a.cut++
+			a.mu.Unlock()
 			return
 		}
 	}

@@ -23,7 +23,9 @@ func BenchmarkWebhook(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer pipe.Close()
-	body := func(id int64) []byte { return textUpdate(id, id%5000, "How far is it to the moon, and what would I see there?") }
+	body := func(id int64) []byte {
+		return textUpdate(id, id%5000, "How far is it to the moon, and what would I see there?")
+	}
 
 	b.Run("bare", func(b *testing.B) {
 		script := redis.NewScript(`return redis.call('INCR', KEYS[1])`)

@@ -60,6 +60,12 @@ func TestOrderWithinAChatUnderConcurrency(t *testing.T) {
 	var did effects
 	var busy [chats]atomic.Bool
 	var most, now atomic.Int32
+	// All are there when the first is handled, so that they could overtake each other.
+	for i := range int64(each) {
+		for chat := range int64(chats) {
+			m.put(textUpdate(1+i*chats+chat, chat+1, "hi"))
+		}
+	}
 	d := m.dispatch(func(_ context.Context, u *Update) error {
 		chat := u.Message.Chat.ID
 		if !busy[chat-1].CompareAndSwap(false, true) {
@@ -76,11 +82,6 @@ func TestOrderWithinAChatUnderConcurrency(t *testing.T) {
 		busy[chat-1].Store(false)
 		return nil
 	}, func(d *Dispatcher) { d.slots[ordered] = make(chan struct{}, 8) })
-	for i := range int64(each) {
-		for chat := range int64(chats) {
-			m.put(textUpdate(1+i*chats+chat, chat+1, "hi"))
-		}
-	}
 	until(t, "all are handled", func() bool { return did.count() >= chats*each })
 	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	for chat := range int64(chats) {

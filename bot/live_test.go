@@ -187,6 +187,35 @@ func TestHangingFrame(t *testing.T) {
 	}
 }
 
+// In a group an edit that arrives late would replace the final text: the final message
+// waits until the frame on its way has been answered.
+func TestFinalComesAfterAnEditOnItsWay(t *testing.T) {
+	a := newAPI(t)
+	s := a.sender()
+	hold := make(chan struct{})
+	a.script(func(c call) reply {
+		if c.params["text"] == "second" {
+			return reply{wait: hold}
+		}
+		return reply{}
+	})
+	l := s.Live(-7, 0, false)
+	_ = l.Update("first")
+	until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
+	_ = l.Update("second")
+	until(t, "an edit is on its way", func() bool { return len(a.made("editMessageText")) == 1 })
+	released := time.Now().Add(200 * time.Millisecond)
+	time.AfterFunc(200*time.Millisecond, func() { close(hold) })
+	finish(t, l, "final")
+	edits := a.made("editMessageText")
+	if len(edits) != 2 || edits[1].params["text"] != "final" || edits[1].at.Before(released) {
+		t.Errorf("edits: %+v", edits)
+	}
+	if a.cut != 0 {
+		t.Error("the frame was given up; it may still arrive")
+	}
+}
+
 func TestLiveOfABlockedChat(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()

@@ -191,9 +191,18 @@ func TestErrorsHideTheToken(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "127.0.0.1:1/") {
 		t.Errorf("WebhookInfo: %v", err)
 	}
-	for ; err != nil; err = errors.Unwrap(err) {
-		if strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("within: %v", err)
+	p := NewPoller(PollerOptions{Token: testToken, ServerURL: "http://127.0.0.1:1"})
+	_, polled := p.fetch(context.Background(), 0)
+	p = NewPoller(PollerOptions{Token: testToken, ServerURL: "http://127.0.0.1:port"})
+	_, unfit := p.fetch(context.Background(), 0)
+	for _, err := range []error{err, polled, unfit} {
+		if err == nil {
+			t.Error("a call to nowhere succeeded")
+		}
+		for ; err != nil; err = errors.Unwrap(err) {
+			if strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("within: %v", err)
+			}
 		}
 	}
 }

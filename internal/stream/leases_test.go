@@ -176,6 +176,38 @@ func TestLeasesAreSharedFairly(t *testing.T) {
 	})
 }
 
+// Instances that start and stop all at once reach for the same shards; each shard goes
+// to one of them.
+func TestLeasesUnderContention(t *testing.T) {
+	addr := testenv.RedisServer(t).Addr
+	d := &deed{t: t}
+	for round := range 4 {
+		var stops []func()
+		var mu sync.Mutex
+		var starting sync.WaitGroup
+		for i := range 4 {
+			starting.Go(func() {
+				name := fmt.Sprint(round, "-", i)
+				_, stop := instance(t, connect(t, addr), name, d.own(name))
+				mu.Lock()
+				defer mu.Unlock()
+				stops = append(stops, stop)
+			})
+		}
+		starting.Wait()
+		until(t, "all are held", func() bool {
+			total := 0
+			for _, n := range d.counts() {
+				total += n
+			}
+			return total == stream.Shards
+		})
+		for _, stop := range stops {
+			stop()
+		}
+	}
+}
+
 func TestOwnerIsRestartedWhileTheLeaseIsHeld(t *testing.T) {
 	client := connect(t, testenv.RedisServer(t).Addr)
 	var mu sync.Mutex
