@@ -454,3 +454,47 @@ func TestReplayOfADeadLetter(t *testing.T) {
 		}
 	}
 }
+
+// A shard whose handlers do not get on is not read further than its window.
+func TestWindowIsBounded(t *testing.T) {
+	m := newMachine(t)
+	ctx := context.Background()
+	shard := stream.ShardOfChat(7)
+	pipe := m.client.Pipeline()
+	for i := range int64(window + 100) {
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: shard.Key("inbox"), Values: []any{fieldRaw, textUpdate(i+1, 7, "hi")}})
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	var did effects
+	m.dispatch(func(ctx context.Context, u *Update) error {
+		select {
+		case <-release:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		did.add(7, u.ID)
+		return nil
+	})
+	pending := func() int64 {
+		p, err := m.client.XPending(ctx, shard.Key("inbox"), "workers").Result()
+		if err != nil {
+			return 0 // the group is not there yet
+		}
+		return p.Count
+	}
+	until(t, "the window is full", func() bool { return pending() == window })
+	time.Sleep(50 * time.Millisecond)
+	if n := pending(); n != window {
+		t.Errorf("%d are read, want %d", n, window)
+	}
+	close(release)
+	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	for i, u := range did.first(7) {
+		if u != int64(i)+1 {
+			t.Fatalf("update %d at place %d", u, i)
+		}
+	}
+}
