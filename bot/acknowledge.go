@@ -9,6 +9,7 @@ import (
 
 const (
 	ackBatch        = 128
+	ackLinger       = 20 * time.Millisecond // for more acks to gather: nobody waits for one
 	ackTimeout      = time.Second
 	ackBackoff      = 50 * time.Millisecond
 	ackBackoffMost  = time.Second
@@ -84,8 +85,8 @@ func (w *worker) acknowledge() {
 	}
 }
 
-// gather adds the acks that are there to batch, and waits for one if there is none. It
-// reports whether the worker has ended.
+// gather waits for an ack if batch has none, then for a moment for more, and takes what
+// is there. It reports whether the worker has ended.
 func (w *worker) gather(batch []ack) ([]ack, bool) {
 	if len(batch) == 0 {
 		select {
@@ -94,14 +95,20 @@ func (w *worker) gather(batch []ack) ([]ack, bool) {
 		case <-w.quit:
 		}
 	}
-	for len(batch) < ackBatch {
+	linger := time.NewTimer(ackLinger)
+	defer linger.Stop()
+	for gathering := true; gathering && len(batch) < ackBatch; {
 		select {
 		case a := <-w.acks:
 			batch = append(batch, a)
-			continue
-		default:
+		case <-linger.C:
+			gathering = false
+		case <-w.quit:
+			gathering = false
 		}
-		break
+	}
+	for len(batch) < ackBatch && len(w.acks) > 0 { // after quit nobody adds any
+		batch = append(batch, <-w.acks)
 	}
 	select {
 	case <-w.quit:

@@ -85,14 +85,6 @@ func (l *Live) Update(text string) error {
 	return nil
 }
 
-// Append adds more to the answer so far and makes that the next frame, like Update.
-func (l *Live) Append(more string) error {
-	l.mu.Lock()
-	text := l.text + more
-	l.mu.Unlock()
-	return l.Update(text)
-}
-
 // Finish ends the frames and sends the final message, in parts if it must. In a group
 // its first part takes the place of the frames. m's chat and topic are the Live's where
 // m leaves them out.

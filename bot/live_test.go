@@ -25,7 +25,7 @@ func TestLiveInAPrivateChat(t *testing.T) {
 		t.Error(err)
 	}
 	until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
-	if err := l.Append("lo"); err != nil {
+	if err := l.Update("Hello"); err != nil {
 		t.Error(err)
 	}
 	until(t, "another is shown", func() bool { return len(a.made("sendMessageDraft")) == 3 })
