@@ -1,8 +1,9 @@
 -- KEYS epoch acct hold exp
 -- ARGV hold_id fp want least deadline_ms account key_id
 -- -> { status, n, available }; Redis' integers carry numbers below 2^53 exactly
-if not shard_open(KEYS[1]) then return { 'closed', 0, 0 } end
-local status, n = reserve_plan(KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4])
+local epoch, hold = shard_read(KEYS[1], KEYS[3])
+if not epoch then return { 'closed', 0, 0 } end
+local status, n, acct = reserve_plan(KEYS[2], hold, ARGV[2], ARGV[3], ARGV[4])
 if status ~= 'ok' then return { status, n, 0 } end
 return { status, n, reserve_commit(KEYS[2], KEYS[3], KEYS[4],
-  ARGV[1], ARGV[2], n, ARGV[5], ARGV[6], ARGV[7]) }
+  ARGV[1], ARGV[2], n, ARGV[5], ARGV[6], ARGV[7], acct) }

@@ -7,36 +7,33 @@
 --    settled | replayed | conflict | unknown | missing | closed
 local function answer(status) return { status, 0, 0, 0 } end
 
-local epoch = redis.call('GET', KEYS[1])
+local read = redis.call('MGET', KEYS[1], KEYS[3])
+local epoch, hold = read[1], read[2]
 if not epoch then return answer('closed') end
-local hold = redis.call('HMGET', KEYS[3],
-  'state', 'amount', 'account', 'key_id', 'settled_fp', 'captured', 'write_off')
-if not hold[1] then return answer('unknown') end
-if hold[3] ~= ARGV[2] or hold[4] ~= ARGV[3] then return answer('conflict') end
-local available = redis.call('HGET', KEYS[2], 'available')
-if not available then return answer('missing') end
-if hold[1] == 'settled' then
-  if hold[5] ~= ARGV[5] then return answer('conflict') end
-  return { 'replayed', tonumber(hold[6]), tonumber(hold[7]), tonumber(available) }
+if not hold then return answer('unknown') end
+-- the hold's form stands in reserve.lua
+local state, n, account, key_id, m, rest = string.match(hold, '^(%a)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
+if account ~= ARGV[2] or key_id ~= ARGV[3] then return answer('conflict') end
+local acct = redis.call('HMGET', KEYS[2], 'available', 'held')
+if not acct[1] then return answer('missing') end
+if state == 's' then
+  if string.match(rest, '^(.-)|') ~= ARGV[5] then return answer('conflict') end
+  return { 'replayed', tonumber(n), tonumber(m), tonumber(acct[1]) }
 end
-if hold[1] ~= 'held' then return answer('conflict') end
+if state ~= 'h' then return answer('conflict') end
 
 -- Numbers as Redis keeps them: tostring would round above 1e14.
-local amount, cost = tonumber(hold[2]), tonumber(ARGV[4])
-local captured, write_off, back = ARGV[4], '0', '0'
+local amount, cost = tonumber(n), tonumber(ARGV[4])
+local captured, write_off = ARGV[4], '0'
 if cost > amount then
-  captured, write_off = hold[2], string.format('%.0f', cost - amount)
-elseif cost < amount then
-  back = string.format('%.0f', amount - cost)
+  captured, write_off = n, string.format('%.0f', cost - amount)
 end
-redis.call('XADD', KEYS[5], '*', 't', 'settle', 'e', epoch, 'h', ARGV[1], 'a', hold[3],
-  'k', hold[4], 'c', captured, 'w', write_off, 'd', ARGV[6])
-if amount > 0 then -- HINCRBY refuses "-0"
-  redis.call('HINCRBY', KEYS[2], 'held', '-' .. hold[2])
-end
-available = redis.call('HINCRBY', KEYS[2], 'available', back)
-redis.call('HSET', KEYS[3], 'state', 'settled', 'captured', captured,
-  'write_off', write_off, 'settled_fp', ARGV[5])
-redis.call('PEXPIRE', KEYS[3], ARGV[7])
+redis.call('XADD', KEYS[5], '*', 't', 'settle', 'e', epoch, 'h', ARGV[1], 'a', account,
+  'k', key_id, 'c', captured, 'w', write_off, 'd', ARGV[6])
+local available = tonumber(acct[1]) + amount - tonumber(captured)
+redis.call('HSET', KEYS[2], 'available', string.format('%.0f', available),
+  'held', string.format('%.0f', tonumber(acct[2] or 0) - amount))
+redis.call('SET', KEYS[3], 's|' .. captured .. '|' .. account .. '|' .. key_id .. '|' .. write_off
+  .. '|' .. ARGV[5] .. '|' .. rest, 'PX', ARGV[7])
 redis.call('ZREM', KEYS[4], ARGV[1])
 return { 'settled', tonumber(captured), tonumber(write_off), available }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 
 	"github.com/kikuai/kikuai/internal/config"
 	"github.com/kikuai/kikuai/internal/telemetry"
@@ -11,7 +12,24 @@ import (
 
 type serveCommand struct{}
 
+// The live heap is small and the garbage of calls plentiful: collecting at twice the
+// heap would run many times a second. The limit keeps the rare large heap in bounds.
+const (
+	heapGrowth = 400       // percent; GOGC overrules it
+	heapLimit  = 200 << 20 // bytes; GOMEMLIMIT overrules it
+)
+
+func tuneMemory(lookup config.Lookup) {
+	if _, set := lookup("GOGC"); !set {
+		debug.SetGCPercent(heapGrowth)
+	}
+	if _, set := lookup("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(heapLimit)
+	}
+}
+
 func (serveCommand) Run(t *terminal) (err error) {
+	tuneMemory(t.lookup)
 	c, err := config.Load(t.lookup, config.NeedServe)
 	if err != nil {
 		return err

@@ -13,15 +13,16 @@ local function outcome(status, n, available, pass)
 end
 
 local pass = find_pass(KEYS, 5, ARGV)
-if not shard_open(KEYS[1]) then return outcome('closed', '0', '0', pass) end
+local epoch, hold = shard_read(KEYS[1], KEYS[3])
+if not epoch then return outcome('closed', '0', '0', pass) end
 if not pass.known then return outcome('unknown', '0', '0', pass) end
 local allowed, state
 allowed, pass.remaining, pass.reset, state = window_check(pass.window, now_us(), pass.limit, tonumber(ARGV[3]))
 if not allowed then return outcome('limited', '0', '0', pass) end
-local status, n = reserve_plan(KEYS[2], KEYS[3], ARGV[6], ARGV[7], ARGV[8])
+local status, n, acct = reserve_plan(KEYS[2], hold, ARGV[6], ARGV[7], ARGV[8])
 if status ~= 'ok' then
   return outcome(status, money(n), '0', pass)
 end
 window_add(pass.window, state)
-local available = reserve_commit(KEYS[2], KEYS[3], KEYS[4], ARGV[5], ARGV[6], n, ARGV[9], ARGV[4], pass.key_id)
+local available = reserve_commit(KEYS[2], KEYS[3], KEYS[4], ARGV[5], ARGV[6], n, ARGV[9], ARGV[4], pass.key_id, acct)
 return outcome('ok', money(n), money(available), pass)
