@@ -27,6 +27,10 @@ const (
 	idleIn           = 120 * time.Second
 	writeIn          = 30 * time.Second // of one write: a stream may last for minutes
 	settleGrace      = 5 * time.Second  // for calls that a shutdown has ended
+
+	discardMost  = 64 << 20 // bytes of a body that is too large
+	discardIn    = 3 * time.Second
+	discardPause = 100 * time.Millisecond
 )
 
 // Options are what a Server needs.
@@ -141,6 +145,9 @@ func (s *Server) guarded(r route, c *fiber.Ctx) (err error) {
 func (s *Server) unrouted(c *fiber.Ctx, err error) error {
 	started := s.now()
 	nameRequest(c)
+	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
+		discard(c.Context().Conn())
+	}
 	sh := shapePlain
 	if strings.HasPrefix(c.Path(), "/v1/") {
 		sh = shapeOpenAI
@@ -148,6 +155,24 @@ func (s *Server) unrouted(c *fiber.Ctx, err error) error {
 	s.fail(c, sh, err)
 	s.metrics.Observe(c.Method(), "", c.Response().StatusCode(), s.now().Sub(started))
 	return nil
+}
+
+// discard takes in what a client is still sending of a body that is too large: closing
+// with bytes unread would reset the connection before the client has seen the answer.
+// It ends with a pause in the sending, and in any case.
+func discard(conn net.Conn) {
+	buffer := make([]byte, headerBuffer)
+	end := time.Now().Add(discardIn)
+	for read := 0; read < discardMost && time.Now().Before(end); {
+		if conn.SetReadDeadline(time.Now().Add(discardPause)) != nil {
+			return
+		}
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		read += n
+	}
 }
 
 // Serve answers on a listener until Shutdown.
