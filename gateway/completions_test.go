@@ -107,6 +107,15 @@ func TestUsageThatCannotBeBelieved(t *testing.T) {
 		}
 		r.wantBalance(id, dollar-cost)
 	}
+	// Words that were delivered are not free because a provider says so.
+	r.sim.Assign("sim-fast", llmsim.Script{Tokens: 50, Usage: `{"prompt_tokens":9,"completion_tokens":0}`})
+	for _, stream := range []string{"true", "false"} {
+		id, key := r.account(dollar)
+		r.chat(key, "paid", `"stream":`+stream)
+		if r.settled(id); r.completion(id) < 40 {
+			t.Errorf("stream %s: %d tokens billed", stream, r.completion(id))
+		}
+	}
 	id, key := r.account(dollar)
 	a := r.chat(key, "sim-ignores-max", `"max_tokens":2`)
 	held := 2_000*int64(len(chatBody("sim-ignores-max", `"max_tokens":2`))+128) + 8_000*2
@@ -214,6 +223,11 @@ func TestUnaffordable(t *testing.T) {
 		t.Errorf("message %q", message)
 	}
 	r.wantBalance(id, prompt+8_000*100)
+	// Each of several answers may be that long.
+	r.chat(key, "paid", `"max_tokens":90`, `"n":2`).wantError(t, 402, "insufficient_balance")
+	if n := r.sim.Count(); n != 0 {
+		t.Errorf("the provider was asked %d times", n)
+	}
 
 	a = r.chat(key, "paid")
 	if a.status != 200 {

@@ -58,7 +58,7 @@ type setup struct {
 	meter    MeterOptions
 	server   Options
 	timeouts llm.Timeouts
-	models   string // further entries of the catalogue
+	own      string // URL of a provider of the test's own, which the model "own" is at
 	peppers  []string
 }
 
@@ -85,7 +85,7 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	r.sim = simulator(t)
 	r.openMoney(s.peppers)
 
-	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.models)), func(string) string { return "" })
+	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.own)), func(string) string { return "" })
 	r.must(err)
 	r.provider = llm.NewClient(llm.ClientOptions{Timeouts: s.timeouts})
 	t.Cleanup(r.provider.Close)
@@ -125,10 +125,14 @@ func simulator(t testing.TB) *llmsim.Server {
 
 // catalogueFor prices "paid" at 2 and 8 USD per million tokens, "word" at 1 USD
 // per million output tokens only, and gives every scripted model the paid prices.
-func catalogueFor(url, more string) string {
+func catalogueFor(url, own string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "providers:\n  - {name: sim, protocol: openai, base_url: %q, local: true}\n", url)
-	b.WriteString("  - {name: dead, protocol: openai, base_url: \"http://127.0.0.1:1/v1\", local: true}\nmodels:\n")
+	b.WriteString("  - {name: dead, protocol: openai, base_url: \"http://127.0.0.1:1/v1\", local: true}\n")
+	if own != "" {
+		fmt.Fprintf(&b, "  - {name: own, protocol: openai, base_url: %q, local: true}\n", own)
+	}
+	b.WriteString("models:\n")
 	model := func(id, provider, name, in, out string) {
 		fmt.Fprintf(&b, "  - {id: %s, prices: {input: %q, output: %q}, context: 32000, max_output: 4000, deployments: [{provider: %s, model: %s}]}\n", id, in, out, provider, name)
 	}
@@ -136,6 +140,9 @@ func catalogueFor(url, more string) string {
 	model("word", "sim", "sim-tokens-10", "0", "1")
 	model("free", "sim", "sim-fast", "0", "0")
 	model("gone", "dead", "x", "2", "8")
+	if own != "" {
+		model("own", "own", "x", "2", "8")
+	}
 	for _, name := range []string{
 		"sim-tokens-10", "sim-tokens-500", "sim-hang", "sim-silent", "sim-stall", "sim-cut", "sim-cut-early", "sim-429",
 		"sim-error-400", "sim-error-401", "sim-error-404", "sim-error-500", "sim-error-200", "sim-error-stream", "sim-html", "sim-html-200",
@@ -144,7 +151,7 @@ func catalogueFor(url, more string) string {
 	} {
 		model(name, "sim", name, "2", "8")
 	}
-	return b.String() + more
+	return b.String()
 }
 
 // openMoney runs the engine of money until the test ends.
