@@ -90,6 +90,8 @@ func explain(err error) (string, bool) {
 		return fmt.Sprintf(textLimited, exceeded.RetryAfterSeconds()), true
 	case errors.Is(err, billing.ErrAccountInactive):
 		return textClosed, true
+	case errors.Is(err, llm.ErrModelUnknown):
+		return textNoModel, true
 	case errors.As(err, &invalid):
 		return textTooLong, true
 	case errors.As(err, &upstream):

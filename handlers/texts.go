@@ -42,6 +42,7 @@ Revoke it any time with /keys.`
 	textPoor     = "This answer could cost up to %s and your balance is %s. A shorter message costs less; /balance shows what is left."
 	textLimited  = "That is faster than I may answer. Try again in %d s."
 	textUpstream = "The model did not answer this time. You were charged nothing. Try again in a moment."
+	textNoModel  = "The model is not available at the moment. Nothing was charged."
 	textTooLong  = "That message is too long for the model. Nothing was charged; please send less at once."
 	textEmpty    = "The model returned an empty answer."
 	textCutShort = "\n\n[cut short: the model stopped answering; you paid only for what is above]"
