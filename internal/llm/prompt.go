@@ -25,11 +25,13 @@ func (r *Request) readMessages(messages gjson.Result) error {
 			switch key.Str {
 			case "role":
 				role = value.Type == gjson.String && value.Str != ""
+				return true // within the message's overhead
 			case "content":
 				if value.IsArray() {
 					r.readParts(value)
 				}
 			}
+			r.promptMost += int64(len(value.Raw))
 			return true
 		})
 		if !role {
@@ -46,7 +48,22 @@ func (r *Request) readMessages(messages gjson.Result) error {
 		return &RequestError{Param: param, Message: "'messages' must hold at least one message."}
 	}
 	r.messages = int64(count)
+	r.promptMost += promptOverhead + messageOverhead*r.messages
 	return nil
+}
+
+// boundOf is how many tokens of prompt a field beside the messages can make: tools,
+// schemas, and whatever else a provider may put before the model. Numbers and
+// switches make none.
+func boundOf(field string, value gjson.Result) int64 {
+	if value.Type != gjson.String && value.Type != gjson.JSON {
+		return 0
+	}
+	bound := int64(len(value.Raw))
+	if field == "tools" || field == "functions" {
+		bound += toolsOverhead
+	}
+	return bound
 }
 
 // readParts counts a message's images and the bytes that are pictures, not words.
@@ -62,7 +79,7 @@ func (r *Request) readParts(parts gjson.Result) {
 				address = value.Get("url")
 			}
 			if strings.HasPrefix(address.Str, "data:") {
-				r.imageBytes += int64(len(address.Raw))
+				r.promptMost -= int64(len(address.Raw)) // a picture, not words
 			}
 			return true
 		})
@@ -71,11 +88,10 @@ func (r *Request) readParts(parts gjson.Result) {
 }
 
 // PromptBound is a number of tokens that the request's prompt cannot exceed for
-// the model: no token is shorter than a byte of the body, and an image counts as
-// the model's ImageTokens in place of its bytes.
+// the model: a token covers at least one byte of what is said, what a template adds
+// is allowed for, and an image counts as the model's ImageTokens.
 func (r *Request) PromptBound(m *Model) int64 {
-	bound := int64(len(r.json)) - r.imageBytes + r.images*m.ImageTokens + promptOverhead
-	return min(bound, m.Context)
+	return min(r.promptMost+r.images*m.ImageTokens, m.Context)
 }
 
 // Images is how many images the messages hold.

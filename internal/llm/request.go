@@ -15,9 +15,11 @@ const (
 	maxAnswers = 128 // n
 	maxLength  = math.MaxInt32
 
-	// promptOverhead is added to a prompt's bytes for what a provider's template
-	// puts around the messages.
-	promptOverhead = 128 // tokens
+	// What a provider's template puts around the prompt, around each message and
+	// around tools, beyond their own bytes. In tokens, generously.
+	promptOverhead  = 8
+	messageOverhead = 8
+	toolsOverhead   = 512
 )
 
 // governed are the fields that this package reads: a client may send each of them
@@ -60,7 +62,7 @@ type Request struct {
 	open       int // index of the byte after the object's brace
 	messages   int64
 	images     int64
-	imageBytes int64
+	promptMost int64 // tokens of the prompt without its images, at most
 }
 
 // member is where a field's name and value stand in the JSON; zero: absent.
@@ -115,6 +117,7 @@ func (r *Request) locate(root gjson.Result) (values [fields]gjson.Result, err er
 	root.ForEach(func(key, value gjson.Result) bool {
 		field := fieldOf(key.Str)
 		if field < 0 {
+			r.promptMost += boundOf(key.Str, value)
 			return true
 		}
 		if key.Str != governed[field] {

@@ -144,9 +144,21 @@ func TestPromptBound(t *testing.T) {
 		}
 		return r.PromptBound(m)
 	}
-	plain := `{"model":"m",` + hello + `}`
-	if got := bound(plain); got != int64(len(plain))+promptOverhead {
-		t.Errorf("plain: %d", got)
+	said := func(fields string) string {
+		return `{"model":"m","temperature":0.5,"user":"u","messages":[{"role":"user","content":"hello"` + fields + `}`
+	}
+	const plain = promptOverhead + messageOverhead + len(`"u"`) + len(`"hello"`)
+	for fields, want := range map[string]int{
+		`}]`:                               plain,
+		`,"name":"Ada"}]`:                  plain + len(`"Ada"`),
+		`},{"role":"user","content":""}]`:  plain + messageOverhead + len(`""`),
+		`}],"tools":[{"type":"function"}]`: plain + len(`[{"type":"function"}]`) + toolsOverhead,
+		`}],"documents":["a page"]`:        plain + len(`["a page"]`),
+		`,"content":"again"}]`:             plain + len(`"again"`),
+	} {
+		if got := bound(said(fields)); got != int64(want) {
+			t.Errorf("%s: %d, want %d", fields, got, want)
+		}
 	}
 	picture := strings.Repeat("A", 1<<20)
 	image := func(url string) string {
