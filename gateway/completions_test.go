@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
 )
 
@@ -118,11 +119,19 @@ func TestUsageThatCannotBeBelieved(t *testing.T) {
 	}
 	id, key := r.account(dollar)
 	a := r.chat(key, "sim-ignores-max", `"max_tokens":2`)
-	held := 2_000*int64(len(chatBody("sim-ignores-max", `"max_tokens":2`))+128) + 8_000*2
+	held := 2_000*r.promptBound(chatBody("sim-ignores-max", `"max_tokens":2`)) + 8_000*2
 	if captured := nano(t, a.header.Get("X-Cost-USD")); captured > held {
 		t.Errorf("captured %d of %d held", captured, held)
 	}
 	r.settled(id)
+}
+
+// promptBound is what the worst case counts for a body's prompt.
+func (r *rig) promptBound(body string) int64 {
+	r.t.Helper()
+	request, err := llm.ParseRequest([]byte(body))
+	r.must(err)
+	return request.PromptBound(r.meter.offers["paid"].Model)
 }
 
 func TestErrors(t *testing.T) {
@@ -215,7 +224,7 @@ func TestRequestIDs(t *testing.T) {
 func TestUnaffordable(t *testing.T) {
 	r := newRig(t)
 	body := chatBody("paid", `"max_tokens":500`)
-	prompt := int64(2_000 * (len(body) + 128))
+	prompt := 2_000 * r.promptBound(body)
 	id, key := r.account(prompt + 8_000*100)
 	a := r.do("POST", "/v1/chat/completions", key, body)
 	a.wantError(t, 402, "insufficient_balance")
@@ -233,7 +242,7 @@ func TestUnaffordable(t *testing.T) {
 	if a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	open := int64(2_000 * (len(chatBody("paid")) + 128))
+	open := 2_000 * r.promptBound(chatBody("paid"))
 	enforced := (prompt + 8_000*100 - open) / 8_000
 	if sent := gjson.GetBytes(r.sim.Requests()[0].Body, "max_tokens").Int(); sent != enforced {
 		t.Errorf("enforced %d, want %d", sent, enforced)

@@ -23,7 +23,6 @@ var errKeyUnknown = errors.New("gateway: no such API key")
 const (
 	limitWindow  = time.Minute
 	defaultLimit = 120 // requests per minute
-	redisIn      = 250 * time.Millisecond
 
 	scopeKey = "key" // of windows that belong to an API key
 )
@@ -37,32 +36,35 @@ var (
 	visitLua string
 )
 
-// gate decides in Redis who may come in.
+// gate decides in Redis who may come in. How long it may wait for Redis is the
+// client's to bound: a gathered command heeds no context.
 type gate struct {
-	redis     redis.Scripter
-	limit     int64 // of keys without one of their own
-	admits    *redis.Script
-	visits    *redis.Script
-	decisions *prometheus.CounterVec
+	redis   redis.Scripter
+	limit   int64 // of keys without one of their own
+	admits  *redis.Script
+	visits  *redis.Script
+	allowed prometheus.Counter
+	denied  prometheus.Counter
 }
 
 func newGate(r redis.Scripter, limit int64, registerer prometheus.Registerer) *gate {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	g := &gate{
-		redis:  r,
-		limit:  limit,
-		admits: redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + admitLua),
-		visits: redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + visitLua),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ratelimit_decisions_total", Help: "Requests that a limit allowed or denied.",
-		}, []string{"limit", "result"}),
-	}
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ratelimit_decisions_total", Help: "Requests that a limit allowed or denied.",
+	}, []string{"limit", "result"})
 	if registerer != nil {
-		registerer.MustRegister(g.decisions)
+		registerer.MustRegister(decisions)
 	}
-	return g
+	return &gate{
+		redis:   r,
+		limit:   limit,
+		admits:  redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + admitLua),
+		visits:  redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + visitLua),
+		allowed: decisions.WithLabelValues("requests", "allowed"),
+		denied:  decisions.WithLabelValues("requests", "denied"),
+	}
 }
 
 // caller is who makes a call: an API key, or an account by way of its chat.
@@ -132,8 +134,6 @@ func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
 }
 
 func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []string, args ...any) (pass, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisIn)
-	defer cancel()
 	reply, err := script.Run(ctx, g.redis, keys, args...).Slice()
 	if err != nil {
 		return pass{}, fmt.Errorf("%w: %w", billing.ErrClosed, err)
@@ -150,10 +150,10 @@ func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []s
 	}
 	p.limited = true
 	if p.status == "limited" {
-		g.decisions.WithLabelValues("requests", "denied").Inc()
+		g.denied.Inc()
 		return p, p.decision.Err()
 	}
-	g.decisions.WithLabelValues("requests", "allowed").Inc()
+	g.allowed.Inc()
 	if c.key != nil && !c.key.Verify(candidate, mac) {
 		p.limited = false
 		return p, errKeyUnknown

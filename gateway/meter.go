@@ -29,7 +29,7 @@ const (
 
 // MeterOptions are what a Meter needs.
 type MeterOptions struct {
-	Redis             redis.Scripter // may be an AutoPipeliner
+	Redis             redis.Scripter // may be an AutoPipeliner; must fail fast by its own timeouts
 	Holds             *billing.Holds
 	Catalogue         *llm.Catalogue
 	Client            *llm.Client

@@ -56,12 +56,10 @@ func newResolver(h holds, log *slog.Logger, registerer prometheus.Registerer) *r
 	return r
 }
 
-// settle resolves a hold by a call's cost, now or, where Redis is away, soon: then
+// settle resolves a hold by a call's cost, whatever became of the caller, now or, where Redis is away, soon: then
 // done is false and the result is not known yet.
 func (r *resolver) settle(s billing.Settlement) (captured billing.Captured, done bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), redisIn)
-	defer cancel()
-	captured, err := r.holds.Settle(ctx, s)
+	captured, err := r.holds.Settle(context.Background(), s)
 	if err == nil {
 		return captured, true
 	}
@@ -74,9 +72,7 @@ func (r *resolver) settle(s billing.Settlement) (captured billing.Captured, done
 
 // release gives a hold back, now or soon.
 func (r *resolver) release(account int64, holdID string) {
-	ctx, cancel := context.WithTimeout(context.Background(), redisIn)
-	defer cancel()
-	if err := r.holds.Release(ctx, account, holdID); err != nil {
+	if err := r.holds.Release(context.Background(), account, holdID); err != nil {
 		r.releaseLater(account, holdID, err)
 	}
 }

@@ -60,6 +60,7 @@ type Client struct {
 	public   *http.Transport
 	local    *http.Transport
 	duration *prometheus.HistogramVec
+	series   sync.Map  // of timed to prometheus.Observer
 	buffers  sync.Pool // of *bytes.Buffer, for unstreamed answers
 }
 
@@ -206,7 +207,18 @@ func (c *Client) observe(d *Deployment, started time.Time, err error) {
 			outcome = upstream.Fault.String()
 		}
 	}
-	c.duration.WithLabelValues(d.Provider.Name, d.Model, outcome).Observe(time.Since(started).Seconds())
+	key := timed{d, outcome}
+	observer, known := c.series.Load(key)
+	if !known {
+		observer, _ = c.series.LoadOrStore(key, c.duration.WithLabelValues(d.Provider.Name, d.Model, outcome))
+	}
+	observer.(prometheus.Observer).Observe(time.Since(started).Seconds())
+}
+
+// timed is one series of the duration metric.
+type timed struct {
+	deployment *Deployment
+	outcome    string
 }
 
 // failure says why a call of ours broke: call is its context, parent the caller's.
