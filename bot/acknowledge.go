@@ -9,7 +9,7 @@ import (
 
 const (
 	ackBatch        = 128
-	ackLinger       = 20 * time.Millisecond // for more acks to gather: nobody waits for one
+	ackLinger       = 3 * time.Millisecond // for more acks to gather; longer would send more messages twice after a crash
 	ackTimeout      = time.Second
 	ackBackoff      = 50 * time.Millisecond
 	ackBackoffMost  = time.Second
