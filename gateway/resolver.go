@@ -35,6 +35,7 @@ type resolver struct {
 	log     *slog.Logger
 	slots   chan struct{}
 	stop    chan struct{}
+	halt    sync.Once
 	pending sync.WaitGroup
 	lost    *prometheus.CounterVec
 }
@@ -152,7 +153,7 @@ func (r *resolver) close(ctx context.Context) {
 	select {
 	case <-waited:
 	case <-ctx.Done():
-		close(r.stop)
+		r.halt.Do(func() { close(r.stop) })
 		<-waited
 	}
 }

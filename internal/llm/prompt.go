@@ -25,7 +25,8 @@ func (r *Request) readMessages(messages gjson.Result) error {
 			switch key.Str {
 			case "role":
 				role = value.Type == gjson.String && value.Str != ""
-				return true // within the message's overhead
+				r.promptMost += max(0, int64(len(value.Raw))-roleBytes)
+				return true
 			case "content":
 				if value.IsArray() {
 					r.readParts(value)

@@ -20,6 +20,7 @@ const (
 	promptOverhead  = 8
 	messageOverhead = 8
 	toolsOverhead   = 512
+	roleBytes       = 16 // of a role are within its message's overhead
 )
 
 // governed are the fields that this package reads: a client may send each of them
