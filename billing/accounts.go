@@ -54,76 +54,117 @@ type Account struct {
 // Balance is what an account has, in nano-USD.
 type Balance struct{ Available, Held int64 }
 
-// Open returns the account of a person and makes it the first time, with the
-// welcome credit. Any number of concurrent calls make one account and give one
-// credit. It needs Postgres; where Redis is away a new account is made all the
-// same, and the relay tells Redis later.
+// Open returns the account of a person who came to the bot, makes it if need be, and
+// gives the welcome credit on their first coming. Any number of concurrent calls make
+// one account and give one credit. It needs Postgres; where Redis is away a new account
+// is made all the same, and the relay tells Redis later.
 func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, created bool, err error) {
-	if profile.TelegramID <= 0 || profile.TelegramID > maxTelegramID {
+	if !validTelegramID(profile.TelegramID) {
 		return Account{}, false, ErrAccountUnknown
 	}
 	profile.Name, profile.Language = cleanText(profile.Name, maxName), cleanText(profile.Language, maxLanguage)
-	var row accountRow
-	var projected bool
+	var found accountFound
+	var welcome granted
 	err = postgres.InTx(ctx, a.postgres, func(tx pgx.Tx) error {
-		var err error
-		if row, projected, err = a.findOrRename(ctx, tx, profile); !errors.Is(err, pgx.ErrNoRows) {
-			created = false
+		welcome = granted{}
+		if found, created, err = findOrInsert(ctx, tx, profile.TelegramID); err != nil {
 			return err
 		}
-		row = accountRow{Status: StatusActive, Name: profile.Name}
-		err = tx.QueryRow(ctx, `insert into accounts (telegram_id, name, language) values ($1, $2, $3)
-			on conflict (telegram_id) do nothing returning id`, profile.TelegramID, profile.Name, profile.Language).Scan(&row.ID)
-		if errors.Is(err, pgx.ErrNoRows) { // another call was faster
-			created = false
-			row, projected, err = a.findOrRename(ctx, tx, profile)
+		if err := meet(ctx, tx, &found, profile); err != nil || found.met || a.welcome == 0 {
 			return err
 		}
-		if err != nil {
-			return err
-		}
-		created, projected = true, false
-		if a.welcome == 0 {
-			return nil
-		}
-		row.Balance, row.CreditSeq = a.welcome, 1
-		welcome := Credit{AccountID: row.ID, AmountNano: a.welcome, Kind: CreditWelcome,
-			IdempotencyKey: "welcome:" + strconv.FormatInt(row.ID, 10)}
-		_, err = grant(ctx, tx, welcome)
+		welcome, err = grant(ctx, tx, Credit{AccountID: found.ID, AmountNano: a.welcome, Kind: CreditWelcome,
+			IdempotencyKey: "welcome:" + strconv.FormatInt(found.ID, 10)})
+		found.Balance += a.welcome
+		found.CreditSeq = welcome.seq
 		return err
 	})
 	if err != nil {
 		return Account{}, false, fmt.Errorf("open an account: %w", err)
 	}
-	account = Account{ID: row.ID, TelegramID: profile.TelegramID, Status: row.Status, Name: row.Name, Available: row.Balance}
-	if created {
-		a.project(ctx, row, profile.TelegramID)
-		return account, true, nil
+	if !created && welcome.seq > 0 {
+		a.projectCredit(ctx, found.ID, welcome.seq, a.welcome)
 	}
-	state, err := a.state(ctx, row.ID)
-	if errors.Is(err, errNoHash) && !projected {
-		return account, false, nil // made a moment ago: nothing can have been spent
-	}
-	if err != nil {
-		return Account{}, false, err
-	}
-	account.Available, account.Held = state.Available, state.Held
-	return account, false, nil
+	account, err = a.shown(ctx, found, profile.TelegramID, created)
+	return account, created, err
 }
 
-// findOrRename finds the account and takes over a changed name or language.
-func (a *Accounts) findOrRename(ctx context.Context, tx pgx.Tx, p Profile) (row accountRow, projected bool, err error) {
-	var name, language string
-	err = tx.QueryRow(ctx, `
-		select id, balance_nano, credit_seq, status, name, language, projected_at is not null
-		from accounts where telegram_id = $1`, p.TelegramID,
-	).Scan(&row.ID, &row.Balance, &row.CreditSeq, &row.Status, &name, &language, &projected)
-	row.Name = p.Name
-	if err != nil || name == p.Name && language == p.Language {
-		return row, projected, err
+// Register returns the account of a Telegram user for an operator, and makes it if need
+// be: without a name and a welcome, which wait for the person. Its balance is the
+// ledger's, which follows Redis' within a moment.
+func (a *Accounts) Register(ctx context.Context, telegramID int64) (account Account, created bool, err error) {
+	if !validTelegramID(telegramID) {
+		return Account{}, false, ErrAccountUnknown
 	}
-	_, err = tx.Exec(ctx, `update accounts set name = $2, language = $3 where id = $1`, row.ID, p.Name, p.Language)
-	return row, projected, err
+	var found accountFound
+	err = postgres.InTx(ctx, a.postgres, func(tx pgx.Tx) error {
+		found, created, err = findOrInsert(ctx, tx, telegramID)
+		return err
+	})
+	if err != nil {
+		return Account{}, false, fmt.Errorf("register an account: %w", err)
+	}
+	if created {
+		a.project(ctx, found.accountRow, telegramID)
+	}
+	return found.account(telegramID), created, nil
+}
+
+func validTelegramID(id int64) bool { return id > 0 && id <= maxTelegramID }
+
+// accountFound is an account as Postgres has it.
+type accountFound struct {
+	accountRow
+	language  string
+	met       bool // the person has come before
+	projected bool
+}
+
+func (f accountFound) account(telegramID int64) Account {
+	return Account{ID: f.ID, TelegramID: telegramID, Status: f.Status, Name: f.Name, Available: f.Balance}
+}
+
+// findOrInsert finds the account of a Telegram user, or makes it.
+func findOrInsert(ctx context.Context, tx pgx.Tx, telegramID int64) (f accountFound, created bool, err error) {
+	tag, err := tx.Exec(ctx, `insert into accounts (telegram_id) select $1::bigint
+		where not exists (select from accounts where telegram_id = $1) on conflict (telegram_id) do nothing`, telegramID)
+	if err != nil {
+		return f, false, err
+	}
+	err = tx.QueryRow(ctx, `
+		select id, balance_nano, credit_seq, status, name, language, met_at is not null, projected_at is not null
+		from accounts where telegram_id = $1`, telegramID,
+	).Scan(&f.ID, &f.Balance, &f.CreditSeq, &f.Status, &f.Name, &f.language, &f.met, &f.projected)
+	return f, tag.RowsAffected() == 1, err
+}
+
+// meet notes that the person came, and takes over a changed name or language.
+func meet(ctx context.Context, tx pgx.Tx, f *accountFound, p Profile) error {
+	if f.met && f.Name == p.Name && f.language == p.Language {
+		return nil
+	}
+	f.Name, f.language = p.Name, p.Language
+	_, err := tx.Exec(ctx, `update accounts set name = $2, language = $3, met_at = coalesce(met_at, now()) where id = $1`,
+		f.ID, p.Name, p.Language)
+	return err
+}
+
+// shown is the account with the balance that Redis has, which a new one is told of.
+func (a *Accounts) shown(ctx context.Context, found accountFound, telegramID int64, created bool) (Account, error) {
+	account := found.account(telegramID)
+	if created {
+		a.project(ctx, found.accountRow, telegramID)
+		return account, nil
+	}
+	state, err := a.state(ctx, found.ID)
+	if errors.Is(err, errNoHash) && !found.projected {
+		return account, nil // made a moment ago: nothing can have been spent
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	account.Available, account.Held = state.Available, state.Held
+	return account, nil
 }
 
 // project tells Redis of a new account, as well as it can: the relay repairs.

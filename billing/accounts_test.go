@@ -207,3 +207,30 @@ func testCreditGap(t *testing.T, client *redis.Client) {
 	r.wantBalance(account, 116, 0)
 	r.wantBooks(ctx)
 }
+
+// TestWelcomeWaitsForThePerson: an operator may open an account, and credit it, before
+// its owner comes; the welcome is theirs all the same, once, and their name stays.
+func TestWelcomeWaitsForThePerson(t *testing.T) {
+	r := newRig(t, testenv.Redis(t), func(c *Config) { c.WelcomeCredit = 700 })
+	desk, ctx := r.desk, t.Context()
+	first, created, err := desk.Accounts.Register(ctx, 4242)
+	if err != nil || !created || first.Available != 0 {
+		t.Fatalf("registered: %+v, %v, %v", first, created, err)
+	}
+	if _, err := desk.Accounts.Credit(ctx, Credit{AccountID: first.ID, AmountNano: 50, Kind: CreditAdjustment, IdempotencyKey: "w"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		met, created, err := desk.Accounts.Open(ctx, Profile{TelegramID: 4242, Name: "Ada"})
+		if err != nil || created || met.ID != first.ID || met.Available != 750 {
+			t.Fatalf("met: %+v, %v, %v", met, created, err)
+		}
+	}
+	again, created, err := desk.Accounts.Register(ctx, 4242)
+	if err != nil || created || again.Name != "Ada" || again.Available != 750 {
+		t.Fatalf("registered again: %+v, %v, %v", again, created, err)
+	}
+	if _, _, err := desk.Accounts.Register(ctx, 0); err == nil {
+		t.Error("0 is a Telegram id")
+	}
+}

@@ -106,16 +106,22 @@ func (a *Accounts) Credit(ctx context.Context, c Credit) (CreditResult, error) {
 	if err != nil {
 		return CreditResult{}, fmt.Errorf("credit account %d: %w", c.AccountID, err)
 	}
-	// The decision is durable; a caller who leaves now must not keep it from Redis.
+	return CreditResult{
+		TransactionID: g.transaction, Replayed: g.replayed,
+		Projected: a.projectCredit(ctx, c.AccountID, g.seq, c.AmountNano),
+	}, nil
+}
+
+// projectCredit shows a durable credit in Redis, as well as it can: the relay repairs.
+// A caller who leaves must not keep it from Redis.
+func (a *Accounts) projectCredit(ctx context.Context, account, seq, nano int64) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
 	defer cancel()
-	result := CreditResult{TransactionID: g.transaction, Replayed: g.replayed}
-	if err := a.projector.credit(ctx, c.AccountID, g.seq, c.AmountNano); err != nil {
-		a.log.WarnContext(ctx, "credit left to the relay", "account_id", c.AccountID, "err", err)
-		return result, nil
+	if err := a.projector.credit(ctx, account, seq, nano); err != nil {
+		a.log.WarnContext(ctx, "credit left to the relay", "account_id", account, "err", err)
+		return false
 	}
-	result.Projected = true
-	return result, nil
+	return true
 }
 
 // grant decides a credit inside tx. The account's lock orders the credits of

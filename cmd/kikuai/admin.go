@@ -20,9 +20,9 @@ import (
 
 // adminCommand is what an operator does by hand.
 type adminCommand struct {
-	User        adminUser        `cmd:"" help:"Show a Telegram user's account."`
+	User        adminUser        `cmd:"" help:"Show a Telegram user's account, which is opened if need be."`
 	Credit      adminCredit      `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
-	Key         adminKey         `cmd:"" help:"Make an API key and print it, this once."`
+	Key         adminKey         `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
 	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
 	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
 }
@@ -82,19 +82,33 @@ func (t *terminal) open() (*office, error) {
 	return o, nil
 }
 
+// inOffice runs do with an office that is closed afterwards.
+func (t *terminal) inOffice(do func(o *office) error) error {
+	o, err := t.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(o), o.close())
+}
+
 func (o *office) close() error {
 	o.pool.Close()
 	return o.stores.close()
 }
 
-// account is the account of a Telegram user. Redis may be away: a balance that it
-// alone knows is then left out by the caller.
-func (o *office) account(ctx context.Context, telegramID int64) (billing.Account, error) {
-	account, err := o.Accounts.ByTelegram(ctx, telegramID)
-	if errors.Is(err, billing.ErrAccountUnknown) {
-		return account, fmt.Errorf("Telegram user %d has no account: it is opened by /start, or by admin credit", telegramID) //nolint:staticcheck // a name
+// account is the account of a Telegram user, opened if need be, with the balance that
+// Redis has where it can be asked, and the ledger's where not.
+func (o *office) account(ctx context.Context, telegramID int64) (account billing.Account, current bool, err error) {
+	account, _, err = o.Accounts.Register(ctx, telegramID)
+	if err != nil {
+		return account, false, err
 	}
-	return account, err
+	balance, err := o.Accounts.Balance(ctx, account.ID)
+	if err != nil {
+		return account, false, nil //nolint:nilerr // the ledger's balance is the next best
+	}
+	account.Available, account.Held = balance.Available, balance.Held
+	return account, true, nil
 }
 
 type telegramUser struct {
@@ -113,23 +127,28 @@ type adminUser struct {
 	asJSON       `embed:""`
 }
 
-func (c adminUser) Run(t *terminal) (err error) {
-	o, err := t.open()
-	if err != nil {
-		return err
+func (c adminUser) Run(t *terminal) error {
+	return t.inOffice(func(o *office) error {
+		account, current, err := o.account(t.ctx, c.TelegramID)
+		if err != nil {
+			return err
+		}
+		return c.print(t.out, accountJSON(account, current),
+			[2]string{"account", fmt.Sprint(account.ID)},
+			[2]string{"telegram id", fmt.Sprint(account.TelegramID)},
+			[2]string{"name", account.Name},
+			[2]string{"status", account.Status},
+			[2]string{"available", "$" + billing.FormatUSD(account.Available)},
+			[2]string{"held", "$" + billing.FormatUSD(account.Held)},
+			[2]string{"as of", asOf(current)})
+	})
+}
+
+func asOf(current bool) string {
+	if current {
+		return "now"
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	account, err := o.account(t.ctx, c.TelegramID)
-	if err != nil {
-		return err
-	}
-	return c.print(t.out, accountJSON(account),
-		[2]string{"account", fmt.Sprint(account.ID)},
-		[2]string{"telegram id", fmt.Sprint(account.TelegramID)},
-		[2]string{"name", account.Name},
-		[2]string{"status", account.Status},
-		[2]string{"available", "$" + billing.FormatUSD(account.Available)},
-		[2]string{"held", "$" + billing.FormatUSD(account.Held)})
+	return "the ledger: Redis is away, or no server has opened the account's shard yet"
 }
 
 // accountAnswer is an account as scripts read it.
@@ -140,10 +159,11 @@ type accountAnswer struct {
 	Status           string `json:"status"`
 	AvailableNanoUSD int64  `json:"available_nano_usd"`
 	HeldNanoUSD      int64  `json:"held_nano_usd"`
+	BalanceCurrent   bool   `json:"balance_current"` // false: the ledger's, Redis could not be asked
 }
 
-func accountJSON(a billing.Account) accountAnswer {
-	return accountAnswer{a.ID, a.TelegramID, a.Name, a.Status, a.Available, a.Held}
+func accountJSON(a billing.Account, current bool) accountAnswer {
+	return accountAnswer{a.ID, a.TelegramID, a.Name, a.Status, a.Available, a.Held, current}
 }
 
 type adminCredit struct {
@@ -154,50 +174,47 @@ type adminCredit struct {
 	Note           string `help:"Kept with the transaction."`
 }
 
-func (c adminCredit) Run(t *terminal) (err error) {
+func (c adminCredit) Run(t *terminal) error {
 	amount, err := billing.ParseUSD(c.USD)
 	if err != nil {
 		return fmt.Errorf("--usd: %w", err)
 	}
-	o, err := t.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	account, _, err := o.Accounts.Open(t.ctx, billing.Profile{TelegramID: c.TelegramID})
-	if err != nil {
-		return err
-	}
-	credit := billing.Credit{
-		AccountID: account.ID, AmountNano: amount, Kind: billing.CreditAdjustment,
-		IdempotencyKey: "admin:" + c.IdempotencyKey,
-	}
-	if c.Note != "" {
-		credit.Memo = map[string]string{"note": c.Note}
-	}
-	result, err := o.Accounts.Credit(t.ctx, credit)
-	if err != nil {
-		return err
-	}
-	answer := struct {
-		accountAnswer
-		TransactionID  int64 `json:"transaction_id"`
-		CreditNanoUSD  int64 `json:"credit_nano_usd"`
-		Replayed       bool  `json:"replayed"`
-		BalanceCurrent bool  `json:"balance_current"` // false: Redis is away, the balance will follow
-	}{accountJSON(account), result.TransactionID, amount, result.Replayed, false}
-	if account, err = o.Accounts.ByTelegram(t.ctx, c.TelegramID); err == nil {
-		answer.accountAnswer, answer.BalanceCurrent = accountJSON(account), true
-	}
-	what := "credited"
-	if result.Replayed {
-		what = "credited before, unchanged"
-	}
-	return c.print(t.out, answer,
-		[2]string{"account", fmt.Sprint(answer.AccountID)},
-		[2]string{what, "$" + billing.FormatUSD(amount)},
-		[2]string{"transaction", fmt.Sprint(result.TransactionID)},
-		[2]string{"available", "$" + billing.FormatUSD(answer.AvailableNanoUSD)})
+	return t.inOffice(func(o *office) error {
+		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		if err != nil {
+			return err
+		}
+		credit := billing.Credit{
+			AccountID: account.ID, AmountNano: amount, Kind: billing.CreditAdjustment,
+			IdempotencyKey: "admin:" + c.IdempotencyKey,
+		}
+		if c.Note != "" {
+			credit.Memo = map[string]string{"note": c.Note}
+		}
+		result, err := o.Accounts.Credit(t.ctx, credit)
+		if err != nil {
+			return err
+		}
+		account, current, err := o.account(t.ctx, c.TelegramID)
+		if err != nil {
+			return err
+		}
+		answer := struct {
+			accountAnswer
+			TransactionID int64 `json:"transaction_id"`
+			CreditNanoUSD int64 `json:"credit_nano_usd"`
+			Replayed      bool  `json:"replayed"`
+		}{accountJSON(account, current), result.TransactionID, amount, result.Replayed}
+		what := "credited"
+		if result.Replayed {
+			what = "credited before, unchanged"
+		}
+		return c.print(t.out, answer,
+			[2]string{"account", fmt.Sprint(answer.AccountID)},
+			[2]string{what, "$" + billing.FormatUSD(amount)},
+			[2]string{"transaction", fmt.Sprint(result.TransactionID)},
+			[2]string{"available", "$" + billing.FormatUSD(answer.AvailableNanoUSD)})
+	})
 }
 
 type adminKey struct {
@@ -207,39 +224,36 @@ type adminKey struct {
 	RPM          int    `name:"rpm" help:"Requests a minute; 0 is the default."`
 }
 
-func (c adminKey) Run(t *terminal) (err error) {
+func (c adminKey) Run(t *terminal) error {
 	if c.RPM < 0 || c.RPM > 1<<31-1 {
 		return errors.New("--rpm is a number of requests a minute, 0 for the default, at most 2147483647")
 	}
 	if strings.TrimSpace(c.Name) == "" {
 		return errors.New("--name is empty: say what the key is for")
 	}
-	o, err := t.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	account, err := o.account(t.ctx, c.TelegramID)
-	if err != nil {
-		return err
-	}
-	key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM})
-	if err != nil {
-		return err
-	}
-	answer := struct {
-		AccountID  int64  `json:"account_id"`
-		TelegramID int64  `json:"telegram_id"`
-		KeyID      int64  `json:"key_id"`
-		Key        string `json:"key"`
-		Name       string `json:"name"`
-		RPM        int    `json:"rpm"`
-	}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute}
-	return c.print(t.out, answer,
-		[2]string{"account", fmt.Sprint(account.ID)},
-		[2]string{"key id", fmt.Sprint(key.ID)},
-		[2]string{"key", secret},
-		[2]string{"", "It is not shown again."})
+	return t.inOffice(func(o *office) error {
+		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		if err != nil {
+			return err
+		}
+		key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM})
+		if err != nil {
+			return err
+		}
+		answer := struct {
+			AccountID  int64  `json:"account_id"`
+			TelegramID int64  `json:"telegram_id"`
+			KeyID      int64  `json:"key_id"`
+			Key        string `json:"key"`
+			Name       string `json:"name"`
+			RPM        int    `json:"rpm"`
+		}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute}
+		return c.print(t.out, answer,
+			[2]string{"account", fmt.Sprint(account.ID)},
+			[2]string{"key id", fmt.Sprint(key.ID)},
+			[2]string{"key", secret},
+			[2]string{"", "It is not shown again."})
+	})
 }
 
 type adminRevoke struct {
@@ -248,28 +262,25 @@ type adminRevoke struct {
 	KeyID        int64 `required:"" placeholder:"N" help:"The key's id, as admin key printed it."`
 }
 
-func (c adminRevoke) Run(t *terminal) (err error) {
-	o, err := t.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	account, err := o.account(t.ctx, c.TelegramID)
-	if err != nil {
-		return err
-	}
-	switch err := o.Keys.Revoke(t.ctx, account.ID, c.KeyID); {
-	case errors.Is(err, billing.ErrKeyUnknown):
-		return fmt.Errorf("account %d has no key %d", account.ID, c.KeyID)
-	case err != nil:
-		return err
-	}
-	answer := struct {
-		AccountID int64 `json:"account_id"`
-		KeyID     int64 `json:"key_id"`
-		Revoked   bool  `json:"revoked"`
-	}{account.ID, c.KeyID, true}
-	return c.print(t.out, answer, [2]string{"revoked", fmt.Sprint(c.KeyID)})
+func (c adminRevoke) Run(t *terminal) error {
+	return t.inOffice(func(o *office) error {
+		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		if err != nil {
+			return err
+		}
+		switch err := o.Keys.Revoke(t.ctx, account.ID, c.KeyID); {
+		case errors.Is(err, billing.ErrKeyUnknown):
+			return fmt.Errorf("account %d has no key %d", account.ID, c.KeyID)
+		case err != nil:
+			return err
+		}
+		answer := struct {
+			AccountID int64 `json:"account_id"`
+			KeyID     int64 `json:"key_id"`
+			Revoked   bool  `json:"revoked"`
+		}{account.ID, c.KeyID, true}
+		return c.print(t.out, answer, [2]string{"revoked", fmt.Sprint(c.KeyID)})
+	})
 }
 
 type adminDeadLetters struct {

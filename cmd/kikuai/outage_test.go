@@ -122,6 +122,25 @@ func TestE2EFaultyConfiguration(t *testing.T) {
 	}
 }
 
+// TestE2EAdminFirst: everything can be prepared before the first server runs.
+func TestE2EAdminFirst(t *testing.T) {
+	s := newSite(t)
+	var credited accountAnswer
+	s.admin(&credited, "credit", "--telegram-id", "7", "--usd", "2", "--idempotency-key", "a")
+	var made struct {
+		Key string `json:"key"`
+	}
+	s.admin(&made, "key", "--telegram-id", "7", "--name", "x")
+	if credited.AvailableNanoUSD != 2_000_000_000 || credited.BalanceCurrent {
+		t.Errorf("before any server: %+v", credited)
+	}
+	serve := s.serve()
+	if available := mustAvailable(s, made.Key); available != 2_000_000_000 {
+		t.Errorf("available %d", available)
+	}
+	serve.stop()
+}
+
 // TestE2EAdminCommands: credits are idempotent, faults are told.
 func TestE2EAdminCommands(t *testing.T) {
 	s := newSite(t)
@@ -130,7 +149,6 @@ func TestE2EAdminCommands(t *testing.T) {
 		out, errs, err := s.try("admin", "credit", "--telegram-id", "7", "--usd", usd, "--idempotency-key", key, "--json")
 		return string(out) + string(errs), err
 	}
-	s.env["WELCOME_CREDIT_USD"] = "0"
 	for range 3 {
 		if out, err := credit("1.50", "a"); err != nil || !strings.Contains(out, `"available_nano_usd": 1500000000`) {
 			t.Fatalf("%v: %s", err, out)
@@ -141,8 +159,13 @@ func TestE2EAdminCommands(t *testing.T) {
 			t.Errorf("credit of %q: %s", usd, out)
 		}
 	}
-	if _, _, err := s.try("admin", "user", "--telegram-id", "8"); err == nil {
-		t.Error("a stranger has an account")
+	var stranger accountAnswer
+	s.admin(&stranger, "user", "--telegram-id", "8")
+	if stranger.AccountID == 0 || stranger.AvailableNanoUSD != 0 {
+		t.Errorf("a stranger's account: %+v", stranger)
+	}
+	if _, _, err := s.try("admin", "user", "--telegram-id", "-8"); err == nil {
+		t.Error("a negative Telegram id passes")
 	}
 	var made struct {
 		KeyID int64  `json:"key_id"`

@@ -3,9 +3,6 @@
 package main
 
 import (
-	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -31,30 +28,12 @@ func TestProveMoney(t *testing.T) {
 	exact := 0
 	for round := range rounds {
 		key := s.key(personID+round, "0.010000003")
-		var paid, refused atomic.Int64
-		var group sync.WaitGroup
-		for worker := range workers {
-			at := s
-			if worker%2 == 1 {
-				at = &two
-			}
-			group.Go(func() {
-				switch status, body := at.chat(key, "exact", "go", 100); status {
-				case http.StatusOK:
-					paid.Add(1)
-				case http.StatusPaymentRequired:
-					refused.Add(1)
-				default:
-					t.Errorf("status %d: %s", status, body)
-				}
-			})
-		}
-		group.Wait()
+		paid, refused := s.rush(key, workers, s, &two)
 		available, held := s.balance(key)
-		if paid.Load() == affordable && refused.Load() == workers-affordable && available == 3 && held == 0 {
+		if paid == affordable && refused == workers-affordable && available == 3 && held == 0 {
 			exact++
 		} else {
-			t.Errorf("round %d: paid %d, refused %d, available %d, held %d", round, paid.Load(), refused.Load(), available, held)
+			t.Errorf("round %d: paid %d, refused %d, available %d, held %d", round, paid, refused, available, held)
 		}
 	}
 	second.stop()

@@ -151,30 +151,38 @@ func mustAvailable(s *site, key string) int64 {
 	return available
 }
 
+// rush sends as many calls at once as there are workers, to the sites in turn, and
+// counts those that were paid and those refused for want of money.
+func (s *site) rush(key string, workers int, sites ...*site) (paid, refused int64) {
+	s.t.Helper()
+	var paidCalls, refusedCalls atomic.Int64
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			switch status, body := sites[worker%len(sites)].chat(key, "exact", "go", 100); status {
+			case http.StatusOK:
+				paidCalls.Add(1)
+			case http.StatusPaymentRequired:
+				refusedCalls.Add(1)
+			default:
+				s.t.Errorf("status %d: %s", status, body)
+			}
+		})
+	}
+	group.Wait()
+	return paidCalls.Load(), refusedCalls.Load()
+}
+
 // TestE2EMoney: 200 workers, money for 100 calls.
 func TestE2EMoney(t *testing.T) {
 	s := newSite(t)
 	serve := s.serve()
 	const each, remainder = 100_000, 7 // nano-USD: 100 tokens at 1 USD per million
 	key := s.key(personID, "0.010000007")
-	var paid, refused atomic.Int64
-	var workers sync.WaitGroup
-	for range 200 {
-		workers.Go(func() {
-			switch status, body := s.chat(key, "exact", "go", 100); status {
-			case http.StatusOK:
-				paid.Add(1)
-			case http.StatusPaymentRequired:
-				refused.Add(1)
-			default:
-				t.Errorf("status %d: %s", status, body)
-			}
-		})
-	}
-	workers.Wait()
+	paid, refused := s.rush(key, 200, s)
 	available, held := s.balance(key)
-	if paid.Load() != 100 || refused.Load() != 100 || available != remainder || held != 0 {
-		t.Fatalf("paid %d, refused %d, available %d, held %d", paid.Load(), refused.Load(), available, held)
+	if paid != 100 || refused != 100 || available != remainder || held != 0 {
+		t.Fatalf("paid %d, refused %d, available %d, held %d", paid, refused, available, held)
 	}
 	serve.stop()
 	l := s.ledger()

@@ -170,10 +170,7 @@ func (s *site) admin(into any, args ...string) {
 func (s *site) key(telegramID int, usd string) string {
 	s.t.Helper()
 	id := fmt.Sprint(telegramID)
-	var credited struct {
-		Current bool `json:"balance_current"`
-	}
-	s.env["WELCOME_CREDIT_USD"] = "0"
+	var credited accountAnswer
 	s.admin(&credited, "credit", "--telegram-id", id, "--usd", usd, "--idempotency-key", "site-"+id)
 	var made struct {
 		Key string `json:"key"`

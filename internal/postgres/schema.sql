@@ -10,6 +10,7 @@ CREATE TABLE public.accounts (
     balance_nano bigint DEFAULT 0 NOT NULL,
     credit_seq bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    met_at timestamp with time zone,
     projected_at timestamp with time zone,
     confirmed boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_balance_nano_check CHECK (((balance_nano >= '-9007199254740991'::bigint) AND (balance_nano <= '9007199254740991'::bigint))),

@@ -15,6 +15,9 @@ create table accounts (
     balance_nano bigint not null default 0 check (balance_nano between -9007199254740991 and 9007199254740991),
     credit_seq   bigint not null default 0 check (credit_seq >= 0),
     created_at   timestamptz not null default now(),
+    -- When the person first came, which an operator's credit may precede: the
+    -- welcome credit is given then.
+    met_at       timestamptz,
     -- When Redis was told, and whether it was told again once that had reached its disk.
     projected_at timestamptz,
     confirmed    boolean not null default false
