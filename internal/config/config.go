@@ -85,8 +85,6 @@ type Config struct {
 	BreakerFailures      int           `env:"CIRCUIT_BREAKER_FAILURE_THRESHOLD" envDefault:"5"`
 	BreakerRecovery      time.Duration `env:"CIRCUIT_BREAKER_RECOVERY_TIMEOUT" envDefault:"60"` // a bare number is seconds
 	BreakerHalfOpenCalls int           `env:"CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS" envDefault:"3"`
-
-	lookup Lookup
 }
 
 // Lookup finds a variable: os.LookupEnv, or a test's map.
@@ -127,7 +125,7 @@ func profileDefaults(p Profile) map[string]string {
 func Load(lookup Lookup, need Need) (*Config, error) {
 	faults := &FaultsError{}
 	values := collect(lookup, faults)
-	c := &Config{lookup: lookup}
+	c := &Config{}
 	err := env.ParseWithOptions(c, env.Options{Environment: values, FuncMap: parsers()})
 	faults.addParsing(err)
 	c.check(faults, need)
@@ -161,17 +159,6 @@ func collect(lookup Lookup, faults *FaultsError) map[string]string {
 		}
 	}
 	return values
-}
-
-// Variable returns the value of a variable that no field holds, as the
-// catalogue may name for a provider's key: from the environment, or from the
-// file that <name>_FILE names. Unset is the empty string and no error.
-func (c *Config) Variable(name string) (string, error) {
-	value, fault := fromFile(c.lookup, name)
-	if fault != nil {
-		return "", &FaultsError{Faults: []Fault{*fault}}
-	}
-	return strings.TrimSpace(value), nil
 }
 
 // Text reports whether log lines are for people rather than for machines.

@@ -221,14 +221,6 @@ func TestSecretsFromFiles(t *testing.T) {
 		t.Errorf("peppers %q", got)
 	}
 
-	values["HOME_KEY_FILE"] = file("home", " home-key\n")
-	if got, err := c.Variable("HOME_KEY"); err != nil || got != "home-key" {
-		t.Errorf("a catalogue's variable: %q, %v", got, err)
-	}
-	if got, err := c.Variable("UNSET_KEY"); err != nil || got != "" {
-		t.Errorf("an unset variable: %q, %v", got, err)
-	}
-
 	for _, path := range []string{dir, filepath.Join(dir, "none"), file("empty", "\n"), file("large", strings.Repeat("x", maxSecretFile+1)), "/dev/zero"} {
 		if got := faultsOf(t, with("KEY_PEPPER", "", "KEY_PEPPER_FILE", path), NeedDatabase); !slices.Equal(got, []string{"KEY_PEPPER_FILE"}) {
 			t.Errorf("%s: faults of %v", path, got)
