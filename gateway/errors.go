@@ -69,7 +69,7 @@ func explain(err error) problem {
 	case errors.As(err, &poor):
 		return problem{status: 402, code: "insufficient_balance", kind: "insufficient_quota", message: poorSentence(poor)}
 	case errors.Is(err, billing.ErrAccountInactive):
-		return problem{status: 403, code: "account_inactive", kind: kindOfYou, message: "This account may not make calls at present. The bot's /paysupport tells whom to ask."}
+		return problem{status: 403, code: "account_inactive", kind: kindOfYou, message: "This account may not make calls at present."}
 	case errors.As(err, &invalid):
 		return problem{status: 400, code: "invalid_request", kind: kindOfYou, message: invalid.Message, param: invalid.Param}
 	case errors.Is(err, llm.ErrModelUnknown):
@@ -97,11 +97,11 @@ func explain(err error) problem {
 }
 
 func poorSentence(e *UnaffordableError) string {
-	text := fmt.Sprintf("This call may cost up to %s USD and the balance is %s USD. Top up in the bot with /topup",
+	text := fmt.Sprintf("This call may cost up to %s USD and the balance is %s USD",
 		billing.FormatUSD(e.Need), billing.FormatUSD(e.Available))
 	switch {
 	case e.Tokens > 0 && e.Stated:
-		return text + fmt.Sprintf(", or ask for a shorter answer: the balance affords at most %d output tokens.", e.Tokens)
+		return text + fmt.Sprintf(". Ask for a shorter answer: the balance affords at most %d output tokens.", e.Tokens)
 	case e.Tokens > 0:
 		return text + fmt.Sprintf(": the balance affords %d output tokens.", e.Tokens)
 	}

@@ -57,8 +57,8 @@ func newResolver(h holds, log *slog.Logger, registerer prometheus.Registerer) *r
 	return r
 }
 
-// settle resolves a hold by a call's cost, whatever became of the caller, now or, where Redis is away, soon: then
-// done is false and the result is not known yet.
+// settle resolves a hold by a call's cost, whatever became of the caller: now, or
+// soon where Redis is away, and then done is false and the result not known yet.
 func (r *resolver) settle(s billing.Settlement) (captured billing.Captured, done bool) {
 	captured, err := r.holds.Settle(context.Background(), s)
 	if err == nil {

@@ -37,7 +37,7 @@ Revoke it any time with /keys.`
 	textUnknown     = "I do not know /%s. /help lists what I can do."
 	textTextOnly    = "I can read text so far. Send me your question in words."
 	textPrivateOnly = "I talk in private: open a chat with me and press Start."
-	textClosed      = "This account is closed. /paysupport reaches a person."
+	textClosed      = "This account is closed."
 
 	textPoor     = "This answer could cost up to %s and your balance is %s. A shorter message costs less; /balance shows what is left."
 	textLimited  = "That is faster than I may answer. Try again in %d s."
