@@ -113,11 +113,39 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 
 // List returns the newest 500 of the account's keys, newest first, the revoked ones too.
 func (k *Keys) List(ctx context.Context, accountID int64) ([]Key, error) {
+	return k.find(ctx, `account_id = $1 order by id desc limit $2`, accountID, maxListed)
+}
+
+// Find returns the key with an id, revoked or not, whoever's it is. ErrKeyUnknown.
+func (k *Keys) Find(ctx context.Context, keyID int64) (Key, error) {
+	return oneKey(k.find(ctx, `id = $1`, keyID))
+}
+
+// FindToken returns the record of a key in the clear. ErrKeyMalformed, ErrKeyUnknown.
+func (k *Keys) FindToken(ctx context.Context, token string) (Key, error) {
+	presented, err := k.Parse(token)
+	if err != nil {
+		return Key{}, err
+	}
+	return oneKey(k.find(ctx, `locator = any($1)`, presented.Locator))
+}
+
+func oneKey(keys []Key, err error) (Key, error) {
+	if err != nil {
+		return Key{}, err
+	}
+	if len(keys) == 0 {
+		return Key{}, ErrKeyUnknown
+	}
+	return keys[0], nil
+}
+
+func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, error) {
 	rows, err := k.postgres.Query(ctx, `
 		select id, account_id, name, hint, coalesce(requests_per_minute, 0), created_at, revoked_at
-		from api_keys where account_id = $1 order by id desc limit $2`, accountID, maxListed)
+		from api_keys where `+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("list API keys: %w", err)
+		return nil, fmt.Errorf("find API keys: %w", err)
 	}
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
 		var key Key
@@ -129,7 +157,7 @@ func (k *Keys) List(ctx context.Context, accountID int64) ([]Key, error) {
 		return key, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list API keys: %w", err)
+		return nil, fmt.Errorf("find API keys: %w", err)
 	}
 	return keys, nil
 }

@@ -257,30 +257,54 @@ func (c adminKey) Run(t *terminal) error {
 }
 
 type adminRevoke struct {
-	telegramUser `embed:""`
-	asJSON       `embed:""`
-	KeyID        int64 `required:"" placeholder:"N" help:"The key's id, as admin key printed it."`
+	asJSON     `embed:""`
+	KeyID      int64  `placeholder:"N" help:"The key's id, as admin key printed it."`
+	Key        string `placeholder:"kk_…" help:"The key itself, in place of its id."`
+	TelegramID int64  `placeholder:"N" help:"Whose key it must be; revokes nobody else's."`
+}
+
+func (c adminRevoke) Validate() error {
+	if (c.KeyID == 0) == (c.Key == "") {
+		return errors.New("name the key by --key-id or by --key")
+	}
+	return nil
 }
 
 func (c adminRevoke) Run(t *terminal) error {
 	return t.inOffice(func(o *office) error {
-		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		key, err := c.find(t.ctx, o)
 		if err != nil {
 			return err
 		}
-		switch err := o.Keys.Revoke(t.ctx, account.ID, c.KeyID); {
-		case errors.Is(err, billing.ErrKeyUnknown):
-			return fmt.Errorf("account %d has no key %d", account.ID, c.KeyID)
-		case err != nil:
+		if err := o.Keys.Revoke(t.ctx, key.AccountID, key.ID); errors.Is(err, billing.ErrClosed) {
+			return fmt.Errorf("key %d is revoked in the ledger, and in force as soon as Redis and a server are there: %w", key.ID, err)
+		} else if err != nil {
 			return err
 		}
 		answer := struct {
 			AccountID int64 `json:"account_id"`
 			KeyID     int64 `json:"key_id"`
 			Revoked   bool  `json:"revoked"`
-		}{account.ID, c.KeyID, true}
-		return c.print(t.out, answer, [2]string{"revoked", fmt.Sprint(c.KeyID)})
+		}{key.AccountID, key.ID, true}
+		return c.print(t.out, answer, [2]string{"account", fmt.Sprint(key.AccountID)}, [2]string{"revoked", fmt.Sprint(key.ID)})
 	})
+}
+
+// find is the key that is meant, if it is whose it must be.
+func (c adminRevoke) find(ctx context.Context, o *office) (key billing.Key, err error) {
+	if c.Key != "" {
+		key, err = o.Keys.FindToken(ctx, c.Key)
+	} else {
+		key, err = o.Keys.Find(ctx, c.KeyID)
+	}
+	if err != nil || c.TelegramID == 0 {
+		return key, err
+	}
+	account, _, err := o.Accounts.Register(ctx, c.TelegramID)
+	if err == nil && account.ID != key.AccountID {
+		err = fmt.Errorf("key %d is not of Telegram user %d", key.ID, c.TelegramID)
+	}
+	return key, err
 }
 
 type adminDeadLetters struct {

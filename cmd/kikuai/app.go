@@ -241,7 +241,12 @@ func (a *App) health(probes map[string]func(context.Context) error) func(context
 // Run serves until ctx ends, then stops in order: first what takes work in, with the
 // drain time for what is under way, then what settles it, then what records it.
 func (a *App) Run(ctx context.Context) error {
-	edge := stage{{"HTTP", a.serve}, {"dispatcher", a.dispatcher.Run}}
+	edge := stage{{"HTTP", a.serve}}
+	if a.telegram != nil {
+		edge = append(edge, service{"dispatcher", a.dispatcher.Run})
+	} else {
+		a.log.Warn("no TELEGRAM_BOT_TOKEN: updates are kept until a server with one runs")
+	}
 	if a.poller != nil {
 		edge = append(edge, service{"poller", a.poller.Run})
 	}

@@ -177,7 +177,14 @@ func TestE2EAdminCommands(t *testing.T) {
 			t.Errorf("request %d: %d %s", i, code, body)
 		}
 	}
-	s.command("admin", "revoke", "--telegram-id", "7", "--key-id", fmt.Sprint(made.KeyID))
+	if _, _, err := s.try("admin", "revoke", "--telegram-id", "8", "--key-id", fmt.Sprint(made.KeyID)); err == nil {
+		t.Error("a key was revoked in another's name")
+	}
+	if _, _, err := s.try("admin", "revoke"); err == nil {
+		t.Error("a revocation of no key passes")
+	}
+	s.command("admin", "revoke", "--key-id", fmt.Sprint(made.KeyID))
+	s.command("admin", "revoke", "--telegram-id", "7", "--key", made.Key)
 	if code, _ := s.get("/v1/models", made.Key); code != 401 {
 		t.Errorf("a revoked key answers %d", code)
 	}
