@@ -166,14 +166,14 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 		return Captured{}, fmt.Errorf("billing: settle: %w", err)
 	}
 	u := s.Usage
-	print := fingerprint(s.Cost, u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning) + s.Source
+	mark := fingerprint(s.Cost, u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning) + s.Source
 	keep := keepHold
 	if s.Source == SourceTelegram {
 		keep = keepChatHold
 	}
 	answer, err := h.scripts.settle.Run(ctx, h.redis,
 		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID), evKey(shardOf(s.AccountID))},
-		s.HoldID, s.AccountID, s.KeyID, s.Cost, print, payload, keep.Milliseconds()).Slice()
+		s.HoldID, s.AccountID, s.KeyID, s.Cost, mark, payload, keep.Milliseconds()).Slice()
 	if err != nil {
 		return Captured{}, redisError("settle", err)
 	}

@@ -34,7 +34,6 @@ type machine struct {
 	*rig
 	accounts []*modelAccount
 	run      int
-	next     int
 }
 
 func (m *machine) pick(t *rapid.T) *modelAccount {
@@ -57,9 +56,10 @@ func (m *machine) reserve(t *rapid.T) {
 		}
 	case known != nil:
 		want := known.amount
-		if known.state == HoldSettled {
+		switch known.state {
+		case HoldSettled:
 			want = known.captured
-		} else if known.state == HoldReleased {
+		case HoldReleased:
 			want = 0
 		}
 		if err != nil || !hold.Replayed || hold.State != known.state || hold.Nano != want {

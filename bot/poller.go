@@ -72,7 +72,7 @@ func (p *Poller) Run(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // ended by ctx
 		}
 		if p.quiet.may() {
 			p.log.Warn("polling for updates failed", "error", err)

@@ -27,7 +27,7 @@ type Handler interface {
 }
 
 var (
-	// ErrTryLater, wrapped in a handler's error, says that a dependency is away: the
+	// ErrTryLater wrapped in a handler's error says that a dependency is away: the
 	// update is tried again for as long as it is worth anything, and the tries are
 	// not counted.
 	ErrTryLater = errors.New("try again later")

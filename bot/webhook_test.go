@@ -104,14 +104,14 @@ func TestWebhookWhileRedisIsAway(t *testing.T) {
 	update := textUpdate(1, 7, "hi")
 	d.server.Pause()
 	response := d.deliver(update)
-	if response.StatusCode != 503 || response.Header.Get("Retry-After") != "1" {
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
 		t.Errorf("frozen: %d, Retry-After %q", response.StatusCode, response.Header.Get("Retry-After"))
 	}
 	if got := d.deliver([]byte("garbage")).StatusCode; got != 503 {
 		t.Errorf("frozen, garbage: %d", got)
 	}
 	d.server.Resume()
-	until(t, "delivered after all", func() bool { return d.deliver(update).StatusCode == 200 })
+	until(t, "delivered after all", func() bool { return d.deliver(update).StatusCode == http.StatusOK })
 	if left := d.left(); left != 1 {
 		t.Errorf("%d entries", left)
 	}

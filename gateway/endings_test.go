@@ -283,7 +283,7 @@ func TestShutdownCuts(t *testing.T) {
 	response, err := http.ReadResponse(whole.reader, nil)
 	r.must(err)
 	defer response.Body.Close()
-	if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("an unstreamed call was answered %d", response.StatusCode)
 	}
 	spent := dollar - r.settled(id)

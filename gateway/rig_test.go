@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -379,7 +380,7 @@ func streamed(t testing.TB, body string) (events []string) {
 	reader := llm.NewEventReader(bytes.NewReader([]byte(body)), 0)
 	for {
 		e, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return events
 		}
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -45,6 +46,8 @@ func (f asJSON) print(w io.Writer, value any, rows ...[2]string) error {
 	}
 	return table.Flush()
 }
+
+func decimal[N int | int64](n N) string { return strconv.FormatInt(int64(n), 10) }
 
 // office is what admin commands work with.
 type office struct {
@@ -134,8 +137,8 @@ func (c adminUser) Run(t *terminal) error {
 			return err
 		}
 		return c.print(t.out, accountJSON(account, current),
-			[2]string{"account", fmt.Sprint(account.ID)},
-			[2]string{"telegram id", fmt.Sprint(account.TelegramID)},
+			[2]string{"account", decimal(account.ID)},
+			[2]string{"telegram id", decimal(account.TelegramID)},
 			[2]string{"name", account.Name},
 			[2]string{"status", account.Status},
 			[2]string{"available", "$" + billing.FormatUSD(account.Available)},
@@ -210,9 +213,9 @@ func (c adminCredit) Run(t *terminal) error {
 			what = "credited before, unchanged"
 		}
 		return c.print(t.out, answer,
-			[2]string{"account", fmt.Sprint(answer.AccountID)},
+			[2]string{"account", decimal(answer.AccountID)},
 			[2]string{what, "$" + billing.FormatUSD(amount)},
-			[2]string{"transaction", fmt.Sprint(result.TransactionID)},
+			[2]string{"transaction", decimal(result.TransactionID)},
 			[2]string{"available", "$" + billing.FormatUSD(answer.AvailableNanoUSD)})
 	})
 }
@@ -249,8 +252,8 @@ func (c adminKey) Run(t *terminal) error {
 			RPM        int    `json:"rpm"`
 		}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute}
 		return c.print(t.out, answer,
-			[2]string{"account", fmt.Sprint(account.ID)},
-			[2]string{"key id", fmt.Sprint(key.ID)},
+			[2]string{"account", decimal(account.ID)},
+			[2]string{"key id", decimal(key.ID)},
 			[2]string{"key", secret},
 			[2]string{"", "It is not shown again."})
 	})
@@ -286,7 +289,7 @@ func (c adminRevoke) Run(t *terminal) error {
 			KeyID     int64 `json:"key_id"`
 			Revoked   bool  `json:"revoked"`
 		}{key.AccountID, key.ID, true}
-		return c.print(t.out, answer, [2]string{"account", fmt.Sprint(key.AccountID)}, [2]string{"revoked", fmt.Sprint(key.ID)})
+		return c.print(t.out, answer, [2]string{"account", decimal(key.AccountID)}, [2]string{"revoked", decimal(key.ID)})
 	})
 }
 

@@ -118,7 +118,7 @@ func (d *devSite) has(name string) bool {
 }
 
 func (d *devSite) build(ctx context.Context, chat string) error {
-	if err := os.MkdirAll(d.data, 0o755); err != nil { //nolint:gosec // Postgres runs as another user below it
+	if err := os.MkdirAll(d.data, 0o755); err != nil { // Postgres runs as another user below it
 		return fmt.Errorf("data directory: %w", err)
 	}
 	d.fallback("KIKUAI_ENV", string(config.Development))

@@ -65,8 +65,8 @@ func (c webhookInfo) Run(t *terminal) error {
 	}
 	return c.print(t.out, info,
 		[2]string{"url", info.URL},
-		[2]string{"waiting updates", fmt.Sprint(info.PendingUpdateCount)},
-		[2]string{"connections", fmt.Sprint(info.MaxConnections)},
+		[2]string{"waiting updates", decimal(info.PendingUpdateCount)},
+		[2]string{"connections", decimal(info.MaxConnections)},
 		[2]string{"last error", info.LastErrorMessage})
 }
 

@@ -197,7 +197,7 @@ func (s *site) spawn(binary string, environment []string, args ...string) error 
 	}
 	s.closers = append(s.closers, func() error {
 		if err := process.Process.Signal(os.Interrupt); err != nil {
-			return nil //nolint:nilerr // it has ended already
+			return nil // it has ended already
 		}
 		kill := time.AfterFunc(stopIn, func() { _ = process.Process.Kill() })
 		defer kill.Stop()

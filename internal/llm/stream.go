@@ -46,7 +46,7 @@ func (c *Client) stream(ctx context.Context, d *Deployment, body []byte) (*Strea
 		}
 	})
 	s := &Stream{parent: ctx, call: call, cancel: cancel, timeout: timeout, timer: timer, begun: begun, stall: c.timeouts.Stall}
-	response, err := c.send(call, d, d.event, body)
+	response, err := c.send(call, d, d.event, body) //nolint:bodyclose // Close and Finish close it
 	if err != nil {
 		err = failure(call, ctx, err)
 		s.Close()

@@ -437,7 +437,7 @@ func TestScriptsInOrder(t *testing.T) {
 	if got := read(t, post(t, sim, client, ask("mine", "x", ""))).Choices[0].Message.Content; got != "first" {
 		t.Errorf("first: %q", got)
 	}
-	if res := post(t, sim, client, ask("mine", "x", "")); res.StatusCode != 500 {
+	if res := post(t, sim, client, ask("mine", "x", "")); res.StatusCode != http.StatusInternalServerError {
 		t.Errorf("second: %d", res.StatusCode)
 	}
 	for model, want := range map[string]string{"mine": "for mine", "other": "for all", "sim-error-500": "for all"} {

@@ -47,7 +47,7 @@ func (o owner) credential() *syscall.Credential {
 	if !o.other {
 		return nil
 	}
-	return &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)} //nolint:gosec // ids come from the user database
+	return &syscall.Credential{Uid: uint32(o.uid), Gid: uint32(o.gid)}
 }
 
 // give makes path the owner's.
