@@ -212,6 +212,16 @@ func (a *Accounts) ByTelegram(ctx context.Context, telegramID int64) (Account, e
 }
 
 func (a *Accounts) lookUp(ctx context.Context, telegramID int64) (int64, error) {
+	id, err := a.Find(ctx, telegramID)
+	if err != nil {
+		return 0, err
+	}
+	return id, a.remember(ctx, telegramID, id)
+}
+
+// Find returns the id of a Telegram user's account, from Postgres alone.
+// ErrAccountUnknown, ErrClosed.
+func (a *Accounts) Find(ctx context.Context, telegramID int64) (int64, error) {
 	var id int64
 	err := a.postgres.QueryRow(ctx, `select id from accounts where telegram_id = $1`, telegramID).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -220,7 +230,7 @@ func (a *Accounts) lookUp(ctx context.Context, telegramID int64) (int64, error) 
 	if err != nil {
 		return 0, fmt.Errorf("%w: find an account: %w", ErrClosed, err)
 	}
-	return id, a.remember(ctx, telegramID, id)
+	return id, nil
 }
 
 // Balance reads an account's hot balance. ErrAccountUnknown, ErrClosed.

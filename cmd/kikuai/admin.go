@@ -303,8 +303,8 @@ func (c adminRevoke) find(ctx context.Context, o *office) (key billing.Key, err 
 	if err != nil || c.TelegramID == 0 {
 		return key, err
 	}
-	account, _, err := o.Accounts.Register(ctx, c.TelegramID)
-	if err == nil && account.ID != key.AccountID {
+	account, err := o.Accounts.Find(ctx, c.TelegramID) // a revocation opens no account
+	if errors.Is(err, billing.ErrAccountUnknown) || err == nil && account != key.AccountID {
 		err = fmt.Errorf("key %d is not of Telegram user %d", key.ID, c.TelegramID)
 	}
 	return key, err

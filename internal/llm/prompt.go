@@ -95,9 +95,6 @@ func (r *Request) PromptBound(m *Model) int64 {
 	return min(r.promptMost+r.images*m.ImageTokens, m.Context)
 }
 
-// Images is how many images the messages hold.
-func (r *Request) Images() int64 { return r.images }
-
 // words calls yield with every text of the messages.
 func (r *Request) words(yield func(string)) {
 	at := r.at[fieldMessages]
