@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
@@ -175,8 +176,9 @@ func (o *owner) wait(ctx context.Context) error {
 	}
 }
 
-// step is where tests crash the owner.
+// step is a place between two durable steps, where tests crash the owner.
 func (e *Engine) step(name string) error {
+	failpoint.Here("money." + name)
 	if e.pause == nil {
 		return nil
 	}

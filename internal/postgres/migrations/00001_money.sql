@@ -14,6 +14,11 @@ create table accounts (
     -- A projection of the ledger: the sum of the account's customer entries.
     balance_nano bigint not null default 0 check (balance_nano between -9007199254740991 and 9007199254740991),
     credit_seq   bigint not null default 0 check (credit_seq >= 0),
+    -- What may be spent in a day and in a month (UTC); null: no budget.
+    budget_day_nano   bigint check (budget_day_nano > 0),
+    budget_month_nano bigint check (budget_month_nano > 0),
+    -- The balance below which the owner is told; null: the house's default, 0: never.
+    low_balance_nano  bigint check (low_balance_nano >= 0),
     created_at   timestamptz not null default now(),
     -- When the person first came, which an operator's credit may precede: the
     -- welcome credit is given then.
@@ -35,6 +40,8 @@ create table api_keys (
     pepper_version      text not null,
     hint                text not null,
     requests_per_minute integer check (requests_per_minute > 0),
+    budget_day_nano     bigint check (budget_day_nano > 0),
+    budget_month_nano   bigint check (budget_month_nano > 0),
     created_at          timestamptz not null default now(),
     revoked_at          timestamptz,
     projected_at        timestamptz,
