@@ -11,6 +11,12 @@ import (
 	"github.com/kikuai/kikuai/internal/telemetry"
 )
 
+// adminDeadLetters are the updates that were given up.
+type adminDeadLetters struct {
+	List   adminDeadList   `cmd:"" default:"withargs" help:"Show them."`
+	Replay adminDeadReplay `cmd:"" help:"Put them back into the inbox."`
+}
+
 // letters opens the dead letters; done closes what they are read by.
 func (t *terminal) letters() (letters *bot.DeadLetters, done func() error, err error) {
 	c, err := config.Load(t.lookup, config.NeedRedis)
