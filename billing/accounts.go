@@ -92,14 +92,16 @@ func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, 
 // Register returns the account of a Telegram user for an operator, and makes it if need
 // be: without a name and a welcome, which wait for the person. Its balance is the
 // ledger's, which follows Redis' within a moment.
-func (a *Accounts) Register(ctx context.Context, telegramID int64) (account Account, created bool, err error) {
+func (a *Accounts) Register(ctx context.Context, telegramID int64, by Actor) (account Account, created bool, err error) {
 	if !validTelegramID(telegramID) {
 		return Account{}, false, ErrAccountUnknown
 	}
 	var found accountFound
 	err = postgres.InTx(ctx, a.postgres, func(tx pgx.Tx) error {
-		found, created, err = findOrInsert(ctx, tx, telegramID)
-		return err
+		if found, created, err = findOrInsert(ctx, tx, telegramID); err != nil || !created {
+			return err
+		}
+		return audit(ctx, tx, Entry{Actor: by, Action: actionRegistered, AccountID: found.ID})
 	})
 	if err != nil {
 		return Account{}, false, fmt.Errorf("register an account: %w", err)

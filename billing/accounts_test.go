@@ -213,7 +213,7 @@ func testCreditGap(t *testing.T, client *redis.Client) {
 func TestWelcomeWaitsForThePerson(t *testing.T) {
 	r := newRig(t, testenv.Redis(t), func(c *Config) { c.WelcomeCredit = 700 })
 	desk, ctx := r.desk, t.Context()
-	first, created, err := desk.Accounts.Register(ctx, 4242)
+	first, created, err := desk.Accounts.Register(ctx, 4242, Operator("ada"))
 	if err != nil || !created || first.Available != 0 {
 		t.Fatalf("registered: %+v, %v, %v", first, created, err)
 	}
@@ -226,11 +226,11 @@ func TestWelcomeWaitsForThePerson(t *testing.T) {
 			t.Fatalf("met: %+v, %v, %v", met, created, err)
 		}
 	}
-	again, created, err := desk.Accounts.Register(ctx, 4242)
+	again, created, err := desk.Accounts.Register(ctx, 4242, Operator("ada"))
 	if err != nil || created || again.Name != "Ada" || again.Available != 750 {
 		t.Fatalf("registered again: %+v, %v, %v", again, created, err)
 	}
-	if _, _, err := desk.Accounts.Register(ctx, 0); err == nil {
+	if _, _, err := desk.Accounts.Register(ctx, 0, House); err == nil {
 		t.Error("0 is a Telegram id")
 	}
 }

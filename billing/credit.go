@@ -48,6 +48,7 @@ type Credit struct {
 	Kind           string // one of the Credit kinds
 	IdempotencyKey string // 1 … 200 characters; the same key credits once, for ever
 	Memo           map[string]string
+	By             Actor `json:"-"` // no part of what a repetition must repeat
 }
 
 // CreditResult says what became of a credit.
@@ -181,5 +182,19 @@ func grant(ctx context.Context, tx pgx.Tx, c Credit) (granted, error) {
 		values ($1, $2, $3, $4, $5, $6, $7)`, c.AccountID, g.seq, c.AmountNano, c.Kind, c.IdempotencyKey, hash, g.transaction)
 	batch.Queue(`update accounts set balance_nano = balance_nano + $2, credit_seq = $3 where id = $1`,
 		c.AccountID, c.AmountNano, g.seq)
-	return g, tx.SendBatch(ctx, batch).Close()
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return granted{}, err
+	}
+	return g, c.audit(ctx, tx, g)
+}
+
+// audit notes what somebody decided to give. A payment and a welcome follow from
+// rules, and the ledger says all there is to say of them.
+func (c Credit) audit(ctx context.Context, tx pgx.Tx, g granted) error {
+	if c.Kind != CreditAdjustment && c.Kind != CreditPromotion {
+		return nil
+	}
+	return audit(ctx, tx, Entry{Actor: c.By, Action: actionCredited, AccountID: c.AccountID, Details: map[string]any{
+		"kind": c.Kind, "amount_nano_usd": c.AmountNano, "transaction_id": g.transaction, "idempotency_key": c.IdempotencyKey,
+	}})
 }

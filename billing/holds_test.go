@@ -188,7 +188,7 @@ func testClosedShard(t *testing.T, client *redis.Client) {
 	if n := client.XLen(ctx, evKey(shardOf(account))).Val(); n != 0 {
 		t.Errorf("%d events from a closed shard", n)
 	}
-	r.must(r.desk.Keys.Revoke(ctx, account, key.ID)) // needs no open shard
+	r.must(r.desk.Keys.Revoke(ctx, account, key.ID, House)) // needs no open shard
 	if result := r.credit(account, 5, "while closed"); result.Projected {
 		t.Error("a closed shard took a credit")
 	}

@@ -35,6 +35,7 @@ type KeySpec struct {
 	AccountID         int64
 	Name              string // at most 64 characters are kept
 	RequestsPerMinute int    // 0: the default
+	By                Actor
 }
 
 // Key is a record of an API key. It holds nothing that could be used as one.
@@ -95,11 +96,16 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 		if usable >= maxKeys {
 			return ErrKeyLimit
 		}
-		return tx.QueryRow(ctx, `
+		err = tx.QueryRow(ctx, `
 			insert into api_keys (account_id, name, locator, mac, pepper_version, hint, requests_per_minute)
 			values ($1, $2, $3, $4, $5, $6, nullif($7::int, 0)) returning id, created_at`,
 			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint, key.RequestsPerMinute,
 		).Scan(&key.ID, &key.CreatedAt)
+		if err != nil {
+			return err
+		}
+		return audit(ctx, tx, Entry{Actor: spec.By, Action: actionKeyMade, AccountID: key.AccountID, KeyID: key.ID,
+			Details: map[string]any{"requests_per_minute": key.RequestsPerMinute}})
 	})
 	if err != nil {
 		return Key{}, "", fmt.Errorf("create an API key: %w", err)
@@ -166,11 +172,22 @@ func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, erro
 // Redis is away it returns ErrClosed: the revocation is recorded and will be
 // carried out, but may not be in force yet. ErrKeyUnknown when the account has
 // no such key.
-func (k *Keys) Revoke(ctx context.Context, accountID, keyID int64) error {
+func (k *Keys) Revoke(ctx context.Context, accountID, keyID int64, by Actor) error {
 	record := keyRecord{ID: keyID, AccountID: accountID, Revoked: true}
-	err := k.postgres.QueryRow(ctx, `
-		update api_keys set revoked_at = coalesce(revoked_at, now()), projected_at = null, confirmed = false
-		where id = $1 and account_id = $2 returning locator`, keyID, accountID).Scan(&record.Locator)
+	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
+		var usable bool
+		err := tx.QueryRow(ctx, `
+			with before as (
+				select id, revoked_at is null as usable from api_keys where id = $1 and account_id = $2 for no key update
+			)
+			update api_keys k set revoked_at = coalesce(k.revoked_at, now()), projected_at = null, confirmed = false
+			from before where k.id = before.id returning k.locator, before.usable`,
+			keyID, accountID).Scan(&record.Locator, &usable)
+		if err != nil || !usable {
+			return err
+		}
+		return audit(ctx, tx, Entry{Actor: by, Action: actionKeyRevoked, AccountID: accountID, KeyID: keyID})
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrKeyUnknown
 	}

@@ -81,11 +81,11 @@ func testKeyLife(t *testing.T, client *redis.Client) {
 	}
 
 	other := r.account(0)
-	if err := keys.Revoke(ctx, other, key.ID); !errors.Is(err, ErrKeyUnknown) {
+	if err := keys.Revoke(ctx, other, key.ID, House); !errors.Is(err, ErrKeyUnknown) {
 		t.Fatalf("another account revokes: %v", err)
 	}
 	for range 2 {
-		r.must(keys.Revoke(ctx, account, key.ID))
+		r.must(keys.Revoke(ctx, account, key.ID, House))
 		if client.Exists(ctx, KeyKey(account, presented.Locator[0])).Val() != 0 {
 			t.Fatal("a revoked key has a record")
 		}

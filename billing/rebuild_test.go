@@ -22,7 +22,7 @@ func testFlushAll(t *testing.T, client *redis.Client) {
 	r.must(err)
 	gone, goneToken, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: rich})
 	r.must(err)
-	r.must(r.desk.Keys.Revoke(ctx, rich, gone.ID))
+	r.must(r.desk.Keys.Revoke(ctx, rich, gone.ID, House))
 	r.spend(rich, "one", 300)
 	r.drainAll()
 	r.reserve(rich, "flying", 200)

@@ -70,7 +70,7 @@ func testRelay(t *testing.T, client *redis.Client) {
 		t.Fatal("the key was not relayed")
 	}
 	r.unprojected(func(desk *Desk) {
-		if desk.Keys.Revoke(ctx, account, key.ID) == nil {
+		if desk.Keys.Revoke(ctx, account, key.ID, House) == nil {
 			t.Fatal("a revocation that is not in force looks like one")
 		}
 	})
@@ -99,7 +99,7 @@ func TestRelayConfirms(t *testing.T) {
 	before := r.redis.Dump(ctx, AcctKey(account)).Val()
 	recordBefore := r.redis.Dump(ctx, record).Val()
 	r.credit(account, 50, "late")
-	r.must(r.desk.Keys.Revoke(ctx, account, key.ID))
+	r.must(r.desk.Keys.Revoke(ctx, account, key.ID, House))
 	r.must(r.redis.RestoreReplace(ctx, AcctKey(account), 0, before).Err())
 	r.must(r.redis.RestoreReplace(ctx, record, 0, recordBefore).Err())
 	r.relayAll()

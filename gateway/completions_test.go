@@ -205,7 +205,7 @@ func (r *rig) otherKey() string {
 	id, _ := r.account(0)
 	key, token, err := r.desk.Keys.Create(r.t.Context(), billing.KeySpec{AccountID: id})
 	r.must(err)
-	r.must(r.desk.Keys.Revoke(r.t.Context(), id, key.ID))
+	r.must(r.desk.Keys.Revoke(r.t.Context(), id, key.ID, billing.House))
 	return token
 }
 

@@ -39,7 +39,7 @@ func (r *Router) newKey(ctx context.Context, q request) error {
 	if name == "" {
 		name = defaultKey
 	}
-	key, secret, err := r.Keys.Create(ctx, billing.KeySpec{AccountID: account.ID, Name: name})
+	key, secret, err := r.Keys.Create(ctx, billing.KeySpec{AccountID: account.ID, Name: name, By: billing.OfAccount(account.ID)})
 	if err != nil {
 		return fmt.Errorf("create key: %w", err)
 	}
@@ -68,7 +68,7 @@ func (r *Router) revokeUnseen(ctx context.Context, q request, account int64) err
 	if err != nil {
 		return fmt.Errorf("effect of update %d: %w", q.update, err)
 	}
-	if err := r.Keys.Revoke(ctx, account, id); err != nil && !errors.Is(err, billing.ErrKeyUnknown) {
+	if err := r.Keys.Revoke(ctx, account, id, billing.OfAccount(account)); err != nil && !errors.Is(err, billing.ErrKeyUnknown) {
 		return fmt.Errorf("revoke unseen key: %w", err)
 	}
 	return nil
@@ -169,7 +169,7 @@ func (r *Router) revoke(ctx context.Context, account, keyID int64) (billing.Key,
 	}
 	for _, key := range keys {
 		if key.ID == keyID && key.RevokedAt.IsZero() {
-			return key, r.Keys.Revoke(ctx, account, keyID)
+			return key, r.Keys.Revoke(ctx, account, keyID, billing.OfAccount(account))
 		}
 	}
 	return billing.Key{}, billing.ErrKeyUnknown

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os/user"
 	"strconv"
 	"text/tabwriter"
 
@@ -46,6 +47,15 @@ func (f asJSON) print(w io.Writer, value any, rows ...[2]string) error {
 }
 
 func decimal[N int | int64](n N) string { return strconv.FormatInt(int64(n), 10) }
+
+// operator is who runs the command, for the audit log.
+func operator() billing.Actor {
+	who, err := user.Current()
+	if err != nil {
+		return billing.Operator("")
+	}
+	return billing.Operator(who.Username)
+}
 
 // office is what admin commands work with.
 type office struct {

@@ -10,7 +10,7 @@ import (
 // account is the account of a Telegram user, opened if need be, with the balance that
 // Redis has where it can be asked, and the ledger's where not.
 func (o *office) account(ctx context.Context, telegramID int64) (account billing.Account, current bool, err error) {
-	account, _, err = o.Accounts.Register(ctx, telegramID)
+	account, _, err = o.Accounts.Register(ctx, telegramID, operator())
 	if err != nil {
 		return account, false, err
 	}

@@ -20,13 +20,13 @@ func (c adminCredit) Run(t *terminal) error {
 		return fmt.Errorf("--usd: %w", err)
 	}
 	return t.inOffice(func(o *office) error {
-		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID, operator())
 		if err != nil {
 			return err
 		}
 		credit := billing.Credit{
 			AccountID: account.ID, AmountNano: amount, Kind: billing.CreditAdjustment,
-			IdempotencyKey: "admin:" + c.IdempotencyKey,
+			IdempotencyKey: "admin:" + c.IdempotencyKey, By: operator(),
 		}
 		if c.Note != "" {
 			credit.Memo = map[string]string{"note": c.Note}

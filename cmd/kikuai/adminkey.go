@@ -24,11 +24,11 @@ func (c adminKey) Run(t *terminal) error {
 		return errors.New("--name is empty: say what the key is for")
 	}
 	return t.inOffice(func(o *office) error {
-		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID)
+		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID, operator())
 		if err != nil {
 			return err
 		}
-		key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM})
+		key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM, By: operator()})
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (c adminRevoke) Run(t *terminal) error {
 		if err != nil {
 			return err
 		}
-		if err := o.Keys.Revoke(t.ctx, key.AccountID, key.ID); errors.Is(err, billing.ErrClosed) {
+		if err := o.Keys.Revoke(t.ctx, key.AccountID, key.ID, operator()); errors.Is(err, billing.ErrClosed) {
 			return fmt.Errorf("key %d is revoked in the ledger, and in force as soon as Redis and a server are there: %w", key.ID, err)
 		} else if err != nil {
 			return err
