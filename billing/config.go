@@ -23,6 +23,8 @@ type Config struct {
 	Peppers       []string              // secrets of API keys, newest first
 	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
+	MaxLag        time.Duration         // how far the ledger may be behind before calls stop; 0: DefaultMaxLag
+	MaxBacklog    int                   // events of one shard that may wait for it; 0: DefaultMaxBacklog
 }
 
 // Desk is everything that is money, wired together.
@@ -31,6 +33,7 @@ type Desk struct {
 	Keys     *Keys
 	Holds    *Holds
 	Ledger   *Ledger
+	Backlog  *Backlog
 	Engine   *Engine
 }
 
@@ -58,6 +61,7 @@ func New(c Config) (*Desk, error) {
 		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
 		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m},
 		Ledger:   &Ledger{postgres: c.Postgres},
+		Backlog:  newBacklog(c),
 	}
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)

@@ -14,7 +14,7 @@ import (
 )
 
 // running is the whole engine at work, under its leases.
-func running(t *testing.T, client *redis.Client, database *testenv.PostgresHandle, registry prometheus.Registerer) *rig {
+func running(t *testing.T, client *redis.Client, database *testenv.PostgresHandle, registry prometheus.Registerer, edit ...func(*Config)) *rig {
 	t.Helper()
 	log := testenv.Logger(t)
 	config := Config{Redis: client, Blocking: client, Log: log, Peppers: []string{testPepper}, Registerer: registry,
@@ -23,6 +23,9 @@ func running(t *testing.T, client *redis.Client, database *testenv.PostgresHandl
 		config.Postgres = database.Pool()
 	} else {
 		config.Postgres = testenv.Postgres(t)
+	}
+	for _, e := range edit {
+		e(&config)
 	}
 	desk, err := New(config)
 	if err != nil {

@@ -42,6 +42,8 @@ var (
 	restoreKeysLua string
 	//go:embed scripts/open.lua
 	openLua string
+	//go:embed scripts/backlog.lua
+	backlogLua string
 )
 
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.

@@ -31,6 +31,7 @@ const (
 type MeterOptions struct {
 	Redis             redis.Scripter // may be an AutoPipeliner; must fail fast by its own timeouts
 	Holds             *billing.Holds
+	Backlog           backlog // nil: nothing but Redis keeps a call from beginning
 	Catalogue         *llm.Catalogue
 	Client            *llm.Client
 	Log               *slog.Logger
@@ -40,9 +41,13 @@ type MeterOptions struct {
 	Now               func() time.Time      // nil: time.Now
 }
 
+// backlog says whether the ledger is near enough for a paid call to begin.
+type backlog interface{ Admits(accountID int64) error }
+
 // Meter is the one way to a model: it holds money, calls, and settles.
 type Meter struct {
 	gate      *gate
+	backlog   backlog
 	resolver  *resolver
 	catalogue *llm.Catalogue
 	client    *llm.Client
@@ -74,6 +79,7 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	}
 	m := &Meter{
 		gate:      newGate(o.Redis, int64(o.RequestsPerMinute), o.Registerer),
+		backlog:   o.Backlog,
 		resolver:  newResolver(o.Holds, o.Log, o.Registerer),
 		catalogue: o.Catalogue,
 		client:    o.Client,
@@ -221,6 +227,11 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	who := caller{account: c.AccountID, key: c.Key, scope: c.LimitScope, id: c.LimitID}
 	if c.Key != nil {
 		who.account = c.Key.Account
+	}
+	if m.backlog != nil {
+		if err := m.backlog.Admits(who.account); err != nil {
+			return nil, refuse(pass{}, err)
+		}
 	}
 	r := reservation{
 		holdID: c.HoldID, fingerprint: c.Source,

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,8 @@ type setup struct {
 	timeouts llm.Timeouts
 	own      string // URL of a provider of the test's own, which the model "own" is at
 	peppers  []string
+
+	maxBacklog int // 0: the default
 }
 
 // quick are the timeouts of a client that must fail fast.
@@ -84,13 +87,13 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	r.must(err)
 	r.gathered = gathered
 	r.sim = simulator(t)
-	r.openMoney(s.peppers)
+	r.openMoney(&s)
 
 	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.own)), func(string) string { return "" })
 	r.must(err)
 	r.provider = llm.NewClient(llm.ClientOptions{Timeouts: s.timeouts})
 	t.Cleanup(r.provider.Close)
-	s.meter.Redis, s.meter.Holds, s.meter.Catalogue, s.meter.Client = gathered, r.desk.Holds, catalogue, r.provider
+	s.meter.Redis, s.meter.Holds, s.meter.Backlog, s.meter.Catalogue, s.meter.Client = gathered, r.desk.Holds, r.desk.Backlog, catalogue, r.provider
 	s.meter.Log, s.meter.Registerer = testenv.Logger(t), r.registry
 	if s.meter.RequestsPerMinute == 0 {
 		s.meter.RequestsPerMinute = 1_000_000
@@ -156,27 +159,28 @@ func catalogueFor(url, own string) string {
 }
 
 // openMoney runs the engine of money until the test ends.
-func (r *rig) openMoney(peppers []string) {
+func (r *rig) openMoney(s *setup) {
 	r.t.Helper()
 	log := testenv.Logger(r.t)
 	blocking := r.redis.ClientWith(redis.Options{PoolSize: 40, ContextTimeoutEnabled: true})
 	var err error
 	r.desk, err = billing.New(billing.Config{
-		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: peppers,
+		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog,
 		Leases: stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: blocking, Log: log}),
 	})
 	r.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := r.desk.Engine.Run(ctx); err != nil {
-			r.t.Error(err)
-		}
-	}()
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context) error{r.desk.Engine.Run, r.desk.Backlog.Run} {
+		running.Go(func() {
+			if err := run(ctx); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
 	r.t.Cleanup(func() {
 		cancel()
-		<-done
+		running.Wait()
 	})
 	r.eventually("the shards open", func() bool {
 		for s := range stream.Shard(stream.Shards) {

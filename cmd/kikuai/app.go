@@ -104,6 +104,8 @@ func (a *App) openMoney() (err error) {
 		Registerer:    a.registry,
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
+		MaxLag:        a.config.LedgerMaxLag,
+		MaxBacklog:    a.config.LedgerMaxBacklog,
 	})
 	return err
 }
@@ -127,6 +129,7 @@ func (a *App) openMeter() error {
 	a.meter, err = gateway.NewMeter(gateway.MeterOptions{
 		Redis:             a.stores.gathered,
 		Holds:             a.desk.Holds,
+		Backlog:           a.desk.Backlog,
 		Catalogue:         catalogue,
 		Client:            a.provider,
 		Log:               a.log,
@@ -255,7 +258,7 @@ func (a *App) Run(ctx context.Context) error {
 		edge,
 		{{"meter", a.closeMeter}},
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}},
 	})
 	a.log.Info("stopped")
 	return err

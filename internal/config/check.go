@@ -152,6 +152,7 @@ func (c *Config) checkNumbers(check checker) {
 	between(check, "RATE_LIMIT_REQUESTS_PER_MINUTE", c.RequestsPerMinute, 1, 1<<31-1)
 	between(check, "RATE_LIMIT_PER_SECOND", c.RatePerSecond, 0.001, 1_000_000)
 	between(check, "RATE_LIMIT_BURST_SIZE", c.RateBurst, 1, 1_000_000)
+	between(check, "LEDGER_MAX_BACKLOG", c.LedgerMaxBacklog, 1, 10_000_000)
 	between(check, "CACHE_MAX_SIZE", c.CacheSize, 1, 100_000_000)
 	between(check, "CACHE_COMPRESSION_THRESHOLD", c.CacheCompression, 0, 1<<30)
 	between(check, "CIRCUIT_BREAKER_FAILURE_THRESHOLD", c.BreakerFailures, 1, 10_000)
@@ -159,6 +160,7 @@ func (c *Config) checkNumbers(check checker) {
 
 	between(check, "DRAIN_TIMEOUT", c.DrainTimeout, time.Second, 10*time.Minute)
 	between(check, "BOT_HANDLER_DEADLINE", c.BotDeadline, time.Second, 10*time.Minute)
+	between(check, "LEDGER_MAX_LAG", c.LedgerMaxLag, time.Second, 7*24*time.Hour)
 	between(check, "CACHE_DEFAULT_TTL", c.CacheTTL, 100*time.Millisecond, 24*time.Hour)
 	between(check, "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", c.BreakerRecovery, time.Second, time.Hour)
 }

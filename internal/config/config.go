@@ -70,6 +70,9 @@ type Config struct {
 	WelcomeCredit USD     `env:"WELCOME_CREDIT_USD" envDefault:"0"`
 	StarValue     USD     `env:"STAR_USD" envDefault:"0.013"`
 
+	LedgerMaxLag     time.Duration `env:"LEDGER_MAX_LAG" envDefault:"15m"`
+	LedgerMaxBacklog int           `env:"LEDGER_MAX_BACKLOG" envDefault:"100000"` // events of one shard
+
 	CatalogFile  string `env:"CATALOG_FILE"` // empty: the embedded catalogue
 	OpenAIKey    Secret `env:"OPENAI_API_KEY"`
 	AnthropicKey Secret `env:"ANTHROPIC_API_KEY"`
