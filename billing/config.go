@@ -35,6 +35,8 @@ type Desk struct {
 	Ledger   *Ledger
 	Backlog  *Backlog
 	Engine   *Engine
+	Jobs     *Jobs
+	Notices  *Notices
 }
 
 // New wires the parts. It connects to nothing. Engine is nil unless Blocking
@@ -62,6 +64,8 @@ func New(c Config) (*Desk, error) {
 		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m},
 		Ledger:   &Ledger{postgres: c.Postgres},
 		Backlog:  newBacklog(c),
+		Jobs:     newJobs(c.Postgres, c.Log, c.Registerer),
+		Notices:  &Notices{postgres: c.Postgres},
 	}
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)
