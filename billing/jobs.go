@@ -67,6 +67,7 @@ func (j *Jobs) Run(ctx context.Context, jobs []Job) error {
 		}
 		running.Go(func() { j.keep(ctx, job) })
 	}
+	<-ctx.Done()
 	running.Wait()
 	return nil
 }

@@ -244,7 +244,7 @@ func (a *App) health(probes map[string]func(context.Context) error) func(context
 // Run serves until ctx ends, then stops in order: first what takes work in, with the
 // drain time for what is under way, then what settles it, then what records it.
 func (a *App) Run(ctx context.Context) error {
-	edge := stage{{"HTTP", a.serve}}
+	edge := stage{{"HTTP", a.serve}, {"jobs", a.runJobs}}
 	if a.telegram != nil {
 		edge = append(edge, service{"dispatcher", a.dispatcher.Run})
 	} else {
