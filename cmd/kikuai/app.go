@@ -196,7 +196,7 @@ func (a *App) openBot(o Options) (err error) {
 // openServer binds the public listener, so that an address in use is told at once.
 func (a *App) openServer() (err error) {
 	probes := map[string]func(context.Context) error{
-		"redis":    redisProbe(a.stores.quick),
+		"redis":    redisServes(a.stores.quick),
 		"postgres": postgresProbe(a.postgres),
 		"leases":   leasesProbe(a.moneyLeases, a.stores.quick),
 	}
@@ -216,7 +216,7 @@ func (a *App) openServer() (err error) {
 	if err != nil {
 		return err
 	}
-	a.watch = &watch{log: a.log, probes: map[string]probe{"Redis": probes["redis"], "Postgres": probes["postgres"]}}
+	a.watch = &watch{log: a.log, probes: map[string]probe{"Redis": redisProbe(a.stores.quick), "Postgres": probes["postgres"]}}
 	a.ops = telemetry.NewOps(a.config.OpsAddr, a.registry, a.health(probes), a.log)
 	if a.listener, err = net.Listen("tcp", a.config.ListenAddr); err != nil {
 		return fmt.Errorf("LISTEN_ADDR: %w", err)

@@ -19,6 +19,12 @@ const (
 	redisPool     = 64
 	redisBlocking = 96 // 16 shards × (inbox, urgent, money), with room for a restart's overlap
 	redisQueued   = 16 << 10
+	// redisRedirects is how often a command of a cluster is sent again: where its slot
+	// has moved, and as the library has it, after a timeout too.
+	redisRedirects = 1
+	// redisLines is how many pipelines to a cluster run side by side, each for its
+	// range of slots: a node that hangs holds up its own and no others.
+	redisLines = 16
 )
 
 var errRedisURL = errors.New("REDIS_URL cannot be read: redis://:password@host:6379/0 is its shape; several, comma-separated, are a cluster")
@@ -64,6 +70,7 @@ func redisOptions(urls []string) (*redis.UniversalOptions, error) {
 	o := &redis.UniversalOptions{
 		ContextTimeoutEnabled: true,
 		MaxRetries:            -1, // scripts are idempotent, but a retry is the caller's to decide
+		MaxRedirects:          redisRedirects,
 		DialerRetries:         1,
 		DialTimeout:           redisDial,
 		ReadTimeout:           redisCall,
@@ -94,6 +101,7 @@ func autoPipelined(client redis.UniversalClient) (redis.Cmdable, error) {
 	case *redis.Client:
 		return c.AutoPipelineWithOptions(o)
 	case *redis.ClusterClient:
+		o.NumShards = redisLines
 		return c.AutoPipelineWithOptions(o)
 	}
 	return client, nil

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llmsim"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -61,6 +62,7 @@ type site struct {
 	model    *llmsim.Server
 	env      map[string]string
 	url      string
+	ownDesk  func() (*billing.Desk, error)
 }
 
 const siteCatalogue = `providers:
@@ -115,8 +117,9 @@ func newSite(t *testing.T, options ...func(*telegramsim.Options)) *site {
 		"DATABASE_URL": s.database, "REDIS_URL": s.redis.URL(), "CATALOG_FILE": catalogue,
 		"TELEGRAM_BOT_TOKEN": simToken, "TELEGRAM_API_URL": s.telegram.URL(),
 		"WEBHOOK_SECRET": simSecret, "PUBLIC_URL": s.url, "CHAT_MODEL": "echo",
-		"WELCOME_CREDIT_USD": "0.50", "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000000", "DRAIN_TIMEOUT": "15s",
+		"KEY_PEPPER": sitePepper, "WELCOME_CREDIT_USD": "0.50", "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000000", "DRAIN_TIMEOUT": "15s",
 	}
+	s.ownDesk = s.newDesk()
 	s.command("migrate")
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +27,64 @@ const (
 // probe tells whether something that the program depends on can be used.
 type probe = func(context.Context) error
 
+// redisProbe asks Redis, and of a cluster every node that holds a shard.
 func redisProbe(client redis.UniversalClient) probe {
-	return func(ctx context.Context) error { return client.Ping(ctx).Err() }
+	return func(ctx context.Context) error {
+		nodes, err := redisNodes(ctx, client)
+		if err != nil {
+			return err
+		}
+		return errors.Join(ping(ctx, nodes)...)
+	}
+}
+
+// redisServes asks whether calls can be served: of a cluster one node suffices, since
+// what lies on the others can be served by no other instance either.
+func redisServes(client redis.UniversalClient) probe {
+	return func(ctx context.Context) error {
+		nodes, err := redisNodes(ctx, client)
+		if err != nil {
+			return err
+		}
+		faults := ping(ctx, nodes)
+		if slices.Contains(faults, nil) {
+			return nil
+		}
+		return errors.Join(faults...)
+	}
+}
+
+// redisNodes are the servers that hold the shards. It asks nobody: a cluster's layout
+// is what the client knows of it.
+func redisNodes(ctx context.Context, client redis.UniversalClient) ([]redis.UniversalClient, error) {
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return []redis.UniversalClient{client}, nil
+	}
+	var nodes []redis.UniversalClient
+	known := map[string]bool{}
+	for account := range int64(stream.Shards) {
+		node, err := cluster.MasterForKey(ctx, billing.EpochKey(account))
+		if err != nil {
+			return nil, fmt.Errorf("the cluster's layout: %w", err)
+		}
+		if addr := node.Options().Addr; !known[addr] {
+			known[addr] = true
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes, nil
+}
+
+// ping asks all nodes at once; the faults are in their order.
+func ping(ctx context.Context, nodes []redis.UniversalClient) []error {
+	faults := make([]error, len(nodes))
+	var asked sync.WaitGroup
+	for i, node := range nodes {
+		asked.Go(func() { faults[i] = node.Ping(ctx).Err() })
+	}
+	asked.Wait()
+	return faults
 }
 
 var (

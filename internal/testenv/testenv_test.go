@@ -150,3 +150,43 @@ func TestLoggerFallsSilent(t *testing.T) {
 		t.Errorf("logged %q", r.lines)
 	}
 }
+
+func TestRedisCluster(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cluster := testenv.RedisCluster(t)
+	client := cluster.Client()
+	holders := map[string]int{}
+	for i := range 16 {
+		key := fmt.Sprintf("k:{s%02d}", i)
+		if err := client.Set(ctx, key, "v", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		holders[cluster.NodeOf(key).Addr]++
+	}
+	if len(holders) != 3 {
+		t.Fatalf("sixteen shards lie on %d nodes: %v", len(holders), holders)
+	}
+	// A node that is away takes its own shards with it, and brings them back.
+	gone, stays := cluster.NodeOf("k:{s00}"), ""
+	for i := range 16 {
+		if key := fmt.Sprintf("k:{s%02d}", i); cluster.NodeOf(key) != gone {
+			stays = key
+		}
+	}
+	gone.Stop()
+	if err := client.Get(ctx, stays).Err(); err != nil {
+		t.Errorf("a shard of another node: %v", err)
+	}
+	if err := client.Get(ctx, "k:{s00}").Err(); err == nil || errors.Is(err, redis.Nil) {
+		t.Errorf("a shard of the stopped node: %v", err)
+	}
+	gone.Start()
+	for {
+		if err := client.Get(ctx, "k:{s00}").Err(); errors.Is(err, redis.Nil) {
+			break // it persisted nothing
+		} else if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -33,6 +33,7 @@ var ErrMissing = errors.New("redis-server is not installed: apt-get install redi
 // Options of a server. The zero value persists nothing.
 type Options struct {
 	AppendOnly bool     // keep an append-only file, fsynced every second
+	Cluster    bool     // be a node of a cluster; StartCluster makes one of several
 	Dir        string   // of the append-only file; empty: a temporary one, removed by Close
 	Args       []string // further arguments, as on redis-server's command line
 }
@@ -44,6 +45,7 @@ type Server struct {
 
 	binary  string
 	port    int
+	busPort int // of a cluster's node
 	dir     string
 	ownDir  bool
 	options Options
@@ -57,7 +59,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, ErrMissing
 	}
 	s := &Server{binary: binary, dir: o.Dir, options: o}
-	if s.dir == "" && !o.AppendOnly {
+	if s.dir == "" && !o.AppendOnly && !o.Cluster {
 		s.dir = os.TempDir() // nothing is written there
 	}
 	if s.dir == "" {
@@ -68,6 +70,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	for range startTries {
 		if s.port, err = child.FreePort(); err != nil {
+			break
+		}
+		if s.busPort, err = child.FreePort(); err != nil {
 			break
 		}
 		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
@@ -156,6 +161,9 @@ func (s *Server) launch(ctx context.Context) error {
 		args = append(args, "--appendonly", "yes", "--appendfsync", "everysec")
 	} else {
 		args = append(args, "--appendonly", "no")
+	}
+	if s.options.Cluster {
+		args = append(args, s.clusterArgs()...)
 	}
 	cmd := exec.Command(s.binary, append(args, s.options.Args...)...)
 	process, err := child.Start(cmd, syscall.SIGKILL)
