@@ -65,19 +65,20 @@ type customer struct {
 func (s *site) customer(telegramID int, nano int64) customer {
 	s.t.Helper()
 	desk, ctx := s.desk(), s.t.Context()
-	account, _, err := desk.Accounts.Register(ctx, int64(telegramID))
+	account, _, err := desk.Accounts.Register(ctx, int64(telegramID), billing.House)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	if nano > 0 {
 		_, err := desk.Accounts.Credit(ctx, billing.Credit{
 			AccountID: account.ID, AmountNano: nano, Kind: billing.CreditAdjustment, IdempotencyKey: fmt.Sprintf("first:%d", telegramID),
+			By: billing.House,
 		})
 		if err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	_, key, err := desk.Keys.Create(ctx, billing.KeySpec{AccountID: account.ID, Name: "proof"})
+	_, key, err := desk.Keys.Create(ctx, billing.KeySpec{AccountID: account.ID, Name: "proof", By: billing.House})
 	if err != nil {
 		s.t.Fatal(err)
 	}
