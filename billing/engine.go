@@ -119,10 +119,11 @@ func (e *Engine) own(ctx context.Context, s stream.Shard) error {
 // owner is the one who works on a shard.
 type owner struct {
 	*Engine
-	shard  stream.Shard
-	log    *slog.Logger
-	at     position
-	ailing bool // a failure was logged and no success since
+	shard   stream.Shard
+	log     *slog.Logger
+	at      position
+	doubted int64 // the epoch whose data in Redis was found incomplete
+	ailing  bool  // a failure was logged and no success since
 }
 
 // session opens the shard and serves it until something fails.

@@ -51,6 +51,9 @@ func evKey(s stream.Shard) string    { return s.Key("ev") }
 func epochKey(s stream.Shard) string { return s.Key("epoch") }
 func expKey(s stream.Shard) string   { return s.Key("exp") }
 
+// lostKey names the set of accounts whose hash a script looked for in vain.
+func lostKey(s stream.Shard) string { return s.Key("lost") }
+
 // buildKey names the ticket of the one who rebuilds the shard.
 func buildKey(s stream.Shard) string { return s.Key("build") }
 

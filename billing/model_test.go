@@ -247,6 +247,23 @@ func (m *machine) rebuild(t *rapid.T) {
 	m.restored(a)
 }
 
+// loseHash loses one account's hash: its shard goes back to what the ledger knows.
+func (m *machine) loseHash(t *rapid.T) {
+	a := m.pick(t)
+	s := shardOf(a.id)
+	m.redis.Del(t.Context(), AcctKey(a.id))
+	m.redis.SAdd(t.Context(), lostKey(s), a.id)
+	o := m.fresh(t, s)
+	if err := o.relay(t.Context()); !errors.Is(err, errLost) {
+		t.Fatalf("a lost hash goes unseen: %v", err)
+	}
+	if err := o.open(t.Context()); err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	m.applied(a)
+	m.restored(a)
+}
+
 func (m *machine) restored(a *modelAccount) {
 	a.available, a.held, a.unprojected = a.ledger, 0, 0
 	clear(a.holds)
@@ -310,7 +327,7 @@ func TestModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.check, "reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,
 			"release": m.release, "credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies,
-			"rebuild": m.rebuild, "flush": m.flush,
+			"rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
 		})
 		m.relay(t)
 		for s := range m.owners {

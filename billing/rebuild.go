@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	restoreMost = 500 // accounts or keys of one script call
+	restoreMost = 100 // accounts or keys of one script call, which others wait for
 	scanMost    = 1000
 )
 
@@ -29,7 +29,7 @@ func (o *owner) open(ctx context.Context) error {
 	}
 	o.at = at
 	_, err = o.fetch(ctx)
-	if err == nil && at.epoch > 0 {
+	if err == nil && at.epoch > 0 && at.epoch != o.doubted {
 		return nil
 	}
 	if err != nil && !errors.Is(err, errLost) {
@@ -155,11 +155,11 @@ func (o *owner) wipe(ctx context.Context, ticket string) error {
 		return redisError("find the shard's node", err)
 	}
 	var own []string
-	for _, name := range []string{"acct", "hold", "key"} {
+	for _, name := range []string{"acct", "hold", "mark", "taken", "key"} {
 		own = append(own, o.shard.Key(name)+":")
 	}
 	run := o.restoring(ticket, o.scripts.wipe)
-	for _, key := range []string{evKey(o.shard), expKey(o.shard), o.shard.Key("tguser")} {
+	for _, key := range []string{evKey(o.shard), expKey(o.shard), lostKey(o.shard), o.shard.Key("tguser")} {
 		if err := run.add(ctx, []string{key}); err != nil {
 			return err
 		}

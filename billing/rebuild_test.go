@@ -1,13 +1,18 @@
 package billing
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
@@ -208,4 +213,200 @@ func TestForeignEpoch(t *testing.T) {
 		t.Fatalf("epoch %d", owner.at.epoch)
 	}
 	r.wantBalance(account, 1000, 0)
+}
+
+// An account's hash is gone while money is held, and other hashes are there: the
+// shard goes back to what Postgres knows, and what was held is not given back on
+// top of it.
+func TestLostHash(t *testing.T) { onBoth(t, testLostHash) }
+
+func testLostHash(t *testing.T, client *redis.Client) {
+	for _, found := range []string{"by a request", "by the relay", "by a credit"} {
+		t.Run(found, func(t *testing.T) {
+			client.FlushAll(t.Context())
+			r := newRig(t, client)
+			ctx := t.Context()
+			account := r.account(1000)
+			var neighbour int64
+			for neighbour = r.account(1000); shardOf(neighbour) != shardOf(account); {
+				neighbour = r.account(1000)
+			}
+			owner := r.owners[shardOf(account)]
+			r.must(owner.relay(ctx))
+			r.spend(account, "drained", 100)
+			r.drain(owner)
+			r.spend(account, "waiting", 100)
+			r.reserve(account, "flying", 300)
+			r.reserve(neighbour, "beside", 300)
+			client.Del(ctx, AcctKey(account))
+			switch found {
+			case "by a request":
+				if _, err := r.desk.Holds.Reserve(ctx, reservation(account, "x", 1)); !errors.Is(err, ErrClosed) {
+					t.Fatalf("a call without a hash: %v", err)
+				}
+				client.SAdd(ctx, lostKey(owner.shard), account, "nonsense", 16*1_000_000+int64(owner.shard))
+			case "by the relay":
+				r.later(confirmAfter)
+			case "by a credit":
+				r.unprojected(func(desk *Desk) {
+					_, err := desk.Accounts.Credit(ctx, Credit{AccountID: account, AmountNano: 7, Kind: CreditStars, IdempotencyKey: "7"})
+					r.must(err)
+				})
+			}
+			if err := owner.relay(ctx); !errors.Is(err, errLost) {
+				t.Fatalf("the loss goes unseen: %v", err)
+			}
+			epoch := owner.at.epoch
+			r.must(owner.open(ctx))
+			if owner.at.epoch != epoch+1 {
+				t.Fatalf("epoch %d after %d", owner.at.epoch, epoch)
+			}
+			want := int64(800)
+			if found == "by a credit" {
+				want += 7
+			}
+			r.wantBalance(account, want, 0)
+			r.wantBalance(neighbour, 1000, 0)
+			for _, id := range []int64{account, neighbour} {
+				if err := r.desk.Holds.Release(ctx, id, map[int64]string{account: "flying", neighbour: "beside"}[id]); !errors.Is(err, ErrHoldUnknown) {
+					t.Fatalf("a hold of before: %v", err)
+				}
+			}
+			r.must(owner.relay(ctx))
+			r.must(owner.open(ctx))
+			if owner.at.epoch != epoch+1 {
+				t.Fatal("built once more")
+			}
+			r.drain(owner)
+			r.wantBooks(ctx)
+		})
+	}
+}
+
+// What a script missed because Redis was not told of it yet is made, and nothing else.
+func TestMissedAccount(t *testing.T) {
+	r := newRig(t, testenv.Redis(t))
+	ctx := t.Context()
+	var account int64
+	r.unprojected(func(desk *Desk) {
+		made, _, err := desk.Accounts.Open(ctx, Profile{TelegramID: 9})
+		r.must(err)
+		account = made.ID
+	})
+	owner := r.owners[shardOf(account)]
+	r.redis.SAdd(ctx, lostKey(owner.shard), account, account+16)
+	r.must(owner.relay(ctx))
+	r.wantBalance(account, 0, 0)
+	if n := r.redis.Exists(ctx, lostKey(owner.shard)).Val(); n != 0 || owner.at.epoch != 1 {
+		t.Fatalf("the set is still there, or epoch %d", owner.at.epoch)
+	}
+}
+
+// rebuilt is what a rebuild of all shards took.
+type rebuilt struct {
+	away    time.Duration // until the last shard was open again
+	refused int           // calls that were told so meanwhile
+	slowest time.Duration // of their answers, but for one in a hundred
+}
+
+// rebuildMany loses so many accounts with a key each, in all shards, while calls
+// come in: with all that Redis has, or only with the epochs.
+func rebuildMany(t *testing.T, accounts int, flush bool) rebuilt {
+	server := testenv.RedisServer(t)
+	r := newRig(t, server.ClientWith(redis.Options{PoolSize: 40}))
+	ctx := t.Context()
+	_, err := r.pool.Exec(ctx, `
+		with made as (
+			insert into accounts (telegram_id, name, balance_nano, projected_at, confirmed)
+			select n, 'Kiku', n, now(), true from generate_series(1, $1::bigint) n returning id, telegram_id
+		) insert into api_keys (account_id, name, locator, mac, pepper_version, hint, projected_at, confirmed)
+		select id, 'one', md5(id::text), md5(id::text), '1', 'kk_', now(), true from made`, accounts)
+	r.must(err)
+	r.lose(true)
+	r.rebuildAll()
+	r.lose(flush)
+
+	quit, answers := make(chan struct{}), make(chan rebuilt, 1)
+	go func() { answers <- r.refusals(quit) }()
+	started := time.Now()
+	r.rebuildAll()
+	away := time.Since(started)
+	close(quit)
+	result := <-answers
+	result.away = away
+
+	rows, err := r.pool.Query(ctx, `select id from accounts order by id`)
+	r.must(err)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	r.must(err)
+	for _, id := range []int64{ids[0], ids[len(ids)/2], ids[len(ids)-1]} {
+		nano, err := r.desk.Ledger.Balance(ctx, id)
+		r.must(err)
+		r.wantBalance(id, nano, 0)
+	}
+	names, err := r.redis.DBSize(ctx).Result()
+	r.must(err)
+	if want := int64(2*accounts + stream.Shards); names != want {
+		t.Errorf("%d keys in Redis, want %d", names, want)
+	}
+	return result
+}
+
+func (r *rig) lose(everything bool) {
+	r.t.Helper()
+	if everything {
+		r.must(r.redis.FlushAll(r.t.Context()).Err())
+		return
+	}
+	for s := range stream.Shard(stream.Shards) {
+		r.must(r.redis.Del(r.t.Context(), epochKey(s)).Err())
+	}
+}
+
+func (r *rig) rebuildAll() {
+	r.t.Helper()
+	var wg sync.WaitGroup
+	for _, o := range r.owners {
+		wg.Go(func() {
+			if _, err := o.drain(r.t.Context()); !errors.Is(err, errLost) {
+				r.t.Errorf("the loss goes unseen: %v", err)
+			}
+			if err := o.open(r.t.Context()); err != nil {
+				r.t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// refusals calls on one shard after another until told to quit.
+func (r *rig) refusals(quit <-chan struct{}) (result rebuilt) {
+	var took []time.Duration
+	for i := int64(0); ; i++ {
+		select {
+		case <-quit:
+			slices.Sort(took)
+			if result.refused = len(took); result.refused > 0 {
+				result.slowest = took[len(took)*99/100]
+			}
+			return result
+		default:
+		}
+		asked := time.Now()
+		_, err := r.desk.Holds.Reserve(context.Background(), reservation(1_000_000+i%stream.Shards, "x", 1))
+		if !errors.Is(err, ErrClosed) {
+			r.t.Errorf("a call meanwhile: %v", err)
+		}
+		took = append(took, time.Since(asked))
+	}
+}
+
+func TestRebuildMany(t *testing.T) {
+	const accounts = 5000
+	for _, flush := range []bool{true, false} {
+		b := rebuildMany(t, accounts, flush)
+		if b.away > 10*time.Second || b.slowest > 100*time.Millisecond || b.refused == 0 {
+			t.Errorf("all gone: %v: %d accounts took %s, %d calls meanwhile up to %s", flush, accounts, b.away, b.refused, b.slowest)
+		}
+	}
 }

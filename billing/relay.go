@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
@@ -16,8 +17,12 @@ const relayMost = 500
 const due = `not confirmed and (projected_at is null or projected_at <= now() - $2::interval)`
 
 // relay tells Redis what Postgres decided: accounts, then their credits, then
-// keys. A crash between the decision and Redis ends here.
+// keys. A crash between the decision and Redis ends here. errLost, where Redis has
+// no longer what it had been told.
 func (o *owner) relay(ctx context.Context) error {
+	if err := o.relayMissed(ctx); err != nil {
+		return err
+	}
 	accounts, credits, keys, err := o.pending(ctx)
 	if err != nil {
 		return err
@@ -28,7 +33,7 @@ func (o *owner) relay(ctx context.Context) error {
 	for _, c := range credits {
 		err := o.projector.credit(ctx, c.AccountID, c.Seq, c.AmountNano)
 		if errors.Is(err, errNoHash) {
-			if err = o.mend(ctx, []int64{c.AccountID}); err == nil {
+			if err = o.revisit(ctx, []int64{c.AccountID}); err == nil {
 				err = o.projector.credit(ctx, c.AccountID, c.Seq, c.AmountNano)
 			}
 		}
@@ -44,14 +49,19 @@ func (o *owner) relay(ctx context.Context) error {
 	return nil
 }
 
+type pendingAccount struct {
+	ID        int64
+	Projected bool // Redis has been told of it
+}
+
 type pendingCredit struct{ AccountID, Seq, AmountNano int64 }
 
-func (o *owner) pending(ctx context.Context) (accounts []int64, credits []pendingCredit, keys []keyRecord, err error) {
+func (o *owner) pending(ctx context.Context) (accounts []pendingAccount, credits []pendingCredit, keys []keyRecord, err error) {
 	args := []any{int64(o.shard), confirmAfter, relayMost}
 	batch := &pgx.Batch{}
-	batch.Queue(`select id from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
+	batch.Queue(`select id, projected_at is not null from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
 		Query(func(rows pgx.Rows) (err error) {
-			accounts, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[pendingAccount])
 			return err
 		})
 	batch.Queue(`select account_id, seq, amount_nano from credits
@@ -72,35 +82,79 @@ func (o *owner) pending(ctx context.Context) (accounts []int64, credits []pendin
 	return accounts, credits, keys, nil
 }
 
+// relayMissed looks after the accounts whose hash a script did not find.
+func (o *owner) relayMissed(ctx context.Context) error {
+	missed, err := o.redis.SRandMemberN(ctx, lostKey(o.shard), relayMost).Result()
+	if err != nil {
+		return redisError("look for missed accounts", err)
+	}
+	if len(missed) == 0 {
+		return nil
+	}
+	var ids []int64
+	for _, text := range missed {
+		if id, err := strconv.ParseInt(text, 10, 64); err == nil && shardOf(id) == o.shard {
+			ids = append(ids, id)
+		}
+	}
+	if err := o.revisit(ctx, ids); err != nil {
+		return err
+	}
+	return redisError("forget missed accounts", o.redis.SRem(ctx, lostKey(o.shard), missed).Err())
+}
+
+// revisit relays accounts again, whether or not they are due. What Postgres does
+// not know is no account.
+func (o *owner) revisit(ctx context.Context, ids []int64) error {
+	rows, err := o.postgres.Query(ctx, `select id, projected_at is not null from accounts where id = any($1) order by id`, ids)
+	if err != nil {
+		return fmt.Errorf("read accounts to relay: %w", err)
+	}
+	accounts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pendingAccount])
+	if err != nil {
+		return fmt.Errorf("read accounts to relay: %w", err)
+	}
+	return o.relayAccounts(ctx, accounts)
+}
+
 // relayAccounts makes the hashes that are missing and notes those that are there.
-func (o *owner) relayAccounts(ctx context.Context, ids []int64) error {
-	if len(ids) == 0 {
+// A hash that was there and is gone cannot be made alone: what its account holds
+// and spent since is not known, so the whole shard goes back to what Postgres knows.
+func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) error {
+	if len(accounts) == 0 {
 		return nil
 	}
 	pipe := o.redis.Pipeline()
-	exists := make([]*redis.IntCmd, len(ids))
-	for i, id := range ids {
-		exists[i] = pipe.Exists(ctx, AcctKey(id))
+	exists := make([]*redis.IntCmd, len(accounts))
+	ids := make([]int64, len(accounts))
+	for i, a := range accounts {
+		ids[i] = a.ID
+		exists[i] = pipe.Exists(ctx, AcctKey(a.ID))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return redisError("look for accounts", err)
 	}
 	var missing []int64
-	for i, id := range ids {
-		if exists[i].Val() == 0 {
-			missing = append(missing, id)
+	for i, a := range accounts {
+		switch {
+		case exists[i].Val() > 0:
+		case a.Projected:
+			o.doubted = o.at.epoch
+			return fmt.Errorf("%w: the hash of account %d is gone", errLost, a.ID)
+		default:
+			missing = append(missing, a.ID)
 		}
 	}
-	if err := o.mend(ctx, missing); err != nil {
+	if err := o.introduce(ctx, missing); err != nil {
 		return err
 	}
 	return o.projector.note(ctx, "accounts", "id = any($2)", ids)
 }
 
-// mend makes the hashes of accounts that Redis does not have, new or lost. An
-// account without a hash can spend nothing, so all its events are in the stream
-// by now: once those are applied, the ledger's balance is the whole truth.
-func (o *owner) mend(ctx context.Context, ids []int64) error {
+// introduce makes the hashes of accounts that Redis was not told of. Should it have
+// been told, and the note of it be missing, all events of the account are in the
+// stream: once those are applied, the ledger's balance is the whole truth.
+func (o *owner) introduce(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -122,11 +176,11 @@ func (o *owner) mend(ctx context.Context, ids []int64) error {
 	rows, err := o.postgres.Query(ctx, `select id, balance_nano, credit_seq, status, name from accounts
 		where id = any($1) order by id`, ids)
 	if err != nil {
-		return fmt.Errorf("read accounts to mend: %w", err)
+		return fmt.Errorf("read new accounts: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[accountRow])
 	if err != nil {
-		return fmt.Errorf("read accounts to mend: %w", err)
+		return fmt.Errorf("read new accounts: %w", err)
 	}
 	for _, a := range found {
 		if err := o.projector.account(ctx, a); err != nil {
