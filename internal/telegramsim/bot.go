@@ -23,27 +23,34 @@ type method func(*Server, *call) (any, *RefusalError)
 // methodTable is what is simulated, by lower-case name: Telegram does not care for case.
 func methodTable() map[string]method {
 	return map[string]method{
-		"getme":                  getMe,
-		"setwebhook":             setWebhook,
-		"deletewebhook":          deleteWebhook,
-		"getwebhookinfo":         getWebhookInfo,
-		"getupdates":             getUpdates,
-		"sendmessage":            sendMessage,
-		"editmessagetext":        editMessageText,
-		"editmessagereplymarkup": editMessageReplyMarkup,
-		"deletemessage":          deleteMessage,
-		"deletemessages":         deleteMessages,
-		"sendmessagedraft":       sendMessageDraft,
-		"sendchataction":         sendChatAction,
-		"answercallbackquery":    answerCallbackQuery,
-		"setmycommands":          setMyCommands,
-		"getmycommands":          getMyCommands,
-		"deletemycommands":       deleteMyCommands,
-		"setchatmenubutton":      setChatMenuButton,
-		"getchatmenubutton":      getChatMenuButton,
-		"getchat":                getChat,
-		"logout":                 alwaysTrue,
-		"close":                  alwaysTrue,
+		"getme":                    getMe,
+		"setwebhook":               setWebhook,
+		"deletewebhook":            deleteWebhook,
+		"getwebhookinfo":           getWebhookInfo,
+		"getupdates":               getUpdates,
+		"sendmessage":              sendMessage,
+		"editmessagetext":          editMessageText,
+		"editmessagereplymarkup":   editMessageReplyMarkup,
+		"deletemessage":            deleteMessage,
+		"deletemessages":           deleteMessages,
+		"sendmessagedraft":         sendMessageDraft,
+		"sendchataction":           sendChatAction,
+		"answercallbackquery":      answerCallbackQuery,
+		"setmycommands":            setMyCommands,
+		"getmycommands":            getMyCommands,
+		"deletemycommands":         deleteMyCommands,
+		"setchatmenubutton":        setChatMenuButton,
+		"getchatmenubutton":        getChatMenuButton,
+		"getchat":                  getChat,
+		"sendinvoice":              sendInvoice,
+		"createinvoicelink":        createInvoiceLink,
+		"answerprecheckoutquery":   answerPreCheckoutQuery,
+		"refundstarpayment":        refundStarPayment,
+		"edituserstarsubscription": editUserStarSubscription,
+		"getstartransactions":      getStarTransactions,
+		"getmystarbalance":         getMyStarBalance,
+		"logout":                   alwaysTrue,
+		"close":                    alwaysTrue,
 	}
 }
 
@@ -75,7 +82,7 @@ func (s *Server) serveBot(w http.ResponseWriter, r *http.Request) {
 	}
 	name = strings.ToLower(name)
 	f := s.faults.faults.Load()
-	disturbed := !steady[name]
+	disturbed := !steady[name] && f.about(name)
 	if disturbed && s.faults.draw(lotSlow, f.SlowPercent) && !pause(r.Context(), s.ctx, time.Duration(f.SlowMillis)*time.Millisecond) {
 		return
 	}
@@ -142,7 +149,7 @@ func (s *Server) throttle(name string, chat int64) *RefusalError {
 			return tooMany(left)
 		}
 	}
-	if s.faults.draw(lotTooMany, f.TooManyPercent) {
+	if f.about(name) && s.faults.draw(lotTooMany, f.TooManyPercent) {
 		wait := time.Duration(f.RetryAfter) * time.Second
 		if chat != 0 {
 			s.faults.pause(chat, wait)

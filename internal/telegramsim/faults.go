@@ -3,6 +3,8 @@ package telegramsim
 import (
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +24,7 @@ type Faults struct {
 	StaleCallbackPercent float64       `json:"stale_callback_percent"` // deliver button presses that are too old to answer
 	EnforcePace          bool          `json:"enforce_pace"`           // answer 429 over Telegram's pace (see Pace)
 	ChatRetryAfter       map[int64]int `json:"chat_retry_after"`       // answer 429 in these chats for so many seconds from now
+	Methods              []string      `json:"methods"`                // the percentages are of calls of these alone; none: of all
 }
 
 // ErrFaults says that Faults are out of range.
@@ -39,6 +42,11 @@ func (f Faults) check() error {
 		return ErrFaults
 	}
 	return nil
+}
+
+// about tells whether the percentages are about a method.
+func (f *Faults) about(method string) bool {
+	return len(f.Methods) == 0 || slices.ContainsFunc(f.Methods, func(m string) bool { return strings.EqualFold(m, method) })
 }
 
 // The sequences of decisions, one per fault.
@@ -103,7 +111,7 @@ func (s *faultSwitch) set(f Faults) {
 		s.paused[chat] = s.now().Add(time.Duration(seconds) * time.Second)
 	}
 	s.mu.Unlock()
-	f.ChatRetryAfter = maps.Clone(f.ChatRetryAfter)
+	f.ChatRetryAfter, f.Methods = maps.Clone(f.ChatRetryAfter), slices.Clone(f.Methods)
 	s.faults.Store(&f)
 }
 

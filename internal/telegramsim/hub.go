@@ -32,6 +32,9 @@ type event struct {
 	Blocked          *bool           `json:"blocked,omitempty"`
 	Started          *bool           `json:"started,omitempty"`
 	User             *User           `json:"user,omitempty"`
+	Stars            *int64          `json:"stars,omitempty"`
+	Payment          *Payment        `json:"payment,omitempty"`
+	Subscription     *Subscription   `json:"subscription,omitempty"`
 }
 
 // frame is an event on its way to a reader.
@@ -66,6 +69,25 @@ func (h *hub) to(r *room, e event) {
 func (h *hub) toUser(user, chat int64, e event) {
 	e.ChatID = chat
 	h.send(e, func(id int64) bool { return id == user })
+}
+
+// tellWallet, tellPayment and tellSubscription show a person's pages what changed; the caller holds the world's
+// lock, so copies are sent.
+func (s *Server) tellWallet(user int64) {
+	stars := s.world.till.wallet(user)
+	s.hub.toUser(user, user, event{Type: "stars", Stars: &stars})
+}
+
+func (s *Server) tellPayment(p *Payment) {
+	s.world.dirty = true
+	shown := *p
+	s.hub.toUser(p.User, p.User, event{Type: "payment", Payment: &shown})
+	s.tellWallet(p.User)
+}
+
+func (s *Server) tellSubscription(sub *Subscription) {
+	shown := *sub
+	s.hub.toUser(sub.User, sub.User, event{Type: "subscription", Subscription: &shown})
 }
 
 func (h *hub) toAll(e event) { h.send(e, func(int64) bool { return true }) }

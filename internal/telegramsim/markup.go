@@ -118,6 +118,22 @@ func buttonKind(b gjson.Result) string {
 	return ""
 }
 
+// checkInvoice is check for the keys below an invoice: the first must be the one to pay, no other may be
+// (Bot API: sendInvoice; the error is messages.sendMedia's).
+func (m *markup) checkInvoice(r *room) *RefusalError {
+	if len(m.buttons) == 0 {
+		return nil
+	}
+	if buttonKind(m.buttons[0]) != "pay" {
+		return badRequest("REPLY_MARKUP_BUY_EMPTY")
+	}
+	if strings.TrimSpace(m.buttons[0].Get("text").String()) == "" {
+		return badRequest("inline keyboard button text must be non-empty")
+	}
+	rest := markup{buttons: m.buttons[1:]}
+	return rest.check(r)
+}
+
 // check is what Telegram says about the buttons once the chat is known.
 func (m *markup) check(r *room) *RefusalError {
 	if len(m.buttons) > maxButtons {
@@ -148,7 +164,7 @@ func (m *markup) check(r *room) *RefusalError {
 				return badRequest("BUTTON_TYPE_INVALID")
 			}
 		case "pay":
-			return badRequest("BUTTON_TYPE_INVALID") // only under an invoice
+			return badRequest("BUTTON_TYPE_INVALID") // only the first below an invoice
 		}
 	}
 	return nil

@@ -93,11 +93,7 @@ func sendMessage(s *Server, c *call) (any, *RefusalError) {
 	if m.ReplyToMessage, refusal = replied(c.params, r); refusal != nil {
 		return nil, refusal
 	}
-	w.addMessage(r, m)
-	c.message = m
-	s.endDraft(r, "final")
-	r.typingEnds = time.Time{}
-	s.hub.to(r, event{Type: "message", Message: m})
+	s.post(c, r, m)
 	if markup.keyboard != nil {
 		r.keyboard = markup.keyboard
 		if string(r.keyboard) == "null" {
@@ -106,6 +102,15 @@ func sendMessage(s *Server, c *call) (any, *RefusalError) {
 		s.hub.to(r, event{Type: "keyboard", Keyboard: markup.keyboard})
 	}
 	return m, nil
+}
+
+// post puts the bot's message into a chat: what announced it is over.
+func (s *Server) post(c *call, r *room, m *Message) {
+	s.world.addMessage(r, m)
+	c.message = m
+	s.endDraft(r, "final")
+	r.typingEnds = time.Time{}
+	s.hub.to(r, event{Type: "message", Message: m})
 }
 
 // replied finds the message that reply_parameters (or the older reply_to_message_id) names.
@@ -151,7 +156,7 @@ func (s *Server) editable(c *call) (*room, int, *RefusalError) {
 	if i < 0 {
 		return nil, 0, badRequest("message to edit not found")
 	}
-	if !r.messages[i].FromBot() {
+	if m := r.messages[i]; !m.FromBot() || m.RefundedPayment != nil {
 		return nil, 0, badRequest("message can't be edited")
 	}
 	return r, i, nil
@@ -166,6 +171,9 @@ func editMessageText(s *Server, c *call) (any, *RefusalError) {
 		return nil, refusal
 	}
 	return s.editMessage(c, func(m *Message) *RefusalError {
+		if m.Invoice != nil {
+			return badRequest("there is no text in the message to edit")
+		}
 		m.Text, m.Entities, refusal = s.fixText(text, entities, false)
 		return refusal
 	})
@@ -188,15 +196,22 @@ func (s *Server) editMessage(c *call, change func(*Message) *RefusalError) (any,
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := markup.check(r); refusal != nil {
+	before := r.messages[i]
+	check := markup.check
+	if before.Invoice != nil {
+		check = markup.checkInvoice
+	}
+	if refusal := check(r); refusal != nil {
 		return nil, refusal
 	}
-	before := r.messages[i]
 	after := *before
 	if refusal := change(&after); refusal != nil {
 		return nil, refusal
 	}
 	after.ReplyMarkup = markup.inline
+	if after.Invoice != nil && after.ReplyMarkup == nil {
+		after.ReplyMarkup = s.world.till.bills[billKey{r.chat.ID, before.MessageID}].payButton()
+	}
 	if after.Text == before.Text && bytes.Equal(after.ReplyMarkup, before.ReplyMarkup) && slices.EqualFunc(after.Entities, before.Entities, sameEntity) {
 		return nil, badRequest(saidNotModified)
 	}
@@ -239,6 +254,7 @@ func deleteMessage(s *Server, c *call) (any, *RefusalError) {
 func (s *Server) erase(r *room, i int) {
 	id := r.messages[i].MessageID
 	r.messages = slices.Delete(slices.Clone(r.messages), i, i+1)
+	delete(s.world.till.bills, billKey{r.chat.ID, id})
 	s.world.dirty = true
 	s.hub.to(r, event{Type: "delete", MessageID: id})
 }

@@ -15,7 +15,7 @@ const (
 )
 
 // paced methods count as messages.
-var paced = map[string]bool{"sendmessage": true, "editmessagetext": true, "editmessagereplymarkup": true}
+var paced = map[string]bool{"sendmessage": true, "editmessagetext": true, "editmessagereplymarkup": true, "sendinvoice": true}
 
 // pace watches how fast the bot writes.
 type pace struct {

@@ -37,6 +37,7 @@ type saved struct {
 	Pending     []*update            `json:"pending,omitempty"`
 	Allowed     []string             `json:"allowed_updates,omitempty"`
 	Webhook     hookConfig           `json:"webhook"`
+	Till        savedTill            `json:"till"`
 }
 
 type savedRoom struct {
@@ -97,6 +98,7 @@ func (s *Server) load() (hookConfig, error) {
 		w.commands = d.Commands
 	}
 	w.menuButton = d.MenuButton
+	w.till.load(d.Till)
 	w.nextUser, w.nextGroup = max(d.NextUser, w.nextUser), max(d.NextGroup, w.nextGroup)
 	w.nextMessage, w.nextQuery = max(d.NextMessage, 1), max(d.NextQuery, 1)
 	s.updates.next = max(d.NextUpdate, s.updates.next) // never an id again, even if the last ones were not saved
@@ -150,7 +152,7 @@ func (s *Server) snapshot() (saved, bool) {
 	d := saved{
 		Version: storeVersion, Commands: maps.Clone(w.commands), MenuButton: w.menuButton,
 		NextUser: w.nextUser, NextGroup: w.nextGroup, NextMessage: w.nextMessage, NextQuery: w.nextQuery,
-		NextUpdate: s.updates.next, Allowed: slices.Clone(s.updates.allowed), Webhook: hook,
+		NextUpdate: s.updates.next, Allowed: slices.Clone(s.updates.allowed), Webhook: hook, Till: w.till.save(),
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.users)) {
 		d.Users = append(d.Users, w.users[id])

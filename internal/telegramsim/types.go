@@ -47,17 +47,20 @@ type Entity struct {
 // Message is the Bot API's Message, as far as the simulator fills it. A Message handed out is never changed
 // afterwards: an edit makes a new one.
 type Message struct {
-	MessageID       int64           `json:"message_id"`
-	MessageThreadID int64           `json:"message_thread_id,omitempty"`
-	From            *User           `json:"from,omitempty"`
-	Chat            Chat            `json:"chat"`
-	Date            int64           `json:"date"`
-	EditDate        int64           `json:"edit_date,omitempty"`
-	IsTopicMessage  bool            `json:"is_topic_message,omitempty"`
-	ReplyToMessage  *Message        `json:"reply_to_message,omitempty"`
-	Text            string          `json:"text,omitempty"`
-	Entities        []Entity        `json:"entities,omitempty"`
-	ReplyMarkup     json.RawMessage `json:"reply_markup,omitempty"`
+	MessageID         int64              `json:"message_id"`
+	MessageThreadID   int64              `json:"message_thread_id,omitempty"`
+	From              *User              `json:"from,omitempty"`
+	Chat              Chat               `json:"chat"`
+	Date              int64              `json:"date"`
+	EditDate          int64              `json:"edit_date,omitempty"`
+	IsTopicMessage    bool               `json:"is_topic_message,omitempty"`
+	ReplyToMessage    *Message           `json:"reply_to_message,omitempty"`
+	Text              string             `json:"text,omitempty"`
+	Entities          []Entity           `json:"entities,omitempty"`
+	Invoice           *Invoice           `json:"invoice,omitempty"`
+	SuccessfulPayment *SuccessfulPayment `json:"successful_payment,omitempty"`
+	RefundedPayment   *RefundedPayment   `json:"refunded_payment,omitempty"`
+	ReplyMarkup       json.RawMessage    `json:"reply_markup,omitempty"`
 }
 
 // FromBot tells whether the bot wrote the message.

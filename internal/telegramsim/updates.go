@@ -130,6 +130,22 @@ func (s *Server) Inject(raw json.RawMessage) (int64, error) {
 	return s.enqueue(kind, gjson.GetBytes(raw, kindRules[kind].path).Int(), body)
 }
 
+// pushAgain queues an update under the id it once had.
+func (s *Server) pushAgain(kind string, id, object int64, payload any) {
+	rule := kindRules[kind]
+	now := time.Now()
+	u := &update{
+		ID: id, Kind: kind, Chat: object, Queue: object + rule.class<<33, Created: now, Expires: now.Add(s.life(rule.life)), delay: 1, wakeup: now,
+	}
+	u.Body = mustJSON(map[string]any{"update_id": id, kind: payload})
+	l := s.updates
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byID[id] == nil { // else it is on its way anyway
+		l.add(u)
+	}
+}
+
 // enqueue numbers an update and hands it to whoever waits. An update of a kind that is not allowed is
 // dropped, as the server does, and has id 0.
 func (s *Server) enqueue(kind string, object int64, body []byte) (int64, error) {

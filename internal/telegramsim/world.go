@@ -38,6 +38,7 @@ type world struct {
 	users        map[int64]User
 	rooms        map[int64]*room
 	queries      map[string]*query // callback queries not yet answered
+	till         *till
 	commands     map[string][]Command
 	menuButton   json.RawMessage // the default one
 	nextUser     int64
@@ -73,7 +74,7 @@ type query struct {
 func newWorld(historyLimit int) *world {
 	return &world{
 		users: map[int64]User{}, rooms: map[int64]*room{}, queries: map[string]*query{}, commands: map[string][]Command{},
-		nextUser: firstUserID, nextGroup: firstGroupID, nextMessage: 1, nextQuery: 1, historyLimit: historyLimit,
+		till: newTill(), nextUser: firstUserID, nextGroup: firstGroupID, nextMessage: 1, nextQuery: 1, historyLimit: historyLimit,
 	}
 }
 
@@ -102,6 +103,11 @@ func (w *world) addMessage(r *room, m *Message) {
 	*counter++
 	r.messages = append(r.messages, m)
 	if over := len(r.messages) - w.historyLimit; over > 0 {
+		for _, old := range r.messages[:over] {
+			if old.Invoice != nil {
+				delete(w.till.bills, billKey{r.chat.ID, old.MessageID})
+			}
+		}
 		r.messages = slices.Delete(r.messages, 0, over)
 	}
 	w.dirty = true
