@@ -94,7 +94,7 @@ func (s *site) deliver(update string) int {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-Telegram-Bot-Api-Secret-Token", simSecret)
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
 		return 0
 	}

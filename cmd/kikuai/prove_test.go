@@ -12,32 +12,33 @@ func TestProveInbox(t *testing.T) {
 	crashes(t, crowd{chats: 200, each: 50, killEvery: 2 * time.Second, within: 25 * time.Minute})
 }
 
-// TestProveMoney: 200 workers on money for 100 calls, twenty times over, through two
-// servers on one Redis and one Postgres.
+// TestProveMoney: 200 workers on money for K calls, a hundred times over with another K
+// and another account, through three servers on one Redis and one Postgres.
 func TestProveMoney(t *testing.T) {
-	const rounds, workers, affordable = 20, 200, 100
+	const rounds, workers = 100, 200
 	s := newSite(t)
-	first := s.serve()
-	one, addr, ops := s.url, s.env["LISTEN_ADDR"], s.env["OPS_ADDR"]
-	s.env["LISTEN_ADDR"], s.env["OPS_ADDR"] = freeAddr(t), freeAddr(t)
-	s.url = "http://" + s.env["LISTEN_ADDR"]
-	second := s.serve()
-	two := *s
-	s.url, s.env["LISTEN_ADDR"], s.env["OPS_ADDR"] = one, addr, ops
-
-	exact := 0
-	for round := range rounds {
-		key := s.key(personID+round, "0.010000003")
-		paid, refused := s.rush(key, workers, s, &two)
-		available, held := s.balance(key)
-		if paid == affordable && refused == workers-affordable && available == 3 && held == 0 {
-			exact++
-		} else {
-			t.Errorf("round %d: paid %d, refused %d, available %d, held %d", round, paid, refused, available, held)
-		}
+	sites := []*site{s, s.another(), s.another()}
+	serves := make([]*process, len(sites))
+	for i, one := range sites {
+		serves[i] = one.serve()
 	}
-	second.stop()
-	first.stop()
-	s.balanced(s.ledger())
-	t.Logf("money: %d of %d rounds admitted exactly %d of %d calls over two servers, drift 0", exact, rounds, affordable, workers)
+	began := time.Now()
+	exact, calls := 0, int64(0)
+	for round := range rounds {
+		affordable := int64(1 + (round*37)%(workers-1))
+		if s.overdraft(personID+round, workers, affordable, sites...) {
+			exact++
+		}
+		calls += affordable
+	}
+	took := time.Since(began)
+	for _, serve := range serves {
+		serve.stop()
+	}
+	s.reconciled()
+	if paid := s.model.Count(); paid != calls {
+		t.Errorf("the model was called %d times for %d paid calls", paid, calls)
+	}
+	t.Logf("money: %d of %d rounds of %d workers through %d servers admitted exactly what the money was for (%d calls in all), drift 0, in %s",
+		exact, rounds, workers, len(sites), calls, took.Round(time.Second))
 }

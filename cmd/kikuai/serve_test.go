@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,49 +147,6 @@ func mustAvailable(s *site, key string) int64 {
 	s.t.Helper()
 	available, _ := s.balance(key)
 	return available
-}
-
-// rush sends as many calls at once as there are workers, to the sites in turn, and
-// counts those that were paid and those refused for want of money.
-func (s *site) rush(key string, workers int, sites ...*site) (paid, refused int64) {
-	s.t.Helper()
-	var paidCalls, refusedCalls atomic.Int64
-	var group sync.WaitGroup
-	for worker := range workers {
-		group.Go(func() {
-			switch status, body := sites[worker%len(sites)].chat(key, "exact", "go", 100); status {
-			case http.StatusOK:
-				paidCalls.Add(1)
-			case http.StatusPaymentRequired:
-				refusedCalls.Add(1)
-			default:
-				s.t.Errorf("status %d: %s", status, body)
-			}
-		})
-	}
-	group.Wait()
-	return paidCalls.Load(), refusedCalls.Load()
-}
-
-// TestE2EMoney: 200 workers, money for 100 calls.
-func TestE2EMoney(t *testing.T) {
-	s := newSite(t)
-	serve := s.serve()
-	const each, remainder = 100_000, 7 // nano-USD: 100 tokens at 1 USD per million
-	key := s.key(personID, "0.010000007")
-	paid, refused := s.rush(key, 200, s)
-	available, held := s.balance(key)
-	if paid != 100 || refused != 100 || available != remainder || held != 0 {
-		t.Fatalf("paid %d, refused %d, available %d, held %d", paid, refused, available, held)
-	}
-	serve.stop()
-	l := s.ledger()
-	s.balanced(l)
-	var user accountAnswer
-	s.admin(&user, "user", "--telegram-id", "5000001")
-	if stated, err := l.Balance(t.Context(), user.AccountID); err != nil || stated != 100*each+remainder-100*each {
-		t.Fatalf("ledger says %d (%v)", stated, err)
-	}
 }
 
 // TestE2EEveryUpdate: one update of every type in the Bot API and the samples

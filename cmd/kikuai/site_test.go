@@ -62,6 +62,7 @@ type site struct {
 	model    *llmsim.Server
 	env      map[string]string
 	url      string
+	client   *http.Client
 	ownDesk  func() (*billing.Desk, error)
 }
 
@@ -120,6 +121,9 @@ func newSite(t *testing.T, options ...func(*telegramsim.Options)) *site {
 		"KEY_PEPPER": sitePepper, "WELCOME_CREDIT_USD": "0.50", "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000000", "DRAIN_TIMEOUT": "15s",
 	}
 	s.ownDesk = s.newDesk()
+	transport := &http.Transport{MaxIdleConnsPerHost: 512}
+	s.client = &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
 	s.command("migrate")
 	return s
 }
@@ -313,7 +317,7 @@ func (s *site) send(method, path, key, body string) (int, string) {
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
 		return 0, err.Error()
 	}
