@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/postgres"
 )
 
@@ -171,6 +172,7 @@ func (a *Accounts) shown(ctx context.Context, found accountFound, telegramID int
 
 // project tells Redis of a new account, as well as it can: the relay repairs.
 func (a *Accounts) project(ctx context.Context, row accountRow, telegramID int64) {
+	failpoint.Here("account.committed")
 	if err := a.projector.account(ctx, row); err != nil {
 		a.log.WarnContext(ctx, "account left to the relay", "account_id", row.ID, "err", err)
 		return

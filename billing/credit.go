@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/postgres"
 )
 
@@ -107,6 +108,7 @@ func (a *Accounts) Credit(ctx context.Context, c Credit) (CreditResult, error) {
 	if err != nil {
 		return CreditResult{}, fmt.Errorf("credit account %d: %w", c.AccountID, err)
 	}
+	failpoint.Here("credit.committed")
 	return CreditResult{
 		TransactionID: g.transaction, Replayed: g.replayed,
 		Projected: a.projectCredit(ctx, c.AccountID, g.seq, c.AmountNano),

@@ -51,6 +51,9 @@ func (o *owner) drain(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, redisError("trim the stream", err)
 	}
+	if err := o.step("trimmed"); err != nil {
+		return 0, err
+	}
 	return len(events), nil
 }
 

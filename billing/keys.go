@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/postgres"
 )
 
@@ -110,6 +111,7 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 	if err != nil {
 		return Key{}, "", fmt.Errorf("create an API key: %w", err)
 	}
+	failpoint.Here("key.committed")
 	record := keyRecord{ID: key.ID, AccountID: key.AccountID, Locator: locator, MAC: mac, RPM: key.RequestsPerMinute, Name: key.Name}
 	if err := k.projector.key(ctx, record); err != nil {
 		k.log.WarnContext(ctx, "api key left to the relay", "key_id", key.ID, "err", err)
@@ -194,5 +196,6 @@ func (k *Keys) Revoke(ctx context.Context, accountID, keyID int64, by Actor) err
 	if err != nil {
 		return fmt.Errorf("revoke an API key: %w", err)
 	}
+	failpoint.Here("revoke.committed")
 	return k.projector.key(ctx, record)
 }

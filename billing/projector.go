@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
 )
 
 const (
@@ -50,6 +52,7 @@ func (p *projector) account(ctx context.Context, a accountRow) error {
 	if status == "closed" {
 		return ErrClosed
 	}
+	failpoint.Here("account.projected")
 	return p.note(ctx, "accounts", "id = $2", a.ID)
 }
 
@@ -64,6 +67,7 @@ func (p *projector) credit(ctx context.Context, account, seq, amount int64) erro
 			return err
 		}
 	}
+	failpoint.Here("credit.projected")
 	return p.note(ctx, "credits", "account_id = $2 and seq <= $3", account, seq)
 }
 
@@ -137,6 +141,11 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 		if status == "closed" {
 			return ErrClosed
 		}
+	}
+	if k.Revoked {
+		failpoint.Here("revoke.projected")
+	} else {
+		failpoint.Here("key.projected")
 	}
 	// A key revoked since it was read is not noted, so the relay comes back to it.
 	return p.note(ctx, "api_keys", "id = $2 and (revoked_at is not null) = $3", k.ID, k.Revoked)

@@ -69,6 +69,9 @@ func (o *owner) rebuild(ctx context.Context) error {
 	if err := o.salvage(ctx); err != nil {
 		return err
 	}
+	if err := o.step("salvaged"); err != nil {
+		return err
+	}
 	inRedis, _ := strconv.ParseInt(seen, 10, 64) // whatever else it says is no epoch of ours
 	next := position{epoch: max(o.at.epoch, inRedis) + 1}
 	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error { return movePosition(ctx, tx, o.shard, o.at, next) })
@@ -102,6 +105,9 @@ func (o *owner) rebuild(ctx context.Context) error {
 	}
 	if !won {
 		return errMoved
+	}
+	if err := o.step("opened"); err != nil {
+		return err
 	}
 	o.metrics.rebuilds.Inc()
 	o.log.InfoContext(ctx, "shard rebuilt", "epoch", next.epoch, "before", seen, "accounts", accounts, "keys", keys)

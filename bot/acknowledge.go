@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
 )
 
 const (
@@ -161,6 +163,7 @@ func (w *worker) transact(batch []ack) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("update.acknowledged")
 	w.mu.Lock()
 	for _, a := range batch {
 		delete(w.open, a.item)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-telegram/bot/models"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
 )
 
 const (
@@ -85,6 +87,7 @@ func (w *worker) try(i *item, u *Update) bool {
 		err := w.attempt(u, i.kind, tries == 0)
 		<-w.d.slots[w.lane]
 		if err == nil {
+			failpoint.Here("update.handled")
 			return w.finish(i, outcomeHandled)
 		}
 		if w.ctx.Err() != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
 )
 
 const (
@@ -91,6 +93,7 @@ func (w *Webhook) Handle(c *fiber.Ctx) error {
 	if err != nil {
 		return w.away(c, err)
 	}
+	failpoint.Here("webhook.persisted")
 	w.received[result].Inc()
 	if result == unreadable && w.quiet.may() {
 		w.log.Warn("unreadable update kept as a dead letter", "bytes", len(body))

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/ratelimit"
 )
@@ -192,6 +193,7 @@ func (l *Live) usage(r llm.Reported) billing.Usage {
 
 // settle takes what the call cost.
 func (l *Live) settle(u billing.Usage) Receipt {
+	failpoint.Here("call.answered")
 	cost := l.offer.prices.Cost(u)
 	captured, done := l.meter.resolver.settle(billing.Settlement{
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID,
@@ -199,6 +201,7 @@ func (l *Live) settle(u billing.Usage) Receipt {
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
 		Duration: l.meter.now().Sub(l.started), FirstToken: l.firstToken,
 	})
+	failpoint.Here("call.settled")
 	if !done { // what Redis will say once it is back
 		captured.Nano = min(cost, l.held)
 		captured.Available = l.available + l.held - captured.Nano

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/ratelimit"
 )
@@ -205,6 +206,7 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Here("call.admitted")
 	body := l.request.AppendPatched(make([]byte, 0, l.request.Size()+patchRoom), l.deployment, l.limit())
 	l.started = m.now()
 	if l.request.Stream {
@@ -216,6 +218,7 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		l.answer, err = m.client.Complete(ctx, l.deployment, body)
 	}
 	if err != nil {
+		failpoint.Here("call.refused")
 		m.resolver.release(l.account, l.holdID)
 		return nil, &CallError{Decision: &l.Decision, Err: err}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/ratelimit"
 )
@@ -53,9 +54,11 @@ func (r *Router) chat(ctx context.Context, q request, text string) error {
 		return finish(ctx, live, q, sentence)
 	}
 	final := compose(answer, err != nil)
+	failpoint.Here("chat.settled")
 	if err := r.turns.Remember(ctx, q.chat.ID, q.update, text, answer.Text, final); err != nil {
 		return err
 	}
+	failpoint.Here("chat.remembered")
 	return finish(ctx, live, q, final)
 }
 
