@@ -3,6 +3,7 @@ package billing
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,10 +13,25 @@ import (
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
+// maxReference bounds what names a ledger transaction, in characters.
+const maxReference = 400
+
 func shardOf(account int64) stream.Shard { return stream.ShardOf(account) }
 
-// eventSettle is the type of an event that settles a hold, the only one so far.
-const eventSettle = "settle"
+// Types of events.
+const (
+	eventSettle = "settle" // a call was paid
+	eventDebit  = "debit"  // something else was taken that Postgres had decided
+)
+
+// Kinds of ledger transactions that events become.
+const (
+	kindSettle = "settle"
+	kindRefund = "refund"
+)
+
+// debitBooks are the books that a debit may go to; a call's go to revenue.
+var debitBooks = []string{bookPromotion, CreditAdjustment, CreditStars, CreditCard}
 
 // payload is what an event says beyond the money, in the stream as JSON. It
 // never decides over money: one that cannot be read costs its usage row the
@@ -69,11 +85,14 @@ func parseEventID(text string) (id eventID, err error) {
 	return id, err
 }
 
-// event is a settlement on its way to the ledger.
+// event is a debit on its way to the ledger.
 type event struct {
 	id         eventID
 	epoch      int64
-	hold       string
+	kind       string
+	reference  string // of its transaction
+	book       string // that is given what the customer and the write-off lose
+	hold       string // kindSettle alone
 	account    int64
 	key        int64
 	captured   int64 // nano-USD
@@ -82,13 +101,13 @@ type event struct {
 	unreadable bool // the details
 }
 
+// holdReference names the ledger transaction of a hold.
+func holdReference(hold string) string { return "hold:" + hold }
+
 // decodeEvent refuses what it does not know entirely: an event skipped would be
 // money lost, so its shard stops until a process that knows it takes over.
 func decodeEvent(m redis.XMessage) (e event, err error) {
 	text := func(field string) string { s, _ := m.Values[field].(string); return s }
-	if kind := text("t"); kind != eventSettle {
-		return event{}, fmt.Errorf("billing: event %s is of unknown type %q", m.ID, kind)
-	}
 	if e.id, err = parseEventID(m.ID); err != nil {
 		return event{}, fmt.Errorf("billing: event id %q: %w", m.ID, err)
 	}
@@ -100,9 +119,23 @@ func decodeEvent(m redis.XMessage) (e event, err error) {
 			return event{}, fmt.Errorf("billing: event %s, field %s: %w", m.ID, field.name, err)
 		}
 	}
-	e.hold = cleanText(text("h"), maxHoldID)
+	switch kind := text("t"); kind {
+	case eventSettle:
+		e.hold = cleanText(text("h"), maxHoldID)
+		e.kind, e.reference, e.book = kindSettle, holdReference(e.hold), bookRevenue
+	case eventDebit:
+		e.kind, e.reference, e.book = kindRefund, cleanText(text("r"), maxReference), text("b")
+		if e.reference == "" || !slices.Contains(debitBooks, e.book) {
+			return event{}, fmt.Errorf("billing: event %s takes for %q into the book %q", m.ID, e.reference, e.book)
+		}
+	default:
+		return event{}, fmt.Errorf("billing: event %s is of unknown type %q", m.ID, kind)
+	}
 	if e.captured < 0 || e.writeOff < 0 {
 		return event{}, fmt.Errorf("billing: event %s has a negative amount", m.ID)
+	}
+	if e.kind != kindSettle {
+		return e, nil
 	}
 	if json.Unmarshal([]byte(text("d")), &e.details) != nil {
 		e.details, e.unreadable = payload{}, true

@@ -20,7 +20,8 @@ var postingSQL string
 type columns struct {
 	ms, seq, epoch, account, key, captured, writeOff  []int64
 	prompt, cached, cacheWrite, completion, reasoning []int64
-	reference, hold, model, deployment, source        []string
+	kind, book, reference                             []string
+	hold, model, deployment, source                   []string
 	estimated                                         []bool
 	duration, firstToken                              []int32
 }
@@ -28,13 +29,13 @@ type columns struct {
 func columnsOf(events []event, renamed bool) *columns {
 	n := len(events)
 	ints := make([]int64, 12*n)
-	texts := make([]string, 5*n)
+	texts := make([]string, 7*n)
 	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n)}
 	for i, column := range []*[]int64{&c.ms, &c.seq, &c.epoch, &c.account, &c.key, &c.captured, &c.writeOff,
 		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning} {
 		*column = ints[i*n : (i+1)*n]
 	}
-	for i, column := range []*[]string{&c.reference, &c.hold, &c.model, &c.deployment, &c.source} {
+	for i, column := range []*[]string{&c.kind, &c.book, &c.reference, &c.hold, &c.model, &c.deployment, &c.source} {
 		*column = texts[i*n : (i+1)*n]
 	}
 	for i := range events {
@@ -44,9 +45,9 @@ func columnsOf(events []event, renamed bool) *columns {
 		c.account[i], c.key[i], c.captured[i], c.writeOff[i] = e.account, e.key, e.captured, e.writeOff
 		c.prompt[i], c.cached[i], c.cacheWrite[i] = u.Prompt, u.Cached, u.CacheWrite
 		c.completion[i], c.reasoning[i] = u.Completion, u.Reasoning
-		c.reference[i], c.hold[i] = "hold:"+e.hold, e.hold
+		c.kind[i], c.book[i], c.reference[i], c.hold[i] = e.kind, e.book, e.reference, e.hold
 		if renamed {
-			c.reference[i] = fmt.Sprintf("hold:%s@%d/%s", e.hold, e.epoch, e.id)
+			c.reference[i] = fmt.Sprintf("%s@%d/%s", e.reference, e.epoch, e.id)
 		}
 		c.model[i], c.deployment[i], c.source[i] = e.details.Model, e.details.Deployment, e.details.Source
 		c.estimated[i], c.duration[i], c.firstToken[i] = u.Estimated, e.details.Duration, e.details.FirstToken
@@ -56,7 +57,7 @@ func columnsOf(events []event, renamed bool) *columns {
 
 // insertEvents writes the events' transactions, entries, usage, rollups and
 // balances, and returns those events whose reference the ledger has already.
-// With renamed the reference is the event's own instead of the hold's.
+// With renamed the reference is the event's own instead of its cause's.
 func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, renamed bool) ([]event, error) {
 	if len(events) == 0 {
 		return nil, nil
@@ -66,7 +67,7 @@ func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event
 	var repeated []int32
 	err := tx.QueryRow(ctx, postingSQL, int16(s), c.ms, c.seq, c.epoch, c.reference, c.hold, c.account, c.key,
 		c.captured, c.writeOff, c.model, c.deployment, c.source, c.prompt, c.cached, c.cacheWrite, c.completion,
-		c.reasoning, c.estimated, c.duration, c.firstToken).Scan(&posted, &accounts, &balances, &repeated)
+		c.reasoning, c.estimated, c.duration, c.firstToken, c.kind, c.book).Scan(&posted, &accounts, &balances, &repeated)
 	if err != nil {
 		return nil, fmt.Errorf("post events: %w", err)
 	}

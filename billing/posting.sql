@@ -1,4 +1,4 @@
--- Posts a batch of settlements of one shard. What the ledger has already under
+-- Posts a batch of debits of one shard: calls, with their usage, and refunds. What the ledger has already under
 -- the same reference is left out everywhere and reported by its ordinal.
 --
 -- Rows that others may lock too (accounts, rollups) are visited in key order.
@@ -6,15 +6,16 @@ with event as materialized (
     select * from unnest(
         $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
         $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
-        $16::bigint[], $17::bigint[], $18::bigint[], $19::boolean[], $20::integer[], $21::integer[]
+        $16::bigint[], $17::bigint[], $18::bigint[], $19::boolean[], $20::integer[], $21::integer[],
+        $22::text[], $23::text[]
     ) with ordinality as e (
         ms, seq, epoch, reference, hold_id, account_id, key_id,
         captured, write_off, model, deployment, source, prompt, cached,
-        cache_write, completion, reasoning, estimated, duration, first_token, ordinal
+        cache_write, completion, reasoning, estimated, duration, first_token, kind, book, ordinal
     )
 ), posted as (
     insert into ledger_transactions (kind, account_id, reference, shard, epoch, stream_ms, stream_seq, created_at)
-    select 'settle', account_id, reference, $1::smallint, epoch, ms, seq, to_timestamp(ms / 1000.0)
+    select kind, account_id, reference, $1::smallint, epoch, ms, seq, to_timestamp(ms / 1000.0)
     from event order by ordinal
     on conflict (reference) do nothing
     returning id, stream_ms, stream_seq, created_at
@@ -22,12 +23,12 @@ with event as materialized (
     select p.id, p.created_at, e.*
     from posted p join event e on e.ms = p.stream_ms and e.seq = p.stream_seq
 ), entered as (
-    -- customer gives what was captured, write_off what was not, revenue takes both
+    -- customer gives what was captured, write_off what was not, the event's book takes both
     insert into ledger_entries (transaction_id, position, account_id, book, amount_nano, created_at)
     select f.id, v.position, f.account_id, v.book, v.amount, f.created_at
     from fresh f cross join lateral (values
         (1, 'customer', -f.captured),
-        (2, 'revenue', f.captured + f.write_off),
+        (2, f.book, f.captured + f.write_off),
         (3, 'write_off', -f.write_off)
     ) v (position, book, amount)
     where v.amount <> 0
@@ -39,7 +40,7 @@ with event as materialized (
     select id, hold_id, account_id, key_id, model, deployment, source,
         prompt, cached, cache_write, completion, reasoning,
         captured + write_off, captured, write_off, estimated, duration, first_token, created_at
-    from fresh order by id
+    from fresh where kind = 'settle' order by id
 ), rolled as (
     insert into usage_hourly as h (account_id, key_id, model, hour, calls, estimated_calls,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
@@ -48,7 +49,7 @@ with event as materialized (
         count(*), count(*) filter (where estimated),
         sum(prompt)::bigint, sum(cached)::bigint, sum(cache_write)::bigint, sum(completion)::bigint, sum(reasoning)::bigint,
         sum(captured + write_off)::bigint, sum(captured)::bigint, sum(write_off)::bigint
-    from fresh group by account_id, hour, key_id, model order by account_id, hour, key_id, model
+    from fresh where kind = 'settle' group by account_id, hour, key_id, model order by account_id, hour, key_id, model
     on conflict (account_id, hour, key_id, model) do update set
         calls = h.calls + excluded.calls,
         estimated_calls = h.estimated_calls + excluded.estimated_calls,

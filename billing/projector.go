@@ -154,8 +154,12 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 // note records a projection: the first one by its time, one that comes
 // confirmAfter later as confirmed.
 func (p *projector) note(ctx context.Context, table, which string, args ...any) error {
+	known := ""
+	if table == "accounts" {
+		known = "known = true, "
+	}
 	_, err := p.postgres.Exec(ctx, `update `+table+`
-		set projected_at = coalesce(projected_at, now()),
+		set `+known+`projected_at = coalesce(projected_at, now()),
 			confirmed = coalesce(projected_at <= now() - $1::interval, false)
 		where not confirmed and `+which, append([]any{confirmAfter}, args...)...)
 	if err != nil {

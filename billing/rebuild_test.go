@@ -317,8 +317,8 @@ func rebuildMany(t *testing.T, accounts int, flush bool) rebuilt {
 	ctx := t.Context()
 	_, err := r.pool.Exec(ctx, `
 		with made as (
-			insert into accounts (telegram_id, name, balance_nano, projected_at, confirmed)
-			select n, 'Kiku', n, now(), true from generate_series(1, $1::bigint) n returning id, telegram_id
+			insert into accounts (telegram_id, name, balance_nano, projected_at, confirmed, known)
+			select n, 'Kiku', n, now(), true, true from generate_series(1, $1::bigint) n returning id, telegram_id
 		) insert into api_keys (account_id, name, locator, mac, pepper_version, hint, projected_at, confirmed)
 		select id, 'one', md5(id::text), md5(id::text), '1', 'kk_', now(), true from made`, accounts)
 	r.must(err)

@@ -50,8 +50,8 @@ func (o *owner) relay(ctx context.Context) error {
 }
 
 type pendingAccount struct {
-	ID        int64
-	Projected bool // Redis has been told of it
+	ID    int64
+	Known bool // Redis has had a hash of it
 }
 
 type pendingCredit struct{ AccountID, Seq, AmountNano int64 }
@@ -59,7 +59,7 @@ type pendingCredit struct{ AccountID, Seq, AmountNano int64 }
 func (o *owner) pending(ctx context.Context) (accounts []pendingAccount, credits []pendingCredit, keys []keyRecord, err error) {
 	args := []any{int64(o.shard), confirmAfter, relayMost}
 	batch := &pgx.Batch{}
-	batch.Queue(`select id, projected_at is not null from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
+	batch.Queue(`select id, known from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
 		Query(func(rows pgx.Rows) (err error) {
 			accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[pendingAccount])
 			return err
@@ -106,7 +106,7 @@ func (o *owner) relayMissed(ctx context.Context) error {
 // revisit relays accounts again, whether or not they are due. What Postgres does
 // not know is no account.
 func (o *owner) revisit(ctx context.Context, ids []int64) error {
-	rows, err := o.postgres.Query(ctx, `select id, projected_at is not null from accounts where id = any($1) order by id`, ids)
+	rows, err := o.postgres.Query(ctx, `select id, known from accounts where id = any($1) order by id`, ids)
 	if err != nil {
 		return fmt.Errorf("read accounts to relay: %w", err)
 	}
@@ -138,7 +138,7 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	for i, a := range accounts {
 		switch {
 		case exists[i].Val() > 0:
-		case a.Projected:
+		case a.Known:
 			o.doubted = o.at.epoch
 			return fmt.Errorf("%w: the hash of account %d is gone", errLost, a.ID)
 		default:
@@ -151,8 +151,8 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	return o.projector.note(ctx, "accounts", "id = any($2)", ids)
 }
 
-// introduce makes the hashes of accounts that Redis was not told of. Should it have
-// been told, and the note of it be missing, all events of the account are in the
+// introduce makes the hashes of accounts that Redis did not know. Should it have
+// known one, and the note of it be missing, all events of the account are in the
 // stream: once those are applied, the ledger's balance is the whole truth.
 func (o *owner) introduce(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {

@@ -16,6 +16,7 @@ CREATE TABLE public.accounts (
     met_at timestamp with time zone,
     projected_at timestamp with time zone,
     confirmed boolean DEFAULT false NOT NULL,
+    known boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_balance_nano_check CHECK (((balance_nano >= '-9007199254740991'::bigint) AND (balance_nano <= '9007199254740991'::bigint))),
     CONSTRAINT accounts_budget_day_nano_check CHECK ((budget_day_nano > 0)),
     CONSTRAINT accounts_budget_month_nano_check CHECK ((budget_month_nano > 0)),
@@ -145,6 +146,7 @@ CREATE TABLE public.debits (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     posted_at timestamp with time zone,
     CONSTRAINT debits_amount_nano_check CHECK ((amount_nano > 0)),
+    CONSTRAINT debits_book_check CHECK ((book = ANY (ARRAY['revenue'::text, 'promotion'::text, 'adjustment'::text, 'stars'::text, 'card'::text]))),
     CONSTRAINT debits_kind_check CHECK ((kind = ANY (ARRAY['settle'::text, 'refund'::text]))),
     CONSTRAINT debits_reference_check CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 400)))
 );

@@ -25,7 +25,9 @@ create table accounts (
     met_at       timestamptz,
     -- When Redis was told, and whether it was told again once that had reached its disk.
     projected_at timestamptz,
-    confirmed    boolean not null default false
+    confirmed    boolean not null default false,
+    -- Redis has had a hash of it: one that is gone was lost.
+    known        boolean not null default false
 ) with (fillfactor = 80);
 
 create index accounts_to_project on accounts ((id & 15), id) where not confirmed;

@@ -10,7 +10,7 @@ create table debits (
     kind        text not null check (kind in ('settle', 'refund')),
     amount_nano bigint not null check (amount_nano > 0),
     key_id      bigint not null default 0,
-    book        text not null,
+    book        text not null check (book in ('revenue', 'promotion', 'adjustment', 'stars', 'card')),
     details     jsonb not null default '{}',
     created_at  timestamptz not null default now(),
     posted_at   timestamptz
