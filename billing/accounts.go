@@ -33,6 +33,7 @@ type Accounts struct {
 	projector *projector
 	log       *slog.Logger
 	welcome   int64
+	peppers   []*pepper
 }
 
 // Profile is what Telegram tells of a person.
@@ -73,6 +74,9 @@ func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, 
 		}
 		if err := meet(ctx, tx, &found, profile); err != nil || found.met || a.welcome == 0 {
 			return err
+		}
+		if left, err := a.departed(ctx, tx, profile.TelegramID); err != nil || left {
+			return err // who comes back is not welcomed a second time
 		}
 		welcome, err = grant(ctx, tx, Credit{AccountID: found.ID, AmountNano: a.welcome, Kind: CreditWelcome,
 			IdempotencyKey: "welcome:" + strconv.FormatInt(found.ID, 10)})
@@ -187,8 +191,8 @@ func (a *Accounts) project(ctx context.Context, row accountRow, telegramID int64
 	}
 }
 
-// remember maps the Telegram id to its account. The pair never changes, so the
-// map is no cache that could be stale.
+// remember maps the Telegram id to its account. The pair ends only when the account is
+// closed, which whoever follows the map then sees.
 func (a *Accounts) remember(ctx context.Context, telegramID, account int64) error {
 	err := a.redis.HSet(ctx, telegramKey(telegramID), strconv.FormatInt(telegramID, 10), account).Err()
 	return redisError("remember a telegram id", err)
@@ -208,6 +212,14 @@ func (a *Accounts) ByTelegram(ctx context.Context, telegramID int64) (Account, e
 		return Account{}, redisError("find an account", err)
 	}
 	state, err := a.state(ctx, id)
+	if err == nil && state.Status == StatusClosed { // its owner left, and may have come back
+		if id, err = a.lookUp(ctx, telegramID); errors.Is(err, ErrAccountUnknown) {
+			return Account{}, errors.Join(err, a.forget(ctx, telegramID))
+		}
+		if err == nil {
+			state, err = a.state(ctx, id)
+		}
+	}
 	if err != nil {
 		return Account{}, err
 	}

@@ -23,6 +23,7 @@ type Config struct {
 	Peppers       []string              // secrets of API keys, newest first
 	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
+	StarNano      int64                 // nano-USD that a Telegram Star is credited with; 0: none are taken
 	MaxLag        time.Duration         // how far the ledger may be behind before calls stop; 0: DefaultMaxLag
 	MaxBacklog    int                   // events of one shard that may wait for it; 0: DefaultMaxBacklog
 }
@@ -35,6 +36,7 @@ type Desk struct {
 	Ledger   *Ledger
 	Backlog  *Backlog
 	Engine   *Engine
+	Payments *Payments
 	Jobs     *Jobs
 	Notices  *Notices
 }
@@ -48,6 +50,9 @@ func New(c Config) (*Desk, error) {
 	if c.WelcomeCredit < 0 || c.WelcomeCredit > MaxCredit {
 		return nil, errors.New("billing: the welcome credit is out of bounds")
 	}
+	if c.StarNano < 0 || c.StarNano > NanoPerUSD {
+		return nil, errors.New("billing: the worth of a Star is out of bounds")
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -59,7 +64,7 @@ func New(c Config) (*Desk, error) {
 	m := newMetrics(c.Registerer)
 	p := &projector{redis: c.Redis, postgres: c.Postgres, scripts: s}
 	desk := &Desk{
-		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit},
+		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit, peppers: ring},
 		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
 		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m},
 		Ledger:   &Ledger{postgres: c.Postgres},
@@ -67,6 +72,7 @@ func New(c Config) (*Desk, error) {
 		Jobs:     newJobs(c.Postgres, c.Log, c.Registerer),
 		Notices:  &Notices{postgres: c.Postgres},
 	}
+	desk.Payments = newPayments(c, desk.Accounts, ring)
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)
 	}

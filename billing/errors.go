@@ -24,6 +24,9 @@ var (
 	ErrIdempotencyConflict = errors.New("billing: the idempotency key was used with other arguments")
 	ErrIdempotencyKey      = errors.New("billing: an idempotency key has 1 to 200 characters")
 	ErrAmount              = errors.New("billing: amount out of bounds")
+	ErrCharge              = errors.New("billing: a charge has an id of 1 to 190 characters, a provider, its currency and a payer")
+	ErrChargeUnknown       = errors.New("billing: no such charge")
+	ErrRefundRefused       = errors.New("billing: the provider does not give this charge back")
 	ErrCreditKind          = errors.New("billing: no such kind of credit")
 )
 

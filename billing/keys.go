@@ -83,7 +83,8 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
 		// The account's lock makes the count hold against concurrent creations.
 		var usable int
-		err := tx.QueryRow(ctx, `select id from accounts where id = $1 for no key update`, spec.AccountID).Scan(new(int64))
+		err := tx.QueryRow(ctx, `select id from accounts where id = $1 and status <> $2 for no key update`,
+			spec.AccountID, StatusClosed).Scan(new(int64))
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrAccountUnknown
 		}

@@ -145,6 +145,9 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 			missing = append(missing, a.ID)
 		}
 	}
+	if err := o.relayClosed(ctx, ids); err != nil {
+		return err
+	}
 	if err := o.introduce(ctx, missing); err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ var (
 	restoreKeysLua string
 	//go:embed scripts/open.lua
 	openLua string
+	//go:embed scripts/shut.lua
+	shutLua string
 	//go:embed scripts/backlog.lua
 	backlogLua string
 )
@@ -50,7 +52,7 @@ var (
 type scripts struct {
 	hold, settle, release                         *redis.Script
 	credit, account, balance                      *redis.Script
-	key, revoke                                   *redis.Script
+	key, revoke, shut                             *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
 }
 
@@ -64,6 +66,7 @@ func newScripts() *scripts {
 		balance:     redis.NewScript(balanceLua),
 		key:         redis.NewScript(keyLua),
 		revoke:      redis.NewScript(revokeLua),
+		shut:        redis.NewScript(shutLua),
 		trim:        redis.NewScript(trimLua),
 		close:       redis.NewScript(closeLua),
 		wipe:        redis.NewScript(wipeLua),

@@ -1,0 +1,166 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
+	"github.com/kikuai/kikuai/internal/postgres"
+)
+
+const (
+	debitRefund   = "refund" // kind of debit
+	finishAfter   = time.Minute
+	finishAtOnce  = 100
+	actionRefund  = "payment.refund_asked"
+	actionRefused = "payment.refund_refused"
+	actionGiven   = "payment.refunded"
+)
+
+// Refunder gives a charge's money back at its provider. It may be asked again for what
+// it gave back before, which is no error. An error that wraps ErrRefundRefused is final.
+type Refunder interface {
+	Refund(ctx context.Context, p Payment) error
+}
+
+// Refunded are the details of the notice NoticeRefunded.
+type Refunded struct {
+	ChargeID   string `json:"charge_id"`
+	Amount     int64  `json:"amount"`
+	Currency   string `json:"currency"`
+	CreditNano int64  `json:"credit_nano"`
+}
+
+// Refund gives a whole charge back: the wish is noted in Postgres, then the provider
+// gives the money back, then the credit is taken off the account, to zero at the
+// lowest; what was spent is written off. Where it stops in between, FinishRefunds goes
+// on. A charge that was given back before is no error.
+// Errors: ErrChargeUnknown, ErrRefundRefused.
+func (p *Payments) Refund(ctx context.Context, chargeID string, by Actor, through Refunder) (Payment, error) {
+	err := postgres.InTx(ctx, p.postgres, func(tx pgx.Tx) error {
+		var account int64
+		var done bool
+		err := tx.QueryRow(ctx, `select account_id, coalesce(refund_asked_at, refunded_at) is not null
+			from payments where charge_id = $1 for update`, chargeID).Scan(&account, &done)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrChargeUnknown
+		}
+		if err != nil || done {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update payments set refund_asked_at = now() where charge_id = $1`, chargeID); err != nil {
+			return err
+		}
+		return audit(ctx, tx, Entry{Actor: by, Action: actionRefund, AccountID: account, Details: map[string]any{"charge": chargeID}})
+	})
+	if err != nil {
+		return Payment{}, fmt.Errorf("refund charge %s: %w", chargeID, err)
+	}
+	failpoint.Here("payments.refund-asked")
+	return p.finish(ctx, chargeID, through)
+}
+
+// finish does what is left to do of a refund.
+func (p *Payments) finish(ctx context.Context, chargeID string, through Refunder) (Payment, error) {
+	payment, err := p.Find(ctx, chargeID)
+	if err != nil || !payment.RefundedAt.IsZero() {
+		return payment, err
+	}
+	err = through.Refund(ctx, payment)
+	if errors.Is(err, ErrRefundRefused) {
+		err = errors.Join(err, p.forgo(ctx, payment))
+	}
+	if err != nil {
+		return payment, fmt.Errorf("refund charge %s: %w", chargeID, err)
+	}
+	failpoint.Here("payments.refund-given")
+	return p.Refunded(ctx, chargeID)
+}
+
+// forgo takes the wish for a refund back, as the provider will not fulfil it.
+func (p *Payments) forgo(ctx context.Context, payment Payment) error {
+	return postgres.InTx(ctx, p.postgres, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `update payments set refund_asked_at = null
+			where charge_id = $1 and refund_asked_at is not null and refunded_at is null`, payment.ChargeID)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return audit(ctx, tx, Entry{Actor: House, Action: actionRefused, AccountID: payment.AccountID,
+			Details: map[string]any{"charge": payment.ChargeID}})
+	})
+}
+
+// Refunded notes that a charge's money was given back, whoever asked for it, and takes
+// the credit off the account: as a debit, which the shard's owner carries out. Told
+// again, it is nothing. ErrChargeUnknown.
+func (p *Payments) Refunded(ctx context.Context, chargeID string) (Payment, error) {
+	fresh := false
+	err := postgres.InTx(ctx, p.postgres, func(tx pgx.Tx) (err error) {
+		fresh, err = refunded(ctx, tx, chargeID)
+		return err
+	})
+	if err != nil {
+		return Payment{}, fmt.Errorf("note the refund of charge %s: %w", chargeID, err)
+	}
+	failpoint.Here("payments.refunded")
+	payment, err := p.Find(ctx, chargeID)
+	if fresh {
+		p.outcomes.WithLabelValues(payment.Provider, "refunded").Inc()
+	}
+	return payment, err
+}
+
+// refunded writes the refund inside tx and says whether it was news.
+func refunded(ctx context.Context, tx pgx.Tx, chargeID string) (bool, error) {
+	var account int64
+	var provider string
+	details := Refunded{ChargeID: chargeID}
+	var before bool
+	err := tx.QueryRow(ctx, `select account_id, provider, amount, currency, credit_nano, refunded_at is not null
+		from payments where charge_id = $1 for update`, chargeID,
+	).Scan(&account, &provider, &details.Amount, &details.Currency, &details.CreditNano, &before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, ErrChargeUnknown
+	}
+	if err != nil || before {
+		return false, err
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`update payments set refunded_at = now() where charge_id = $1`, chargeID)
+	batch.Queue(`insert into debits (reference, account_id, kind, amount_nano, book) values ($1, $2, $3, $4, $5)
+		on conflict (reference) do nothing`, "refund:"+chargeID, account, debitRefund, details.CreditNano, provider)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return false, err
+	}
+	err = audit(ctx, tx, Entry{Actor: House, Action: actionGiven, AccountID: account, Details: map[string]any{"charge": chargeID}})
+	if err != nil {
+		return false, err
+	}
+	return true, notice(ctx, tx, Notice{AccountID: account, Kind: NoticeRefunded, UniqueKey: "refunded:" + chargeID, Details: details})
+}
+
+// FinishRefunds goes on with the refunds of a provider that were asked for some time
+// ago and are not done: whoever began them died, or the provider was away.
+func (p *Payments) FinishRefunds(ctx context.Context, provider string, through Refunder) error {
+	rows, err := p.postgres.Query(ctx, `select charge_id from payments
+		where refund_asked_at <= now() - $2::interval and refunded_at is null and provider = $1
+		order by refund_asked_at limit $3`, provider, finishAfter, finishAtOnce)
+	if err != nil {
+		return fmt.Errorf("find unfinished refunds: %w", err)
+	}
+	charges, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("find unfinished refunds: %w", err)
+	}
+	var errs []error
+	for _, charge := range charges {
+		if _, err := p.finish(ctx, charge, through); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
