@@ -66,7 +66,7 @@ func New(c Config) (*Desk, error) {
 	desk := &Desk{
 		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit, peppers: ring},
 		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
-		Holds:    &Holds{redis: c.Redis, scripts: s, metrics: m},
+		Holds:    &Holds{redis: c.Redis, postgres: c.Postgres, scripts: s, metrics: m},
 		Ledger:   &Ledger{postgres: c.Postgres},
 		Backlog:  newBacklog(c),
 		Jobs:     newJobs(c.Postgres, c.Log, c.Registerer),

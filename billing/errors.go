@@ -15,6 +15,8 @@ var (
 	ErrPoor                = errors.New("billing: not enough money")
 	ErrHoldUnknown         = errors.New("billing: no such hold")
 	ErrHoldConflict        = errors.New("billing: the hold was resolved or made with other arguments")
+	ErrHoldExpired         = errors.New("billing: the hold passed its deadline and was resolved then")
+	ErrHoldLife            = errors.New("billing: a hold lives for a millisecond to a day")
 	ErrHoldID              = errors.New("billing: a hold id has 1 to 128 characters of A-Z a-z 0-9 . _ : -")
 	ErrAccountUnknown      = errors.New("billing: no such account")
 	ErrAccountInactive     = errors.New("billing: the account may not spend")
@@ -42,6 +44,20 @@ func (e *PoorError) Error() string {
 
 // Is makes errors.Is(err, ErrPoor) true.
 func (e *PoorError) Is(target error) bool { return target == ErrPoor }
+
+// HoldExpiredError says what was taken of a hold that passed its deadline. What its
+// call cost beyond that is written off. errors.Is finds ErrHoldExpired in it.
+type HoldExpiredError struct {
+	Captured, WriteOff int64 // nano-USD
+	Available          int64 // nano-USD of the account, now
+}
+
+func (e *HoldExpiredError) Error() string {
+	return fmt.Sprintf("billing: the hold passed its deadline: %d nano-USD captured, %d written off", e.Captured, e.WriteOff)
+}
+
+// Is makes errors.Is(err, ErrHoldExpired) true.
+func (e *HoldExpiredError) Is(target error) bool { return target == ErrHoldExpired }
 
 // unavailable are the beginnings of Redis' answers that mean "not now".
 var unavailable = [...]string{

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -18,6 +18,8 @@ const (
 	// keepChatHold outlives every redelivery of the update that a chat's hold
 	// is named after.
 	keepChatHold = 48 * time.Hour
+
+	maxHoldLife = 24 * time.Hour
 
 	maxHoldID = 128
 	maxModel  = 200 // characters
@@ -37,11 +39,13 @@ const (
 )
 
 // Holds reserves money for calls and resolves the reservations. Redis decides;
-// every method is one round trip and may be repeated.
+// every method is one round trip and may be repeated. Only what Redis does not know
+// any more, or settled by itself, is decided in Postgres.
 type Holds struct {
-	redis   redis.Cmdable
-	scripts *scripts
-	metrics *metrics
+	redis    redis.Cmdable
+	postgres *pgxpool.Pool
+	scripts  *scripts
+	metrics  *metrics
 }
 
 // Reservation asks for money, in nano-USD.
@@ -52,7 +56,10 @@ type Reservation struct {
 	Want        int64  // the worst case
 	Least       int64  // what suffices when the balance is below Want; equal to Want: all or nothing
 	Fingerprint string // what a repeat must repeat; empty: the fields above
-	Deadline    time.Time
+	KeyLocator  string // of the key's record, for its budget; empty: none counts
+	// Life is how long the hold stands, by Redis' clock, unless a checkpoint gives it
+	// another life: a millisecond to a day.
+	Life time.Duration
 }
 
 // Hold is a reservation as it stands.
@@ -101,9 +108,9 @@ func ValidHoldID(id string) bool {
 }
 
 // Reserve moves money from available to held, or changes nothing. A repeat
-// returns what the first call did. Errors: *PoorError, ErrAccountInactive,
-// ErrHoldConflict, ErrHoldID, ErrAmount, ErrClosed; after ErrClosed the hold may
-// exist, and Release makes sure that it does not.
+// returns what the first call did. Errors: *PoorError, *BudgetError,
+// ErrAccountInactive, ErrHoldConflict, ErrHoldID, ErrHoldLife, ErrAmount, ErrClosed;
+// after ErrClosed the hold may exist, and Release makes sure that it does not.
 func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
 	if !ValidHoldID(r.HoldID) {
 		return Hold{}, ErrHoldID
@@ -111,12 +118,19 @@ func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
 	if r.Want < 0 || r.Want > MaxNano || r.Least < 0 || r.Least > r.Want {
 		return Hold{}, ErrAmount
 	}
+	if !validLife(r.Life) {
+		return Hold{}, ErrHoldLife
+	}
 	if r.Fingerprint == "" {
 		r.Fingerprint = fingerprint(r.AccountID, r.KeyID, r.Want, r.Least)
 	}
-	answer, err := h.scripts.hold.Run(ctx, h.redis,
-		[]string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID), ExpKey(r.AccountID)},
-		r.HoldID, r.Fingerprint, r.Want, r.Least, r.Deadline.UnixMilli(), r.AccountID, r.KeyID).Slice()
+	keys := []string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID),
+		ExpKey(r.AccountID), LostKey(r.AccountID)}
+	if r.KeyLocator != "" {
+		keys = append(keys, KeyKey(r.AccountID, r.KeyLocator))
+	}
+	answer, err := h.scripts.hold.Run(ctx, h.redis, keys,
+		r.HoldID, r.Fingerprint, r.Want, r.Least, r.Life.Milliseconds(), r.AccountID, r.KeyID).Slice()
 	if err != nil {
 		return Hold{}, redisError("reserve", err)
 	}
@@ -132,11 +146,14 @@ func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
 	return Hold{ID: r.HoldID, AccountID: r.AccountID, State: state, Nano: numbers[0], Available: numbers[1], Replayed: replayed}, nil
 }
 
+func validLife(life time.Duration) bool { return life >= time.Millisecond && life <= maxHoldLife }
+
 // Settlement says what a held call came to.
 type Settlement struct {
 	HoldID            string
 	AccountID, KeyID  int64 // as reserved
 	Cost              int64 // nano-USD, 0 … MaxNano
+	Held              int64 // nano-USD; bounds what is taken should Redis have lost the hold; 0: Cost
 	Usage             Usage
 	Model, Deployment string
 	Source            string // SourceAPI or SourceTelegram
@@ -150,14 +167,25 @@ type Captured struct {
 	WriteOff  int64 // cost beyond the hold: the house's loss
 	Available int64 // of the account afterwards
 	Replayed  bool  // the hold had been settled before, with these arguments
+	// Late says that Redis does not know the hold any more: Nano is what will be
+	// taken, as far as the account has it, and Available is not known.
+	Late bool
 }
 
 // Settle resolves a hold by the cost of its call: the event for the ledger is
 // appended first, then the balances change, in one script. A repeat returns the
-// first result, for ten minutes after it (two days for a chat). Errors:
-// ErrHoldUnknown, ErrHoldConflict, ErrAmount, ErrClosed.
+// first result, for ten minutes after it (two days for a chat).
+//
+// A hold that Redis lost is settled late, through Postgres, once under its id. One
+// that passed its deadline was resolved by what its last checkpoint said, and is not
+// taken again: what the call cost beyond that is written off, once, and the error is
+// a *HoldExpiredError. Errors besides: ErrHoldUnknown (there is no such account),
+// ErrHoldConflict, ErrHoldID, ErrAmount, ErrClosed; after ErrClosed the caller repeats.
 func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
-	if s.Cost < 0 || s.Cost > MaxNano {
+	if !ValidHoldID(s.HoldID) {
+		return Captured{}, ErrHoldID
+	}
+	if s.Cost < 0 || s.Cost > MaxNano || s.Held < 0 || s.Held > MaxNano {
 		return Captured{}, ErrAmount
 	}
 	s.Usage = s.Usage.Clamped()
@@ -172,7 +200,8 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 		keep = keepChatHold
 	}
 	answer, err := h.scripts.settle.Run(ctx, h.redis,
-		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID), evKey(shardOf(s.AccountID))},
+		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID),
+			evKey(shardOf(s.AccountID)), markKey(s.AccountID, s.HoldID), LostKey(s.AccountID)},
 		s.HoldID, s.AccountID, s.KeyID, s.Cost, mark, payload, keep.Milliseconds()).Slice()
 	if err != nil {
 		return Captured{}, redisError("settle", err)
@@ -182,10 +211,13 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 	if err != nil {
 		return Captured{}, err
 	}
+	switch status {
+	case "unknown":
+		return h.settleLate(ctx, s, payload)
+	case "expired":
+		return Captured{}, h.settleExpired(ctx, s, HoldExpiredError{Captured: numbers[0], WriteOff: numbers[1], Available: numbers[2]})
+	}
 	if err := resolution(status); err != nil {
-		if errors.Is(err, ErrHoldUnknown) {
-			h.metrics.unknown.Inc()
-		}
 		return Captured{}, err
 	}
 	c := Captured{Nano: numbers[0], WriteOff: numbers[1], Available: numbers[2], Replayed: status == "replayed"}
@@ -201,7 +233,8 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 // gone), ErrHoldConflict when it was settled, ErrClosed.
 func (h *Holds) Release(ctx context.Context, accountID int64, holdID string) error {
 	status, err := h.scripts.release.Run(ctx, h.redis,
-		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID)},
+		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID),
+			markKey(accountID, holdID), LostKey(accountID)},
 		holdID, accountID, keepHold.Milliseconds()).Text()
 	if err != nil {
 		return redisError("release", err)
@@ -209,10 +242,10 @@ func (h *Holds) Release(ctx context.Context, accountID int64, holdID string) err
 	return resolution(status)
 }
 
-// resolution translates the status of settle and release.
+// resolution translates the status of a script that resolves or renews a hold.
 func resolution(status string) error {
 	switch status {
-	case HoldSettled, HoldReleased, "replayed":
+	case HoldSettled, HoldReleased, "replayed", "marked":
 		return nil
 	case "unknown":
 		return ErrHoldUnknown

@@ -128,8 +128,14 @@ func testHoldRefusals(t *testing.T, client *redis.Client) {
 			t.Errorf("hold id %q: %v", id, err)
 		}
 	}
-	if _, err := holds.Settle(ctx, settlement(account, "nobody", 1)); !errors.Is(err, ErrHoldUnknown) {
-		t.Errorf("settle of an unknown hold: %v", err)
+	if c := r.settle(account, "nobody", 1); c != (Captured{Nano: 1, Late: true}) {
+		t.Errorf("settle of an unknown hold: %+v", c)
+	}
+	if _, err := holds.Settle(ctx, settlement(account+16, "noone", 1)); !errors.Is(err, ErrHoldUnknown) {
+		t.Errorf("settle of an unknown account's hold: %v", err)
+	}
+	if _, err := holds.Settle(ctx, settlement(account, "nobody", 2)); !errors.Is(err, ErrHoldConflict) {
+		t.Errorf("settle of an unknown hold at another cost: %v", err)
 	}
 	if err := holds.Release(ctx, account, "nobody"); !errors.Is(err, ErrHoldUnknown) {
 		t.Errorf("release of an unknown hold: %v", err)

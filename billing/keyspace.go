@@ -43,6 +43,9 @@ func HoldKey(account int64, holdID string) string {
 // ExpKey names the expiry index of the account's shard: hold id → deadline in ms.
 func ExpKey(account int64) string { return stream.ShardOf(account).Key("exp") }
 
+// LostKey names the set of the shard's accounts that a script found no hash of.
+func LostKey(account int64) string { return lostKey(stream.ShardOf(account)) }
+
 // EpochKey names the epoch of the account's shard; while it is missing the
 // shard is closed.
 func EpochKey(account int64) string { return stream.ShardOf(account).Key("epoch") }
@@ -50,6 +53,16 @@ func EpochKey(account int64) string { return stream.ShardOf(account).Key("epoch"
 func evKey(s stream.Shard) string    { return s.Key("ev") }
 func epochKey(s stream.Shard) string { return s.Key("epoch") }
 func expKey(s stream.Shard) string   { return s.Key("exp") }
+
+// markKey names what a hold's call had cost at its last checkpoint.
+func markKey(account int64, holdID string) string {
+	return stream.ShardOf(account).Key("mark", holdID)
+}
+
+// takenKey names the proof that Redis took a debit.
+func takenKey(account int64, reference string) string {
+	return stream.ShardOf(account).Key("taken", reference)
+}
 
 // lostKey names the set of accounts whose hash a script looked for in vain.
 func lostKey(s stream.Shard) string { return s.Key("lost") }

@@ -111,7 +111,7 @@ func (r *rig) reserve(account int64, id string, nano int64) Hold {
 }
 
 func reservation(account int64, id string, nano int64) Reservation {
-	return Reservation{HoldID: id, AccountID: account, KeyID: 3, Want: nano, Least: nano, Deadline: time.Now().Add(time.Minute)}
+	return Reservation{HoldID: id, AccountID: account, KeyID: 3, Want: nano, Least: nano, Life: time.Minute}
 }
 
 func settlement(account int64, id string, cost int64) Settlement {

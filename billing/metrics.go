@@ -6,7 +6,7 @@ import (
 
 // metrics of money. Labels are bounded: the shards.
 type metrics struct {
-	settled, writeOff, unknown prometheus.Counter
+	settled, writeOff, late    prometheus.Counter
 	drained, rebuilds, repeats prometheus.Counter
 	unreadable                 prometheus.Counter
 }
@@ -18,14 +18,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		settled:    counter("ledger_settled_total", "Holds settled by this process."),
 		writeOff:   counter("ledger_write_off_nano_usd_total", "Cost beyond what was held, in nano-USD."),
-		unknown:    counter("ledger_unknown_holds_total", "Settlements of holds that nobody knows: calls served and not billed."),
+		late:       counter("ledger_late_settlements_total", "Calls whose holds Redis had lost by the time they were settled; Postgres has them taken."),
 		drained:    counter("ledger_drained_events_total", "Events applied to Postgres."),
 		rebuilds:   counter("ledger_rebuilds_total", "Shards rebuilt from Postgres."),
 		repeats:    counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
 		unreadable: counter("ledger_unreadable_details_total", "Events whose usage could not be read; their money was applied."),
 	}
 	if r != nil {
-		r.MustRegister(m.settled, m.writeOff, m.unknown, m.drained, m.rebuilds, m.repeats, m.unreadable)
+		r.MustRegister(m.settled, m.writeOff, m.late, m.drained, m.rebuilds, m.repeats, m.unreadable)
 	}
 	return m
 }

@@ -27,6 +27,7 @@ type modelAccount struct {
 	unprojected     int64 // credited, and not in Redis yet
 	holds           map[string]*modelHold
 	credits         map[string]int64
+	late            map[string]int64 // recorded to be taken
 }
 
 // machine drives the real thing and the model with the same operations.
@@ -86,9 +87,7 @@ func (m *machine) settle(t *rapid.T) {
 	hold := a.holds[id]
 	switch {
 	case hold == nil:
-		if !errors.Is(err, ErrHoldUnknown) {
-			t.Fatalf("settle of nothing: %v", err)
-		}
+		m.settledLate(t, a, id, cost, c, err)
 	case hold.state == HoldReleased || hold.state == HoldSettled && hold.cost != cost:
 		if !errors.Is(err, ErrHoldConflict) {
 			t.Fatalf("settle of %+v for %d: %v", hold, cost, err)
@@ -104,6 +103,21 @@ func (m *machine) settle(t *rapid.T) {
 			a.unapplied += captured
 			hold.state, hold.captured, hold.cost = HoldSettled, captured, cost
 		}
+	}
+}
+
+// settledLate is a settlement of a hold that Redis does not know: recorded once.
+func (m *machine) settledLate(t *rapid.T, a *modelAccount, id string, cost int64, c Captured, err error) {
+	before, known := a.late[id]
+	switch {
+	case known && before != cost && cost > 0:
+		if !errors.Is(err, ErrHoldConflict) {
+			t.Fatalf("settle late for %d instead of %d: %v", cost, before, err)
+		}
+	case err != nil || c != (Captured{Nano: cost, Late: true, Replayed: known && cost > 0}):
+		t.Fatalf("settle of nothing for %d: %+v, %v", cost, c, err)
+	case !known && cost > 0:
+		a.late[id] = cost
 	}
 }
 
@@ -322,7 +336,7 @@ func TestModel(t *testing.T) {
 		m := &machine{rig: r, run: run}
 		for range 2 {
 			id := r.account(0)
-			m.accounts = append(m.accounts, &modelAccount{id: id, holds: map[string]*modelHold{}, credits: map[string]int64{}})
+			m.accounts = append(m.accounts, &modelAccount{id: id, holds: map[string]*modelHold{}, credits: map[string]int64{}, late: map[string]int64{}})
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.check, "reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,

@@ -43,7 +43,8 @@ func (o *owner) open(ctx context.Context) error {
 //	close    no epoch, so nothing changes money any more; a ticket for the builder
 //	drain    what the stream still has of Postgres' epoch is applied
 //	bump     Postgres goes to the next epoch: older events are void from here on
-//	wipe     accounts, holds, keys and events of the shard are deleted
+//	wipe     accounts, holds with their marks, keys, events and the proofs of
+//	         debits taken are deleted
 //	restore  accounts with the ledger's balances, nothing held; usable keys
 //	open     the new epoch
 //

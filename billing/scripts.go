@@ -6,20 +6,31 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ReserveLua is the source of the Lua functions shard_open, reserve_plan and
-// reserve_commit, described at its top. Other scripts are composed with it, so
-// that one atomic call can decide authentication, limits and the hold.
-//
-//go:embed scripts/reserve.lua
-var ReserveLua string
+// ReserveLua is the source of the Lua functions shard_open, reserve_plan,
+// reserve_commit and what those need, described above them. Other scripts are
+// composed with it, so that one atomic call can decide authentication, limits and
+// the hold.
+var ReserveLua = functionsLua + reserveLua
 
 var (
+	//go:embed scripts/functions.lua
+	functionsLua string
+	//go:embed scripts/reserve.lua
+	reserveLua string
+	//go:embed scripts/resolve.lua
+	resolveLua string
 	//go:embed scripts/hold.lua
 	holdLua string
 	//go:embed scripts/settle.lua
 	settleLua string
 	//go:embed scripts/release.lua
 	releaseLua string
+	//go:embed scripts/checkpoint.lua
+	checkpointLua string
+	//go:embed scripts/expire.lua
+	expireLua string
+	//go:embed scripts/debit.lua
+	debitLua string
 	//go:embed scripts/credit.lua
 	creditLua string
 	//go:embed scripts/account.lua
@@ -51,6 +62,7 @@ var (
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.
 type scripts struct {
 	hold, settle, release                         *redis.Script
+	checkpoint, expire, debit                     *redis.Script
 	credit, account, balance                      *redis.Script
 	key, revoke, shut                             *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
@@ -59,8 +71,11 @@ type scripts struct {
 func newScripts() *scripts {
 	return &scripts{
 		hold:        redis.NewScript(ReserveLua + holdLua),
-		settle:      redis.NewScript(settleLua),
-		release:     redis.NewScript(releaseLua),
+		settle:      redis.NewScript(functionsLua + resolveLua + settleLua),
+		release:     redis.NewScript(functionsLua + resolveLua + releaseLua),
+		checkpoint:  redis.NewScript(functionsLua + checkpointLua),
+		expire:      redis.NewScript(functionsLua + resolveLua + expireLua),
+		debit:       redis.NewScript(functionsLua + debitLua),
 		credit:      redis.NewScript(creditLua),
 		account:     redis.NewScript(accountLua),
 		balance:     redis.NewScript(balanceLua),

@@ -108,24 +108,25 @@ type pass struct {
 type reservation struct {
 	holdID, fingerprint string
 	want, least         int64
-	deadline            time.Time
+	life                time.Duration // of the hold, by Redis' clock
 }
 
 // admit asks for a paid call. The error says that the answer is not known, in
 // which case the hold may exist, or that the caller is not who it claims to be.
 func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error) {
-	keys := make([]string, 4, 8)
+	keys := make([]string, 5, 9)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys[2], keys[3] = billing.HoldKey(c.account, r.holdID), billing.ExpKey(c.account)
+	keys[4] = billing.LostKey(c.account)
 	return g.ask(ctx, g.admits, c, c.windows(keys),
 		c.candidates(), g.limit, limitWindow.Microseconds(), c.account,
-		r.holdID, r.fingerprint, r.want, r.least, r.deadline.UnixMilli())
+		r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds())
 }
 
 // visit asks for an unpaid call; the pass holds the balance.
 func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
-	keys := make([]string, 2, 6)
-	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
+	keys := make([]string, 3, 7)
+	keys[0], keys[1], keys[2] = billing.EpochKey(c.account), billing.AcctKey(c.account), billing.LostKey(c.account)
 	p, err := g.ask(ctx, g.visits, c, c.windows(keys), c.candidates(), g.limit, limitWindow.Microseconds(), c.account)
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)

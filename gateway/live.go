@@ -197,7 +197,7 @@ func (l *Live) settle(u billing.Usage) Receipt {
 	cost := l.offer.prices.Cost(u)
 	captured, done := l.meter.resolver.settle(billing.Settlement{
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID,
-		Cost: cost, Usage: u,
+		Cost: cost, Held: l.held, Usage: u,
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
 		Duration: l.meter.now().Sub(l.started), FirstToken: l.firstToken,
 	})

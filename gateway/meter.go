@@ -23,9 +23,9 @@ const (
 	// leastOutput is the shortest answer worth paying for, where the client left
 	// its length to what the balance affords.
 	leastOutput = 16 // tokens
-	// holdGrace is added to a call's longest life before its hold may be taken
-	// for an orphan.
-	holdGrace = 2 * time.Minute
+	// holdLife is how long a hold stands by itself: calls under way renew theirs
+	// every few seconds, so one that passes its deadline is an orphan's.
+	holdLife = time.Minute
 )
 
 // MeterOptions are what a Meter needs.
@@ -238,9 +238,9 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	}
 	r := reservation{
 		holdID: c.HoldID, fingerprint: c.Source,
-		want:     o.prices.Worst(b.prompt, b.output*b.n),
-		least:    o.prices.Worst(b.prompt, b.least*b.n),
-		deadline: m.now().Add(m.client.Total() + holdGrace),
+		want:  o.prices.Worst(b.prompt, b.output*b.n),
+		least: o.prices.Worst(b.prompt, b.least*b.n),
+		life:  holdLife,
 	}
 	if r.holdID == "" {
 		r.holdID = newHoldID()

@@ -58,17 +58,33 @@ func newResolver(h holds, log *slog.Logger, registerer prometheus.Registerer) *r
 }
 
 // settle resolves a hold by a call's cost, whatever became of the caller: now, or
-// soon where Redis is away, and then done is false and the result not known yet.
+// soon where Redis is away, and then done is false and the result not known yet; nor
+// is it where Redis had lost the hold and the cost was recorded to be taken.
 func (r *resolver) settle(s billing.Settlement) (captured billing.Captured, done bool) {
-	captured, err := r.holds.Settle(context.Background(), s)
+	captured, err := r.settleOnce(context.Background(), s)
 	if err == nil {
-		return captured, true
+		return captured, !captured.Late
 	}
 	r.later("settle", s.HoldID, err, func(ctx context.Context) error {
-		_, err := r.holds.Settle(ctx, s)
+		_, err := r.settleOnce(ctx, s)
 		return err
 	})
 	return billing.Captured{}, false
+}
+
+// settleOnce settles now. A hold that was resolved at its deadline is settled too:
+// the difference is in the books.
+func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billing.Captured, error) {
+	captured, err := r.holds.Settle(ctx, s)
+	var expired *billing.HoldExpiredError
+	if errors.As(err, &expired) {
+		r.log.Warn("a call outlived its hold", "hold_id", s.HoldID, "captured", expired.Captured, "write_off", expired.WriteOff)
+		return billing.Captured{Nano: expired.Captured, WriteOff: expired.WriteOff, Available: expired.Available}, nil
+	}
+	if err == nil && captured.Late && !captured.Replayed {
+		r.log.Warn("a call is settled late: Redis had lost its hold", "hold_id", s.HoldID, "cost", s.Cost)
+	}
+	return captured, err
 }
 
 // release gives a hold back, now or soon.

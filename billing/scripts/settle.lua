@@ -1,39 +1,26 @@
--- Resolves a hold by what the call cost. Lua has no rollback: everything is
--- validated first, then the event is appended, and only then balances change.
+-- Resolves a hold by what the call cost.
 --
--- KEYS epoch acct hold exp ev
+-- KEYS epoch acct hold exp ev mark lost
 -- ARGV hold_id account key_id cost fp payload keep_ms
 -- -> { status, captured, write_off, available }
---    settled | replayed | conflict | unknown | missing | closed
+--    settled | replayed | expired | conflict | unknown | missing | closed
+--    expired: the hold passed its deadline and was resolved then, as the numbers say
 local function answer(status) return { status, 0, 0, 0 } end
 
-local read = redis.call('MGET', KEYS[1], KEYS[3])
-local epoch, hold = read[1], read[2]
+local epoch, hold = shard_read(KEYS[1], KEYS[3])
 if not epoch then return answer('closed') end
 if not hold then return answer('unknown') end
--- the hold's form stands in reserve.lua
-local state, n, account, key_id, m, rest = string.match(hold, '^(%a)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
-if account ~= ARGV[2] or key_id ~= ARGV[3] then return answer('conflict') end
+local h = { hold_read(hold) }
+local state, n, m, how = h[1], h[2], h[5], h[7]
+if h[3] ~= ARGV[2] or h[4] ~= ARGV[3] then return answer('conflict') end
 local acct = redis.call('HMGET', KEYS[2], 'available', 'held')
-if not acct[1] then return answer('missing') end
-if state == 's' then
-  if string.match(rest, '^(.-)|') ~= ARGV[5] then return answer('conflict') end
-  return { 'replayed', tonumber(n), tonumber(m), tonumber(acct[1]) }
+if not acct[1] then return answer(acct_lost(KEYS[7], ARGV[2])) end
+if state == 's' and (how == 'expired' or how == ARGV[5]) then
+  return { how == 'expired' and how or 'replayed', tonumber(n), tonumber(m), tonumber(acct[1]) }
 end
+if state == 'r' and how == 'expired' then return { how, 0, 0, tonumber(acct[1]) } end
 if state ~= 'h' then return answer('conflict') end
 
--- Numbers as Redis keeps them: tostring would round above 1e14.
-local amount, cost = tonumber(n), tonumber(ARGV[4])
-local captured, write_off = ARGV[4], '0'
-if cost > amount then
-  captured, write_off = n, string.format('%.0f', cost - amount)
-end
-redis.call('XADD', KEYS[5], '*', 't', 'settle', 'e', epoch, 'h', ARGV[1], 'a', account,
-  'k', key_id, 'c', captured, 'w', write_off, 'd', ARGV[6])
-local available = tonumber(acct[1]) + amount - tonumber(captured)
-redis.call('HSET', KEYS[2], 'available', string.format('%.0f', available),
-  'held', string.format('%.0f', tonumber(acct[2] or 0) - amount))
-redis.call('SET', KEYS[3], 's|' .. captured .. '|' .. account .. '|' .. key_id .. '|' .. write_off
-  .. '|' .. ARGV[5] .. '|' .. rest, 'PX', ARGV[7])
-redis.call('ZREM', KEYS[4], ARGV[1])
+local keys = { acct = KEYS[2], hold = KEYS[3], exp = KEYS[4], ev = KEYS[5], mark = KEYS[6] }
+local captured, write_off, available = hold_capture(keys, ARGV[1], h, acct, epoch, ARGV[4], ARGV[6], ARGV[5], ARGV[7])
 return { 'settled', tonumber(captured), tonumber(write_off), available }

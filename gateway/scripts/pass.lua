@@ -1,4 +1,4 @@
--- find_pass(keys, first, argv) -> { known, window, limit, remaining, reset, key_id, mac, candidate }
+-- find_pass(keys, first, argv) -> { known, window, limit, remaining, reset, key_id, mac, budget, candidate }
 -- The API key that a call is made with: the first candidate that has a record.
 -- A record that is not active, or that belongs to another account, counts as none.
 -- With no candidates the call is made for the account itself: there is no key to
@@ -12,11 +12,11 @@ local function find_pass(keys, first, argv)
     return pass
   end
   for i = 0, candidates - 1 do
-    local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'rpm', 'status')
+    local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'rpm', 'status', 'budget')
     if record[1] then
       if record[1] == argv[4] and record[5] == 'active' then
         pass.known, pass.window = true, keys[first + 2 * i + 1]
-        pass.key_id, pass.mac, pass.candidate = record[2], record[3] or '', i
+        pass.key_id, pass.mac, pass.budget, pass.candidate = record[2], record[3] or '', record[6], i
         local own = tonumber(record[4] or '0') or 0
         if own > 0 then pass.limit = own end
       end
