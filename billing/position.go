@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/kikuai/kikuai/internal/stream"
 )
@@ -23,8 +24,12 @@ type position struct {
 	last  eventID
 }
 
-func (e *Engine) readPosition(ctx context.Context, s stream.Shard) (p position, err error) {
-	err = e.postgres.QueryRow(ctx, `select epoch, last_ms, last_seq from stream_positions where shard = $1`,
+func (e *Engine) readPosition(ctx context.Context, s stream.Shard) (position, error) {
+	return readPosition(ctx, e.postgres, s)
+}
+
+func readPosition(ctx context.Context, pool *pgxpool.Pool, s stream.Shard) (p position, err error) {
+	err = pool.QueryRow(ctx, `select epoch, last_ms, last_seq from stream_positions where shard = $1`,
 		int16(s)).Scan(&p.epoch, &p.last.ms, &p.last.seq)
 	if err != nil {
 		return position{}, fmt.Errorf("read the position: %w", err)

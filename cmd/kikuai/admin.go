@@ -24,6 +24,7 @@ type adminCommand struct {
 	Credit      adminCredit      `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
 	Key         adminKey         `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
 	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
+	Reconcile   adminReconcile   `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
 	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
 }
 

@@ -73,7 +73,7 @@ func crashes(t *testing.T, c crowd) {
 	lost, reordered, repeated := s.judge(firstChat, c)
 	serve.waitReady()
 	serve.stop()
-	s.balanced(s.ledger())
+	s.reconciled()
 	if lost > 0 || reordered > 0 || len(result.report.Missing) > 0 || len(result.report.Lost) > 0 {
 		t.Errorf("lost %d, reordered %d, unacknowledged %d, given up %d", lost, reordered, len(result.report.Missing), len(result.report.Lost))
 	}

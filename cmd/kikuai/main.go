@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,7 +43,8 @@ func main() {
 }
 
 // run parses and carries out one command line; it returns the exit code: 0 done,
-// 1 failed, 2 a command line that cannot be understood.
+// 1 failed, 2 a command line that cannot be understood or a reconciliation that could
+// not look at everything.
 func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&commands{},
@@ -66,10 +68,23 @@ func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.
 	}
 	if err := parsed.Run(&terminal{ctx: ctx, lookup: lookup, out: out, errs: errs}); err != nil {
 		fmt.Fprintln(errs, "kikuai:", err)
+		var exit exitError
+		if errors.As(err, &exit) {
+			return exit.code
+		}
 		return 1
 	}
 	return 0
 }
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string { return e.err.Error() }
+func (e exitError) Unwrap() error { return e.err }
 
 type versionCommand struct{}
 

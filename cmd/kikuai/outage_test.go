@@ -76,8 +76,8 @@ func TestE2EOutages(t *testing.T) {
 	settled("back from Postgres", map[string]int{"/readyz": 200})
 	available := mustAvailable(s, key)
 	serve.stop()
+	s.reconciled()
 	l := s.ledger()
-	s.balanced(l)
 	if stated, err := l.Balance(t.Context(), 1); err != nil || stated != available {
 		t.Fatalf("ledger %d (%v), Redis said %d", stated, err, available)
 	}
@@ -139,6 +139,7 @@ func TestE2EAdminFirst(t *testing.T) {
 		t.Errorf("available %d", available)
 	}
 	serve.stop()
+	s.reconciled()
 }
 
 // TestE2EAdminCommands: credits are idempotent, faults are told.
@@ -189,4 +190,5 @@ func TestE2EAdminCommands(t *testing.T) {
 		t.Errorf("a revoked key answers %d", code)
 	}
 	serve.stop()
+	s.reconciled()
 }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+// reconciled fails the test when Redis and the ledger differ in anything; servers may
+// run meanwhile.
+func (s *site) reconciled() {
+	s.t.Helper()
+	answer, code := s.reconcile()
+	if code != 0 || len(answer.Differences) > 0 {
+		s.t.Fatalf("admin reconcile ended with %d: %+v", code, answer)
+	}
+}
+
+// reconcile runs the command and returns what it found and its exit code.
+func (s *site) reconcile(args ...string) (answer reconcileAnswer, code int) {
+	s.t.Helper()
+	out, errs, err := s.try(append([]string{"admin", "reconcile", "--json"}, args...)...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, &answer); err != nil {
+		s.t.Fatalf("admin reconcile: %v\n%s%s", err, out, errs)
+	}
+	return answer, code
+}
+
+// TestE2EReconcile: nothing is found where nothing is wrong, with and without a server;
+// what is wrong is told, and what cannot be compared is never called right.
+func TestE2EReconcile(t *testing.T) {
+	s := newSite(t)
+	s.reconciled() // before the first server
+	serve := s.serve()
+	key := s.key(personID, "0.010000007")
+	if paid, _ := s.rush(key, 50, s); paid != 50 {
+		t.Fatalf("paid %d", paid)
+	}
+	s.reconciled()
+	out := string(s.command("admin", "reconcile"))
+	if !strings.HasPrefix(out, "No differences: 1 accounts, 0 live holds and 1 keys on 16 shards;") || strings.Count(out, "\n") != 1 {
+		t.Errorf("without a difference it says %q", out)
+	}
+	serve.stop()
+	s.reconciled()
+
+	r, account := s.redis.Client(), int64(1)
+	if err := r.HIncrBy(t.Context(), billing.AcctKey(account), billing.AccountFieldAvailable, -2_500_000_000).Err(); err != nil {
+		t.Fatal(err)
+	}
+	answer, code := s.reconcile()
+	left := int64(10_000_007 - 50*100_000)
+	want := differenceAnswer{
+		What: "balance", Shard: "s01", AccountID: account, Expected: "$0.005000007", Found: "$-2.494999993",
+		ExpectedNanoUSD: left, FoundNanoUSD: left - 2_500_000_000, DifferenceNanoUSD: -2_500_000_000, DifferenceUSD: "-2.50",
+	}
+	if code != 1 || len(answer.Differences) != 1 || answer.Differences[0] != want {
+		t.Errorf("exit %d, %+v, want %+v", code, answer.Differences, want)
+	}
+	table, errs, err := s.try("admin", "reconcile")
+	if err == nil || !strings.Contains(string(errs), "1 differences") {
+		t.Errorf("the table's command: %v %s", err, errs)
+	}
+	for _, column := range []string{"balance", "account 1", "$0.005000007", "$-2.494999993", "$-2.50", "-2500000000"} {
+		if !strings.Contains(string(table), column) {
+			t.Errorf("no %q in\n%s", column, table)
+		}
+	}
+	for args, want := range map[string]int{"--account=1": 1, "--shard=s01": 1, "--account=2": 2, "--shard=s02": 0} {
+		if _, code := s.reconcile(args); code != want {
+			t.Errorf("%s: exit %d, want %d", args, code, want)
+		}
+	}
+	for _, args := range []string{"--shard=s16", "--shard=x", "--account=-1"} {
+		if out, _, err := s.try("admin", "reconcile", args); err == nil {
+			t.Errorf("%s passes: %s", args, out)
+		}
+	}
+	r.FlushAll(t.Context())
+	if answer, code := s.reconcile("--shard=s01"); code != 1 || len(answer.Differences) != 1 || answer.Differences[0].What != billing.AboutShard {
+		t.Errorf("a closed shard: exit %d, %+v", code, answer)
+	}
+}
+
+// TestE2EReconcileInTheDark: with a store away nothing is said to be right.
+func TestE2EReconcileInTheDark(t *testing.T) {
+	s := newSite(t)
+	database := testenv.PostgresServer(t)
+	s.env["DATABASE_URL"], s.database = database.URL(), database.URL()
+	s.command("migrate")
+	for name, outage := range map[string]struct {
+		begin, end func()
+		says       string
+	}{
+		"Redis":    {s.redis.Stop, s.redis.Start, "Redis does not answer"},
+		"Postgres": {database.Stop, database.Start, "reach the database"},
+	} {
+		outage.begin()
+		for _, args := range [][]string{{}, {"--json"}} {
+			out, errs, err := s.try(append([]string{"admin", "reconcile"}, args...)...)
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 2 || strings.Contains(string(out), "No differences") {
+				t.Errorf("%s away %v: %v, %s%s", name, args, err, out, errs)
+			}
+			if said := fmt.Sprintf("not everything could be compared: %s", outage.says); !strings.Contains(string(errs), said) {
+				t.Errorf("%s away %v: no %q in %q", name, args, said, errs)
+			}
+		}
+		outage.end()
+		s.reconciled()
+	}
+}
