@@ -101,10 +101,3 @@ func (s *site) deliver(update string) int {
 	_ = response.Body.Close()
 	return response.StatusCode
 }
-
-// reconciled holds every balance against every other account of it. The servers must
-// have stopped.
-func (s *site) reconciled() {
-	s.t.Helper()
-	s.balanced(s.ledger())
-}
