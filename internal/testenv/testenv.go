@@ -27,6 +27,10 @@ func Main(m *testing.M, ignore ...goleak.Option) {
 		fmt.Fprintln(os.Stderr, "testenv: end Postgres:", err)
 		code = max(code, 1)
 	}
+	if err := closeStripe(); err != nil {
+		fmt.Fprintln(os.Stderr, "testenv: end stripe-mock:", err)
+		code = max(code, 1)
+	}
 	if code == 0 {
 		if err := goleak.Find(ignore...); err != nil {
 			fmt.Fprintln(os.Stderr, "testenv:", err)

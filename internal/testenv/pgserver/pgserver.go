@@ -221,25 +221,18 @@ func (s *Server) launch(ctx context.Context) error {
 
 	ctx, cancel := context.WithTimeout(ctx, readyIn)
 	defer cancel()
-	tick := time.NewTicker(readyPoll)
-	defer tick.Stop()
-	for {
-		if s.accepts(ctx) {
-			return nil
-		}
-		select {
-		case <-process.Done():
-			s.process = nil
-			if strings.Contains(process.Tail(), "Address already in use") {
-				return errPortTaken
-			}
-			return fmt.Errorf("postgres ended at start: %w\n%s", process.Err(), process.Tail())
-		case <-ctx.Done():
-			err := fmt.Errorf("postgres did not answer on port %d: %w\n%s", s.port, ctx.Err(), process.Tail())
-			return errors.Join(err, s.Stop())
-		case <-tick.C:
-		}
+	err = process.Await(ctx, readyPoll, s.accepts)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, child.ErrEnded):
+		return errors.Join(err, s.Stop())
 	}
+	s.process = nil
+	if strings.Contains(process.Tail(), "Address already in use") {
+		return errPortTaken
+	}
+	return err
 }
 
 // accepts reports whether our server answers a query. Our password tells it

@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -174,25 +173,18 @@ func (s *Server) launch(ctx context.Context) error {
 
 	ctx, cancel := context.WithTimeout(ctx, readyIn)
 	defer cancel()
-	tick := time.NewTicker(readyPoll)
-	defer tick.Stop()
-	for {
-		if s.answers(ctx) {
-			return nil
-		}
-		select {
-		case <-process.Done():
-			s.process = nil
-			if strings.Contains(process.Tail(), "Address already in use") {
-				return errPortTaken
-			}
-			return fmt.Errorf("redis-server ended at start: %w\n%s", process.Err(), process.Tail())
-		case <-ctx.Done():
-			err := fmt.Errorf("redis-server did not answer on %s: %w\n%s", s.Addr, ctx.Err(), process.Tail())
-			return errors.Join(err, s.Kill())
-		case <-tick.C:
-		}
+	err = process.Await(ctx, readyPoll, s.answers)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, child.ErrEnded):
+		return errors.Join(err, s.Kill())
 	}
+	s.process = nil
+	if strings.Contains(process.Tail(), "Address already in use") {
+		return errPortTaken
+	}
+	return err
 }
 
 // answers reports whether the server we started (not a stranger on the same
