@@ -33,6 +33,7 @@ func (c *Config) check(faults *FaultsError, need Need) {
 	c.checkStores(check)
 	c.checkTelegram(check)
 	c.checkMoney(check)
+	c.checkStripe(check)
 	c.checkNumbers(check)
 }
 
@@ -97,6 +98,7 @@ var (
 	tokenShape     = regexp.MustCompile(`^[0-9]{1,16}:[A-Za-z0-9_-]{30,64}$`)
 	simulatedShape = regexp.MustCompile(`^[0-9]{1,16}:[A-Za-z0-9_-]{1,64}$`)
 	webhookShape   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+	stripeKeyShape = regexp.MustCompile(`^[sr]k_[A-Za-z0-9_]{1,250}$`)
 )
 
 func (c *Config) checkTelegram(check checker) {
@@ -141,6 +143,29 @@ func (c *Config) checkMoney(check checker) {
 	}
 	if c.StarValue <= 0 || c.StarValue > nanosPerUSD {
 		check.fault("STAR_USD", "is not between 0 and 1 dollar", "set what one Star pays out, about 0.013")
+	}
+}
+
+// checkStripe demands both secrets or none: without the second no payment would ever be
+// credited, without the first none can be begun.
+func (c *Config) checkStripe(check checker) {
+	check.web("STRIPE_API_URL", c.StripeAPIURL)
+	if c.production() && strings.HasPrefix(c.StripeAPIURL, "http://") {
+		check.fault("STRIPE_API_URL", "is not https, and the secret key would travel in the open", "set an https:// address")
+	}
+	c.StripeAPIURL = strings.TrimRight(c.StripeAPIURL, "/")
+	key, secret := c.StripeSecretKey.Reveal(), c.StripeWebhookSecret.Reveal()
+	switch {
+	case key == "" && secret != "":
+		check.fault("STRIPE_SECRET_KEY", "is missing, and STRIPE_WEBHOOK_SECRET is set", "set both to take card payments, or none")
+	case key != "" && secret == "":
+		check.fault("STRIPE_WEBHOOK_SECRET", "is missing, and STRIPE_SECRET_KEY is set", "set both to take card payments, or none")
+	}
+	if key != "" && !stripeKeyShape.MatchString(key) {
+		check.fault("STRIPE_SECRET_KEY", "does not look like a secret or restricted key", "copy it whole from Stripe's dashboard: it begins with sk_ or rk_")
+	}
+	if secret != "" && !strings.HasPrefix(secret, "whsec_") {
+		check.fault("STRIPE_WEBHOOK_SECRET", "does not look like a webhook's signing secret", "copy it whole from the endpoint's page in Stripe's dashboard: it begins with whsec_")
 	}
 }
 

@@ -73,6 +73,10 @@ type Config struct {
 	LedgerMaxLag     time.Duration `env:"LEDGER_MAX_LAG" envDefault:"15m"`
 	LedgerMaxBacklog int           `env:"LEDGER_MAX_BACKLOG" envDefault:"100000"` // events of one shard
 
+	StripeSecretKey     Secret `env:"STRIPE_SECRET_KEY"` // empty: no card payments
+	StripeWebhookSecret Secret `env:"STRIPE_WEBHOOK_SECRET"`
+	StripeAPIURL        string `env:"STRIPE_API_URL" envDefault:"https://api.stripe.com"`
+
 	CatalogFile  string `env:"CATALOG_FILE"` // empty: the embedded catalogue
 	OpenAIKey    Secret `env:"OPENAI_API_KEY"`
 	AnthropicKey Secret `env:"ANTHROPIC_API_KEY"`

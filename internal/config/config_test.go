@@ -160,6 +160,8 @@ func TestFaultyValues(t *testing.T) {
 		{"WELCOME_CREDIT_USD", "101"},
 		{"STAR_USD", "0"},
 		{"STAR_USD", "0.0000000001"},
+		{"STRIPE_API_URL", "api.stripe.com"},
+		{"STRIPE_API_URL", "http://api.stripe.com"}, // in production
 		{"CATALOG_FILE", "/does/not/exist.yaml"},
 		{"RATE_LIMIT_REQUESTS_PER_MINUTE", "0"},
 		{"RATE_LIMIT_PER_SECOND", "NaN"},
@@ -175,6 +177,35 @@ func TestFaultyValues(t *testing.T) {
 		if got := faultsOf(t, with(row[0], row[1]), NeedServe); !slices.Equal(got, []string{row[0]}) {
 			t.Errorf("%s=%s: faults of %v", row[0], row[1], got)
 		}
+	}
+}
+
+// TestStripeIsWholeOrAbsent: one secret without the other takes payments that are never
+// credited, or none.
+func TestStripeIsWholeOrAbsent(t *testing.T) {
+	const key, secret = "rk_test_51AbC", "whsec_0123456789abcdef"
+	for _, row := range []struct{ key, secret, fault string }{
+		{"", "", ""},
+		{key, secret, ""},
+		{key, "", "STRIPE_WEBHOOK_SECRET"},
+		{"", secret, "STRIPE_SECRET_KEY"},
+		{"pk_test_51AbC", secret, "STRIPE_SECRET_KEY"}, // the publishable one
+		{key, "sk_test_51AbC", "STRIPE_WEBHOOK_SECRET"},
+	} {
+		var want []string
+		if row.fault != "" {
+			want = []string{row.fault}
+		}
+		if got := faultsOf(t, with("STRIPE_SECRET_KEY", row.key, "STRIPE_WEBHOOK_SECRET", row.secret), NeedServe); !slices.Equal(got, want) {
+			t.Errorf("key %q, webhook secret %q: faults of %v, want %v", row.key, row.secret, got, want)
+		}
+	}
+	c := load(t, with("STRIPE_SECRET_KEY", key, "STRIPE_WEBHOOK_SECRET", secret, "STRIPE_API_URL", "https://stripe.example/"), NeedServe)
+	if text := c.String(); strings.Contains(text, "51AbC") || strings.Contains(text, "0123456789abcdef") {
+		t.Errorf("a secret is printed:\n%s", text)
+	}
+	if c.StripeAPIURL != "https://stripe.example" {
+		t.Errorf("STRIPE_API_URL is %s", c.StripeAPIURL)
 	}
 }
 
