@@ -24,21 +24,23 @@ type Config struct {
 	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
 	StarNano      int64                 // nano-USD that a Telegram Star is credited with; 0: none are taken
+	Stripe        *StripeOptions        // nil: no card payments
 	MaxLag        time.Duration         // how far the ledger may be behind before calls stop; 0: DefaultMaxLag
 	MaxBacklog    int                   // events of one shard that may wait for it; 0: DefaultMaxBacklog
 }
 
 // Desk is everything that is money, wired together.
 type Desk struct {
-	Accounts *Accounts
-	Keys     *Keys
-	Holds    *Holds
-	Ledger   *Ledger
-	Backlog  *Backlog
-	Engine   *Engine
-	Payments *Payments
-	Jobs     *Jobs
-	Notices  *Notices
+	Accounts  *Accounts
+	Keys      *Keys
+	Holds     *Holds
+	Ledger    *Ledger
+	Backlog   *Backlog
+	Engine    *Engine
+	Payments  *Payments
+	Jobs      *Jobs
+	Notices   *Notices
+	Checkouts *Checkouts
 }
 
 // New wires the parts. It connects to nothing. Engine is nil unless Blocking
@@ -73,6 +75,7 @@ func New(c Config) (*Desk, error) {
 		Notices:  &Notices{postgres: c.Postgres},
 	}
 	desk.Payments = newPayments(c, desk.Accounts, ring)
+	desk.Checkouts = newCheckouts(c, desk.Accounts)
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)
 	}

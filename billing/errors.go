@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -96,3 +97,38 @@ func notNow(err error) bool {
 // errNoHash says that Redis has no hash of an account: new and not projected
 // yet, or lost. Never a reason for a free call.
 var errNoHash = fmt.Errorf("%w: no hash of the account", ErrClosed)
+
+// databaseError translates an error of Postgres: whatever means that it is away or has
+// no room wraps ErrClosed. Our own refusals, a caller's cancellation and faults in
+// statements stay what they are.
+func databaseError(what string, err error) error {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled), errors.As(err, &pg) && !passing(pg.Code), refused(err):
+		return fmt.Errorf("billing: %s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrClosed, what, err)
+}
+
+// passing tells Postgres' errors that mean "not now": of the connection, contention,
+// lack of resources, an operator's intervention, a server that only reads.
+func passing(code string) bool {
+	switch code[:min(2, len(code))] {
+	case "08", "40", "53", "57", "58":
+		return true
+	}
+	return code == "25006"
+}
+
+func refused(err error) bool {
+	for _, refusal := range []error{
+		ErrAccountUnknown, ErrAccountInactive, ErrIdempotencyConflict, ErrIdempotencyKey, ErrAmount, ErrCreditKind,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}

@@ -43,12 +43,9 @@ func (s *Server) completions(c *fiber.Ctx) error {
 
 // read reads the request's body, as it is and no larger than allowed.
 func (s *Server) read(c *fiber.Ctx) (*llm.Request, error) {
-	if encoding := c.Request().Header.ContentEncoding(); len(encoding) > 0 && string(encoding) != "identity" {
-		return nil, errEncoded
-	}
-	body := c.BodyRaw()
-	if len(body) > s.bodyLimit {
-		return nil, errTooLarge
+	body, err := rawBody(c, s.bodyLimit)
+	if err != nil {
+		return nil, err
 	}
 	return llm.ParseRequest(body)
 }

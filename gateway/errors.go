@@ -93,6 +93,9 @@ func explain(err error) problem {
 	case errors.As(err, &routing):
 		return explainRouting(routing)
 	}
+	if p, is := explainPayment(err); is {
+		return p
+	}
 	return problem{status: 500, code: "internal_error", kind: kindOfUs, message: "Something went wrong here. It has been noted under this request's id."}
 }
 
@@ -126,6 +129,29 @@ func explainUpstream(e *llm.UpstreamError) problem {
 		return problem{status: 504, code: "provider_timeout", kind: kindOfUs, message: "The model's provider did not answer in time."}
 	}
 	return problem{status: 502, code: "provider_error", kind: kindOfUs, message: "The model's provider could not answer. Try again, or use another model."}
+}
+
+// explainPayment are the errors of payments.
+func explainPayment(err error) (problem, bool) {
+	switch {
+	case errors.Is(err, billing.ErrPaymentUnavailable):
+		return problem{status: 400, code: "payment_method_unavailable", kind: kindOfYou, param: "method",
+			message: "Payments of this kind are not taken here. The bot takes Telegram Stars: send it /topup."}, true
+	case errors.Is(err, billing.ErrIdempotencyConflict):
+		return problem{status: 409, code: "idempotency_conflict", kind: kindOfYou,
+			message: "This Idempotency-Key began another payment, which stands as it was. Send a new key to begin this one."}, true
+	case errors.Is(err, billing.ErrIdempotencyKey):
+		return problem{status: 400, code: "invalid_request", kind: kindOfYou,
+			message: "The Idempotency-Key cannot be used: send 1 to 200 characters, best those of a random UUID."}, true
+	case errors.Is(err, billing.ErrPaymentProvider):
+		return problem{status: 502, code: "payment_provider_error", kind: kindOfUs,
+			message: "The payment provider could not answer. Nothing was charged; try again with the same Idempotency-Key."}, true
+	case errors.Is(err, billing.ErrPaymentSignature):
+		return problem{status: 400, code: "invalid_signature", kind: kindOfYou, message: "The event's signature is missing, wrong or too old."}, true
+	case errors.Is(err, billing.ErrPaymentEvent):
+		return problem{status: 400, code: "invalid_event", kind: kindOfYou, message: "The event cannot be read. Send events with their object in them."}, true
+	}
+	return problem{}, false
 }
 
 func explainRouting(e *fiber.Error) problem {
@@ -209,7 +235,7 @@ func (s *Server) report(id string, status int, err error) {
 	switch status {
 	case fiber.StatusInternalServerError:
 		level = slog.LevelError
-	case fiber.StatusServiceUnavailable:
+	case fiber.StatusServiceUnavailable, fiber.StatusBadRequest:
 		now := s.now().Unix()
 		if s.lastReport.Swap(now) == now {
 			return

@@ -64,6 +64,9 @@ type setup struct {
 	peppers  []string
 
 	maxBacklog int // 0: the default
+
+	stripe *billing.StripeOptions // nil: no card payments
+	pool   *pgxpool.Pool          // nil: one of the rig's own
 }
 
 // quick are the timeouts of a client that must fail fast.
@@ -81,7 +84,10 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	for _, e := range edit {
 		e(&s)
 	}
-	r := &rig{t: t, redis: testenv.RedisServer(t), pool: testenv.Postgres(t), registry: prometheus.NewRegistry()}
+	r := &rig{t: t, redis: testenv.RedisServer(t), pool: s.pool, registry: prometheus.NewRegistry()}
+	if r.pool == nil {
+		r.pool = testenv.Postgres(t)
+	}
 	r.client = r.redis.ClientWith(quick())
 	gathered, err := r.client.AutoPipelineWithOptions(redis.DefaultBlockingAutoPipelineOptions())
 	r.must(err)
@@ -101,6 +107,7 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	r.meter, err = NewMeter(s.meter)
 	r.must(err)
 	s.server.Meter, s.server.Keys, s.server.Log, s.server.Registerer = r.meter, r.desk.Keys, testenv.Logger(t), r.registry
+	s.server.Checkouts = r.desk.Checkouts
 	r.server, err = New(s.server)
 	r.must(err)
 	r.serve()
@@ -165,7 +172,7 @@ func (r *rig) openMoney(s *setup) {
 	blocking := r.redis.ClientWith(redis.Options{PoolSize: 40, ContextTimeoutEnabled: true})
 	var err error
 	r.desk, err = billing.New(billing.Config{
-		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog,
+		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog, Stripe: s.stripe,
 		Leases: stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: blocking, Log: log}),
 	})
 	r.must(err)

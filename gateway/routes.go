@@ -21,6 +21,10 @@ func (s *Server) table() []route {
 		{"GET", "/v1/models", shapeOpenAI, s.models},
 		{"GET", "/v1/models/+", shapeOpenAI, s.model}, // ids may hold slashes
 		{"GET", "/api/v1/balance", shapePlain, s.balance},
+		{"POST", "/api/v1/payment/topup", shapePlain, s.topUp},
+		{"POST", "/api/v1/payment/webhook/stripe", shapePlain, s.stripe},
+		{"GET", PaymentDonePath, shapePlain, s.paymentDone},
+		{"GET", PaymentCanceledPath, shapePlain, s.paymentCanceled},
 		{"POST", "/webhook", shapePlain, s.webhook},
 		{"GET", "/health", shapePlain, s.health},
 		{"GET", "/readyz", shapePlain, s.ready},

@@ -104,6 +104,7 @@ func (a *App) openMoney() (err error) {
 		Registerer:    a.registry,
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
+		Stripe:        a.stripe(),
 		MaxLag:        a.config.LedgerMaxLag,
 		MaxBacklog:    a.config.LedgerMaxBacklog,
 	})
@@ -207,6 +208,7 @@ func (a *App) openServer() (err error) {
 	a.server, err = gateway.New(gateway.Options{
 		Meter:      a.meter,
 		Keys:       a.desk.Keys,
+		Checkouts:  a.desk.Checkouts,
 		Log:        a.log,
 		Registerer: a.registry,
 		Webhook:    webhook,
@@ -319,14 +321,29 @@ func (a *App) username() string {
 	return me.Username
 }
 
+// stripe is how card payments are taken; nil: they are not.
+func (a *App) stripe() *billing.StripeOptions {
+	if !a.config.StripeSecretKey.IsSet() {
+		return nil
+	}
+	return &billing.StripeOptions{
+		SecretKey: a.config.StripeSecretKey.Reveal(), WebhookSecret: a.config.StripeWebhookSecret.Reveal(),
+		APIURL:  a.config.StripeAPIURL,
+		DoneURL: a.publicURL() + gateway.PaymentDonePath, CanceledURL: a.publicURL() + gateway.PaymentCanceledPath,
+	}
+}
+
 // baseURL is what key holders put into their SDK.
-func (a *App) baseURL() string {
+func (a *App) baseURL() string { return a.publicURL() + "/v1" }
+
+// publicURL is where others reach the public listener.
+func (a *App) publicURL() string {
 	if a.config.PublicURL != "" {
-		return a.config.PublicURL + "/v1"
+		return a.config.PublicURL
 	}
 	addr := a.config.ListenAddr
 	if strings.HasPrefix(addr, ":") {
 		addr = "localhost" + addr
 	}
-	return "http://" + addr + "/v1"
+	return "http://" + addr
 }

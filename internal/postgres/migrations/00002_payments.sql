@@ -47,20 +47,31 @@ create table subscriptions (
     updated_at timestamptz not null default now()
 );
 
--- A card payment that was begun. request_hash makes idempotency_key safe to repeat.
+-- A card payment that was begun. request_hash makes idempotency_key safe to repeat;
+-- attempt numbers what the provider was asked, url is the page that it opened.
 create table checkouts (
-    id              text primary key,
+    id              text primary key check (char_length(id) between 1 and 64),
     account_id      bigint not null references accounts (id),
-    idempotency_key text not null,
+    idempotency_key text not null check (char_length(idempotency_key) between 1 and 200),
     request_hash    bytea not null check (octet_length(request_hash) = 32),
     cents           bigint not null check (cents > 0),
     credit_nano     bigint not null check (credit_nano > 0),
+    attempt         integer not null default 1 check (attempt > 0),
     url             text not null default '',
     charge_id       text,
     created_at      timestamptz not null default now(),
     unique (account_id, idempotency_key)
 );
 
+-- How much of a card charge was given back, in cents, as the provider told it: perhaps
+-- before it told that the charge was paid. taken is what became debits.
+create table card_refunds (
+    charge_id  text primary key check (char_length(charge_id) between 1 and 200),
+    told       bigint not null default 0 check (told >= 0),
+    taken      bigint not null default 0 check (taken between 0 and told),
+    updated_at timestamptz not null default now()
+);
+
 -- +goose Down
 
-drop table checkouts, subscriptions, payments, debits;
+drop table card_refunds, checkouts, subscriptions, payments, debits;

@@ -1,0 +1,178 @@
+package billing
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kikuai/kikuai/internal/failpoint"
+	"github.com/kikuai/kikuai/internal/postgres"
+)
+
+// Bounds of a card payment, in cents.
+const (
+	MinCardCents = 1_00
+	MaxCardCents = 1000_00
+
+	nanoPerCent  = NanoPerUSD / 100
+	checkoutMark = "co_" // of our ids
+)
+
+// What Checkouts and callers can tell apart.
+var (
+	ErrPaymentUnavailable = errors.New("billing: payments of this kind are not taken here")
+	ErrPaymentProvider    = errors.New("billing: the payment provider could not answer")
+	ErrPaymentSignature   = errors.New("billing: the event is not signed by the payment provider")
+	ErrPaymentEvent       = errors.New("billing: the payment provider's event cannot be read")
+)
+
+// cardProvider takes card payments on pages of its own. Stripe is one.
+type cardProvider interface {
+	// begin opens a page for the order and returns its address. Begun again with the same
+	// attempt, while that lasts at the provider, it is the same page.
+	begin(ctx context.Context, o cardOrder) (url string, err error)
+	// read checks that the provider signed an event, lately, and says what it tells.
+	read(body []byte, signature string) (cardEvent, error)
+}
+
+// cardOrder is what a page is opened for.
+type cardOrder struct {
+	checkout string
+	attempt  int
+	cents    int64 // of a US dollar
+}
+
+// spentAttemptError says that the provider would answer this attempt the same again.
+type spentAttemptError struct{ error }
+
+func (e *spentAttemptError) Unwrap() error { return e.error }
+
+// Checkouts begins payments that are made elsewhere, each once by its idempotency key,
+// and takes in what the card provider tells of them.
+type Checkouts struct {
+	postgres *pgxpool.Pool
+	accounts *Accounts
+	log      *slog.Logger
+	events   *prometheus.CounterVec // result
+	cards    cardProvider           // nil: none are taken
+}
+
+func newCheckouts(c Config, accounts *Accounts) *Checkouts {
+	checkouts := &Checkouts{postgres: c.Postgres, accounts: accounts, log: c.Log,
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "card_events_total", Help: "Events of the card provider, by what became of them.",
+		}, []string{"result"})}
+	if c.Stripe != nil {
+		checkouts.cards = newStripe(*c.Stripe)
+	}
+	if c.Registerer != nil {
+		c.Registerer.MustRegister(checkouts.events)
+	}
+	return checkouts
+}
+
+// CheckoutRequest asks for a payment.
+type CheckoutRequest struct {
+	AccountID      int64
+	Cents          int64  // MinCardCents … MaxCardCents
+	IdempotencyKey string // 1 … 200 characters, the account's own; "": none
+}
+
+// Checkout is a payment that was begun.
+type Checkout struct {
+	ID         string
+	URL        string // where the customer pays
+	Cents      int64
+	CreditNano int64 // what the account will be given
+}
+
+// begun is a checkout as Postgres holds it.
+type begun struct {
+	Checkout
+	account int64
+	attempt int
+}
+
+// Card begins a card payment. The same key with the same amount is the same checkout,
+// whenever it is asked for; with another amount it is ErrIdempotencyConflict.
+// Errors: ErrPaymentUnavailable, ErrAmount, ErrIdempotencyKey, ErrAccountInactive,
+// ErrAccountUnknown, ErrPaymentProvider (ask again with the same key), ErrClosed.
+func (c *Checkouts) Card(ctx context.Context, r CheckoutRequest) (Checkout, error) {
+	if c.cards == nil {
+		return Checkout{}, ErrPaymentUnavailable
+	}
+	if r.Cents < MinCardCents || r.Cents > MaxCardCents {
+		return Checkout{}, ErrAmount
+	}
+	// The row comes first: whatever the provider tells of the payment, it is known here.
+	row, err := c.record(ctx, r)
+	if err != nil || row.URL != "" {
+		return row.Checkout, err
+	}
+	failpoint.Here("checkout.recorded")
+	row.URL, err = c.cards.begin(ctx, cardOrder{checkout: row.ID, attempt: row.attempt, cents: row.Cents})
+	if err != nil {
+		return Checkout{}, c.failed(ctx, row, err)
+	}
+	failpoint.Here("checkout.begun")
+	// Of two attempts at once the first one's page counts, for both.
+	err = c.postgres.QueryRow(ctx, `update checkouts set url = case when url = '' then $2 else url end
+		where id = $1 returning url`, row.ID, row.URL).Scan(&row.URL)
+	return row.Checkout, databaseError("note a checkout", err)
+}
+
+// record finds the checkout of this key or makes it.
+func (c *Checkouts) record(ctx context.Context, r CheckoutRequest) (row begun, err error) {
+	if r.IdempotencyKey == "" {
+		r.IdempotencyKey = "none:" + rand.Text()
+	}
+	if cleanText(r.IdempotencyKey, maxIdempotencyKey) != r.IdempotencyKey {
+		return row, ErrIdempotencyKey
+	}
+	hash := sha256.Sum256(fmt.Appendf(nil, "card %d usd", r.Cents))
+	err = postgres.InTx(ctx, c.postgres, func(tx pgx.Tx) error {
+		var status string
+		err := tx.QueryRow(ctx, `select status from accounts where id = $1`, r.AccountID).Scan(&status)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrAccountUnknown
+		case err != nil:
+			return err
+		case status != StatusActive:
+			return ErrAccountInactive
+		}
+		_, err = tx.Exec(ctx, `insert into checkouts (id, account_id, idempotency_key, request_hash, cents, credit_nano)
+			values ($1, $2, $3, $4, $5, $6) on conflict (account_id, idempotency_key) do nothing`,
+			checkoutMark+rand.Text(), r.AccountID, r.IdempotencyKey, hash[:], r.Cents, r.Cents*nanoPerCent)
+		if err != nil {
+			return err
+		}
+		var before []byte
+		err = tx.QueryRow(ctx, `select id, account_id, attempt, cents, credit_nano, url, request_hash from checkouts
+			where account_id = $1 and idempotency_key = $2`, r.AccountID, r.IdempotencyKey,
+		).Scan(&row.ID, &row.account, &row.attempt, &row.Cents, &row.CreditNano, &row.URL, &before)
+		if err == nil && string(before) != string(hash[:]) {
+			err = ErrIdempotencyConflict
+		}
+		return err
+	})
+	return row, databaseError("record a checkout", err)
+}
+
+// failed makes way for another attempt with the same key.
+func (c *Checkouts) failed(ctx context.Context, row begun, err error) error {
+	var spent *spentAttemptError
+	if errors.As(err, &spent) {
+		// Without this, repetitions would hear the same fault until the provider forgets it.
+		_, fault := c.postgres.Exec(ctx, `update checkouts set attempt = attempt + 1 where id = $1 and attempt = $2`, row.ID, row.attempt)
+		err = errors.Join(err, databaseError("note a failed attempt", fault))
+	}
+	return fmt.Errorf("begin checkout %s: %w", row.ID, err)
+}
