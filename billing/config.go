@@ -25,6 +25,7 @@ type Config struct {
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
 	StarNano      int64                 // nano-USD that a Telegram Star is credited with; 0: none are taken
 	Stripe        *StripeOptions        // nil: no card payments
+	LowBalance    int64                 // nano-USD below which an owner is told, unless theirs says otherwise; 0: never
 	MaxLag        time.Duration         // how far the ledger may be behind before calls stop; 0: DefaultMaxLag
 	MaxBacklog    int                   // events of one shard that may wait for it; 0: DefaultMaxBacklog
 }
@@ -54,6 +55,9 @@ func New(c Config) (*Desk, error) {
 	}
 	if c.StarNano < 0 || c.StarNano > NanoPerUSD {
 		return nil, errors.New("billing: the worth of a Star is out of bounds")
+	}
+	if c.LowBalance < 0 || c.LowBalance > MaxNano {
+		return nil, errors.New("billing: the low balance is out of bounds")
 	}
 	if c.Now == nil {
 		c.Now = time.Now

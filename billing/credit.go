@@ -170,7 +170,7 @@ func grant(ctx context.Context, tx pgx.Tx, c Credit) (granted, error) {
 	}
 	g = granted{seq: seq + 1}
 	g.transaction, err = post(ctx, tx, transaction{
-		kind:      "credit",
+		kind:      kindCredit,
 		account:   c.AccountID,
 		reference: fmt.Sprintf("credit:%d:%d", c.AccountID, g.seq),
 		memo:      cleanMemo(c.Memo),
@@ -182,8 +182,7 @@ func grant(ctx context.Context, tx pgx.Tx, c Credit) (granted, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`insert into credits (account_id, seq, amount_nano, kind, idempotency_key, request_hash, transaction_id)
 		values ($1, $2, $3, $4, $5, $6, $7)`, c.AccountID, g.seq, c.AmountNano, c.Kind, c.IdempotencyKey, hash, g.transaction)
-	batch.Queue(`update accounts set balance_nano = balance_nano + $2, credit_seq = $3 where id = $1`,
-		c.AccountID, c.AmountNano, g.seq)
+	batch.Queue(`update accounts set credit_seq = $2 where id = $1`, c.AccountID, g.seq)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return granted{}, err
 	}

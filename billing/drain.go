@@ -118,12 +118,12 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 		if err := movePosition(ctx, tx, o.shard, o.at, to); err != nil {
 			return err
 		}
-		repeated, err := insertEvents(ctx, tx, o.shard, events, false)
+		repeated, err := insertEvents(ctx, tx, o.shard, events, false, o.lowBalance)
 		if err != nil {
 			return err
 		}
 		if repeats = len(repeated); repeats > 0 && !skip {
-			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, true); err == nil && len(repeated) > 0 {
+			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, true, o.lowBalance); err == nil && len(repeated) > 0 {
 				err = fmt.Errorf("billing: %d events are in the ledger beyond the position", len(repeated))
 			}
 			if err != nil {

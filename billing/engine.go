@@ -47,6 +47,8 @@ type Engine struct {
 	slots     chan struct{} // bounds the transactions under way
 	oldest    [stream.Shards]atomic.Int64
 	pause     func(step string) error // tests crash here; nil otherwise
+
+	lowBalance int64 // nano-USD below which an owner is told, unless theirs says otherwise
 }
 
 func newEngine(c Config, s *scripts, m *metrics) *Engine {
@@ -60,6 +62,8 @@ func newEngine(c Config, s *scripts, m *metrics) *Engine {
 		metrics:   m,
 		now:       c.Now,
 		slots:     make(chan struct{}, appliesAtOnce),
+
+		lowBalance: c.LowBalance,
 	}
 	if c.Registerer != nil {
 		for s := stream.Shard(0); s < stream.Shards; s++ {

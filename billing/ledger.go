@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 
@@ -17,6 +18,9 @@ const (
 	bookWriteOff  = "write_off"
 	bookPromotion = "promotion"
 )
+
+// kindCredit is the kind of a transaction that gives money to an account.
+const kindCredit = "credit"
 
 // move takes an amount from one book to another: two entries that sum to zero.
 type move struct {
@@ -34,24 +38,45 @@ type transaction struct {
 	moves     []move
 }
 
-// post writes a transaction and its entries inside tx.
+// errPosted says that the ledger has a transaction of that reference.
+var errPosted = errors.New("billing: the ledger has a transaction of that reference")
+
+// postSQL writes one transaction with its entries, and moves the account's balance and
+// the end of its chain, under the account's lock.
+//
+//go:embed post.sql
+var postSQL string
+
+// post writes a transaction with its entries inside tx, and moves the account's
+// balance by what its customer entries sum to. It takes the account's lock, which
+// the caller may hold already. errPosted where the reference was used, and nothing
+// happened; ErrAccountUnknown.
 func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
-	err = tx.QueryRow(ctx, `insert into ledger_transactions (kind, account_id, reference, memo)
-		values ($1, $2, $3, $4) returning id`, t.kind, t.account, t.reference, t.memo).Scan(&id)
+	var books []string
+	var amounts []int64
+	for _, m := range t.moves {
+		books = append(books, m.to, m.from)
+		amounts = append(amounts, m.nano, -m.nano)
+	}
+	var used bool
+	batch := &pgx.Batch{}
+	// A statement of its own, so that what follows it sees all that the lock waited for.
+	batch.Queue(`select from accounts where id = $1 for no key update`, t.account).
+		QueryRow(func(row pgx.Row) error { return row.Scan() })
+	batch.Queue(`select exists (select from ledger_transactions where reference = $1)`, t.reference).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&used) })
+	err = tx.SendBatch(ctx, batch).Close()
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, ErrAccountUnknown
+	case err != nil:
+		return 0, fmt.Errorf("post a transaction: %w", err)
+	case used:
+		return 0, errPosted
+	}
+	err = tx.QueryRow(ctx, postSQL, t.kind, t.account, t.reference, t.memo, books, amounts).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("post a transaction: %w", err)
-	}
-	batch := &pgx.Batch{}
-	entry := func(position int, book string, nano int64) {
-		batch.Queue(`insert into ledger_entries (transaction_id, position, account_id, book, amount_nano)
-			values ($1, $2, $3, $4, $5)`, id, position, t.account, book, nano)
-	}
-	for i, m := range t.moves {
-		entry(2*i+1, m.to, m.nano)
-		entry(2*i+2, m.from, -m.nano)
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, fmt.Errorf("post entries: %w", err)
 	}
 	return id, nil
 }

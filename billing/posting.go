@@ -20,8 +20,8 @@ var postingSQL string
 type columns struct {
 	ms, seq, epoch, account, key, captured, writeOff  []int64
 	prompt, cached, cacheWrite, completion, reasoning []int64
-	kind, book, reference                             []string
-	hold, model, deployment, source                   []string
+	kind, reference, book, hold                       []string
+	model, deployment, source                         []string
 	estimated                                         []bool
 	duration, firstToken                              []int32
 }
@@ -35,7 +35,7 @@ func columnsOf(events []event, renamed bool) *columns {
 		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning} {
 		*column = ints[i*n : (i+1)*n]
 	}
-	for i, column := range []*[]string{&c.kind, &c.book, &c.reference, &c.hold, &c.model, &c.deployment, &c.source} {
+	for i, column := range []*[]string{&c.kind, &c.reference, &c.book, &c.hold, &c.model, &c.deployment, &c.source} {
 		*column = texts[i*n : (i+1)*n]
 	}
 	for i := range events {
@@ -45,9 +45,9 @@ func columnsOf(events []event, renamed bool) *columns {
 		c.account[i], c.key[i], c.captured[i], c.writeOff[i] = e.account, e.key, e.captured, e.writeOff
 		c.prompt[i], c.cached[i], c.cacheWrite[i] = u.Prompt, u.Cached, u.CacheWrite
 		c.completion[i], c.reasoning[i] = u.Completion, u.Reasoning
-		c.kind[i], c.book[i], c.reference[i], c.hold[i] = e.kind, e.book, e.reference, e.hold
+		c.kind[i], c.reference[i], c.book[i], c.hold[i] = e.kind, e.reference, e.book, e.hold
 		if renamed {
-			c.reference[i] = fmt.Sprintf("%s@%d/%s", e.reference, e.epoch, e.id)
+			c.reference[i] = fmt.Sprintf("%s@%d/%s", cleanText(e.reference, maxReference-60), e.epoch, e.id)
 		}
 		c.model[i], c.deployment[i], c.source[i] = e.details.Model, e.details.Deployment, e.details.Source
 		c.estimated[i], c.duration[i], c.firstToken[i] = u.Estimated, e.details.Duration, e.details.FirstToken
@@ -55,20 +55,29 @@ func columnsOf(events []event, renamed bool) *columns {
 	return c
 }
 
-// insertEvents writes the events' transactions, entries, usage, rollups and
-// balances, and returns those events whose reference the ledger has already.
-// With renamed the reference is the event's own instead of its cause's.
-func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, renamed bool) ([]event, error) {
+// insertEvents writes the events' transactions, entries, usage, rollups, balances
+// and notices, and returns those events whose reference the ledger has already.
+// With renamed the reference is the event's own instead of the cause's. An account
+// that falls below low nano-USD, unless it has a threshold of its own, is noticed.
+func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, renamed bool, low int64) ([]event, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
 	c := columnsOf(events, renamed)
-	var posted, accounts, balances int64
+	var accounts, balances int64
 	var repeated []int32
-	err := tx.QueryRow(ctx, postingSQL, int16(s), c.ms, c.seq, c.epoch, c.reference, c.hold, c.account, c.key,
+	batch := &pgx.Batch{}
+	// A statement's plan is made once for a connection, perhaps while a table is
+	// small, and kept while it grows.
+	batch.Queue(`set local enable_seqscan = off`)
+	// A statement of its own: what comes after it sees all that was committed before
+	// the locks were had.
+	batch.Queue(`select id from accounts where id = any($1) order by id for no key update`, c.account)
+	batch.Queue(postingSQL, int16(s), low, c.ms, c.seq, c.epoch, c.kind, c.reference, c.book, c.hold, c.account, c.key,
 		c.captured, c.writeOff, c.model, c.deployment, c.source, c.prompt, c.cached, c.cacheWrite, c.completion,
-		c.reasoning, c.estimated, c.duration, c.firstToken, c.kind, c.book).Scan(&posted, &accounts, &balances, &repeated)
-	if err != nil {
+		c.reasoning, c.estimated, c.duration, c.firstToken).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&accounts, &balances, &repeated) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("post events: %w", err)
 	}
 	if accounts != balances {

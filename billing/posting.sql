@@ -1,38 +1,63 @@
--- Posts a batch of debits of one shard: calls, with their usage, and refunds. What the ledger has already under
--- the same reference is left out everywhere and reported by its ordinal.
+-- Posts a batch of events of one shard with all their effects. What the ledger has
+-- already under the same reference, or has an earlier event of the batch, is left
+-- out everywhere and reported by its ordinal.
 --
--- Rows that others may lock too (accounts, rollups) are visited in key order.
+-- The caller holds the locks of the accounts, taken in the order of their ids, so
+-- nothing here waits for another but for the rollups, which only this shard writes.
 with event as materialized (
-    select * from unnest(
-        $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
-        $16::bigint[], $17::bigint[], $18::bigint[], $19::boolean[], $20::integer[], $21::integer[],
-        $22::text[], $23::text[]
+    select e.*,
+        -- Redis' clock dates an event, whatever it says: what a date cannot be is the latest one.
+        to_timestamp(least(e.ms, 253402300799000) / 1000.0) as created_at,
+        (select t.id from ledger_transactions t where t.reference = e.reference) is null
+            and row_number() over (partition by e.reference order by e.ordinal) = 1 as fresh
+    from unnest(
+        $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[],
+        $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::bigint[],
+        $19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::integer[], $24::integer[]
     ) with ordinality as e (
-        ms, seq, epoch, reference, hold_id, account_id, key_id,
+        ms, seq, epoch, kind, reference, book, hold_id, account_id, key_id,
         captured, write_off, model, deployment, source, prompt, cached,
-        cache_write, completion, reasoning, estimated, duration, first_token, kind, book, ordinal
+        cache_write, completion, reasoning, estimated, duration, first_token, ordinal
     )
-), posted as (
-    insert into ledger_transactions (kind, account_id, reference, shard, epoch, stream_ms, stream_seq, created_at)
-    select kind, account_id, reference, $1::smallint, epoch, ms, seq, to_timestamp(ms / 1000.0)
-    from event order by ordinal
-    on conflict (reference) do nothing
-    returning id, stream_ms, stream_seq, created_at
-), fresh as materialized (
-    select p.id, p.created_at, e.*
-    from posted p join event e on e.ms = p.stream_ms and e.seq = p.stream_seq
-), entered as (
+), account as materialized (
+    select id, ledger_seq, ledger_hash, coalesce(low_balance_nano, $2::bigint) as low
+    from accounts where id in (select account_id from event where fresh)
+), ordered as materialized (
+    select e.*, a.ledger_hash as head, a.low,
+        a.ledger_seq + row_number() over (partition by e.account_id order by e.ordinal) as account_seq
+    from event e join account a on a.id = e.account_id
+    where e.fresh
+    order by e.ordinal
+), numbered as materialized (
     -- customer gives what was captured, write_off what was not, the event's book takes both
+    select nextval('ledger_transactions_id_seq') as id, o.*,
+        case when captured = 0 and write_off = 0 then array[]::text[]
+            when write_off = 0 then array['customer', book]
+            when captured = 0 then array[book, 'write_off']
+            else array['customer', book, 'write_off'] end as books,
+        case when captured = 0 and write_off = 0 then array[]::bigint[]
+            when write_off = 0 then array[-captured, captured]
+            when captured = 0 then array[write_off, -write_off]
+            else array[-captured, captured + write_off, -write_off] end as amounts
+    from ordered o
+), linked as materialized (
+    select n.*,
+        ledger_chain(head, ledger_bytes(id, account_id, account_seq, kind, reference, $1::smallint, epoch, ms, seq,
+            null, created_at, books, amounts)) over so_far as hash,
+        account_seq = max(account_seq) over whole as last,
+        sum(captured) over whole as spent
+    from numbered n
+    window so_far as (partition by account_id order by account_seq rows unbounded preceding),
+        whole as (partition by account_id)
+), posted as (
+    insert into ledger_transactions (id, kind, account_id, account_seq, reference, shard, epoch, stream_ms, stream_seq, hash, created_at)
+    select id, kind, account_id, account_seq, reference, $1::smallint, epoch, ms, seq, hash, created_at
+    from linked order by id
+), entered as (
     insert into ledger_entries (transaction_id, position, account_id, book, amount_nano, created_at)
-    select f.id, v.position, f.account_id, v.book, v.amount, f.created_at
-    from fresh f cross join lateral (values
-        (1, 'customer', -f.captured),
-        (2, f.book, f.captured + f.write_off),
-        (3, 'write_off', -f.write_off)
-    ) v (position, book, amount)
-    where v.amount <> 0
-    order by f.id, v.position
+    select l.id, v.position, l.account_id, v.book, v.amount, l.created_at
+    from linked l cross join lateral unnest(l.books, l.amounts) with ordinality v (book, amount, position)
+    order by l.id, v.position
 ), used as (
     insert into usage (transaction_id, hold_id, account_id, key_id, model, deployment, source,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
@@ -40,7 +65,7 @@ with event as materialized (
     select id, hold_id, account_id, key_id, model, deployment, source,
         prompt, cached, cache_write, completion, reasoning,
         captured + write_off, captured, write_off, estimated, duration, first_token, created_at
-    from fresh where kind = 'settle' order by id
+    from linked where kind = 'settle' order by id
 ), rolled as (
     insert into usage_hourly as h (account_id, key_id, model, hour, calls, estimated_calls,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
@@ -49,7 +74,8 @@ with event as materialized (
         count(*), count(*) filter (where estimated),
         sum(prompt)::bigint, sum(cached)::bigint, sum(cache_write)::bigint, sum(completion)::bigint, sum(reasoning)::bigint,
         sum(captured + write_off)::bigint, sum(captured)::bigint, sum(write_off)::bigint
-    from fresh where kind = 'settle' group by account_id, hour, key_id, model order by account_id, hour, key_id, model
+    from linked where kind = 'settle'
+    group by account_id, hour, key_id, model order by account_id, hour, key_id, model
     on conflict (account_id, hour, key_id, model) do update set
         calls = h.calls + excluded.calls,
         estimated_calls = h.estimated_calls + excluded.estimated_calls,
@@ -61,19 +87,19 @@ with event as materialized (
         cost_nano = h.cost_nano + excluded.cost_nano,
         captured_nano = h.captured_nano + excluded.captured_nano,
         write_off_nano = h.write_off_nano + excluded.write_off_nano
-), spent as materialized (
-    select account_id, sum(captured)::bigint as nano from fresh group by account_id
-), locked as materialized (
-    select id from accounts where id in (select account_id from spent) order by id for no key update
 ), balanced as (
-    update accounts a set balance_nano = a.balance_nano - s.nano
-    from spent s join locked l on l.id = s.account_id
-    where a.id = s.account_id
-    returning a.id
+    update accounts a set balance_nano = a.balance_nano - l.spent, ledger_seq = l.account_seq, ledger_hash = l.hash
+    from linked l
+    where l.last and a.id = l.account_id
+    returning a.id, a.ledger_seq, a.balance_nano, a.balance_nano + l.spent as before, l.low
+), warned as (
+    -- Once for each time that the balance falls through the threshold.
+    insert into notices (account_id, kind, unique_key, details)
+    select id, 'low_balance', 'low_balance:' || id || ':' || ledger_seq,
+        jsonb_build_object('balance_nano', balance_nano, 'threshold_nano', low)
+    from balanced where before >= low and low > balance_nano and low > 0 order by id
 )
 select
-    (select count(*) from posted),
-    (select count(*) from spent),
+    (select count(distinct account_id) from event where fresh),
     (select count(*) from balanced),
-    (select coalesce(array_agg(e.ordinal::integer order by e.ordinal), '{}')
-     from event e where not exists (select from posted p where p.stream_ms = e.ms and p.stream_seq = e.seq))
+    (select coalesce(array_agg(ordinal::integer order by ordinal), '{}') from event where not fresh)
