@@ -44,7 +44,22 @@ func Migrate(ctx context.Context, url string) (err error) {
 	}
 	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return migrate(ctx, db, files)
+	if err := migrate(ctx, db, files); err != nil {
+		return err
+	}
+	return afterwards(ctx, db)
+}
+
+// afterwardsSQL is what every run of Migrate does, new migrations or none.
+//
+//go:embed afterwards.sql
+var afterwardsSQL string
+
+func afterwards(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, afterwardsSQL); err != nil {
+		return fmt.Errorf("migrate: what follows the migrations: %w", err)
+	}
+	return nil
 }
 
 func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
@@ -97,8 +112,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// Fingerprint names the set of embedded migrations: it changes when a file is
-// added or edited. Twelve hexadecimal digits.
+// Fingerprint names the set of embedded migrations, and what follows them: it
+// changes when a file is added or edited. Twelve hexadecimal digits.
 func Fingerprint() (string, error) {
 	files, err := migrationFiles()
 	if err != nil {
@@ -116,5 +131,6 @@ func Fingerprint() (string, error) {
 		}
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(raw), raw)
 	}
+	sum.Write([]byte(afterwardsSQL))
 	return hex.EncodeToString(sum.Sum(nil)[:6]), nil
 }

@@ -1,5 +1,135 @@
 -- What the migrations make. Written by go test ./internal/postgres -run TestSchema -update.
 
+CREATE FUNCTION public.ledger_append_only() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    raise exception '% of % is refused: its rows are only ever added', tg_op, tg_table_name
+        using errcode = 'integrity_constraint_violation';
+end $$;
+
+CREATE FUNCTION public.ledger_bytes(id bigint, account_id bigint, account_seq bigint, kind text, reference text, shard smallint, epoch bigint, stream_ms bigint, stream_seq bigint, memo jsonb, created_at timestamp with time zone, books text[], amounts bigint[]) RETURNS bytea
+    LANGUAGE sql STABLE
+    AS $$
+    select convert_to(concat_ws('|', 'kikuai 1', id, account_id, account_seq, octet_length(kind), kind,
+        octet_length(reference), reference, coalesce(shard::text, ''), coalesce(epoch::text, ''),
+        coalesce(stream_ms::text, ''), coalesce(stream_seq::text, ''),
+        coalesce(octet_length(memo::text)::text, ''), coalesce(memo::text, ''),
+        (extract(epoch from created_at) * 1000000)::bigint,
+        cardinality(books), array_to_string(books, ','), array_to_string(amounts, ',')), 'UTF8')
+$$;
+
+CREATE FUNCTION public.ledger_entries_added() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    bad record;
+begin
+    with added_to as materialized (
+        select transaction_id, sum(amount_nano) as nano, min(account_id) as account_from, max(account_id) as account_to,
+            min(created_at) as created_from, max(created_at) as created_to
+        from added group by transaction_id
+    ), unbalanced as (
+        insert into ledger_unbalanced select transaction_id from added_to where nano <> 0
+    )
+    select a.transaction_id, t.id, t.xact is distinct from pg_current_xact_id() as old into bad
+    from added_to a left join ledger_transactions t on t.id = a.transaction_id
+    where t.xact is distinct from pg_current_xact_id()
+        or t.account_id <> a.account_from or t.account_id <> a.account_to
+        or t.created_at <> a.created_from or t.created_at <> a.created_to
+    limit 1;
+    if found then
+        raise exception 'entries of ledger transaction % are refused: %', bad.transaction_id, case
+            when bad.id is null then 'there is no such transaction'
+            when bad.old then 'it was written before'
+            else 'it is of another account or time' end
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end $$;
+
+CREATE FUNCTION public.ledger_link(hash bytea, head bytea, bytes bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+begin
+    return sha256(coalesce(hash, head) || bytes);
+end $$;
+
+CREATE FUNCTION public.ledger_partitions(ahead integer DEFAULT 3, at timestamp with time zone DEFAULT now()) RETURNS TABLE(partition text, state text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    parent text;
+    month timestamptz;
+begin
+    if not pg_try_advisory_xact_lock(hashtext('ledger_partitions')) then
+        return; -- another instance is at it
+    end if;
+    foreach parent in array array['ledger_entries', 'usage'] loop
+        for month in select generate_series(date_trunc('month', at) - interval '1 month',
+            date_trunc('month', at) + interval '1 month' * least(ahead, 12), interval '1 month')
+        loop
+            partition := parent || to_char(month, '_YYYY_MM');
+            continue when to_regclass(partition) is not null;
+            begin
+                -- Made aside and attached, which readers and writers of the parent do not notice.
+                execute format('create table %I (like %I including all)', partition, parent);
+                execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+                    parent, partition, month, month + interval '1 month');
+                execute format('create trigger no_truncate before truncate on %I for each statement
+                    execute function ledger_append_only()', partition);
+                if parent = 'ledger_entries' then
+                    execute format('create trigger added after insert on %I referencing new table as added
+                        for each statement execute function ledger_entries_added()', partition);
+                end if;
+                state := 'made';
+            exception
+                when check_violation then state := 'in default';
+                when lock_not_available then state := 'busy';
+            end;
+            return next;
+        end loop;
+    end loop;
+end $$;
+
+CREATE FUNCTION public.ledger_sums_to_zero() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+declare
+    nano numeric := (select sum(amount_nano) from ledger_entries where transaction_id = new.transaction_id);
+begin
+    if nano <> 0 then
+        raise exception 'ledger transaction % does not sum to zero: % nano-USD too much', new.transaction_id, nano
+            using errcode = 'check_violation';
+    end if;
+    delete from ledger_unbalanced where transaction_id = new.transaction_id;
+    return null;
+end $$;
+
+CREATE FUNCTION public.ledger_transactions_added() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    if exists (select from added where xact <> pg_current_xact_id()) then
+        raise exception 'a ledger transaction states another database transaction than the one that writes it'
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end $$;
+
+CREATE AGGREGATE public.ledger_chain(head bytea, bytes bytea) (
+    SFUNC = public.ledger_link,
+    STYPE = bytea
+);
+
 CREATE TABLE public.accounts (
     id bigint NOT NULL,
     telegram_id bigint,
@@ -9,6 +139,8 @@ CREATE TABLE public.accounts (
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
     balance_nano bigint DEFAULT 0 NOT NULL,
     credit_seq bigint DEFAULT 0 NOT NULL,
+    ledger_seq bigint DEFAULT 0 NOT NULL,
+    ledger_hash bytea DEFAULT decode(repeat('00'::text, 32), 'hex'::text) NOT NULL,
     budget_day_nano bigint,
     budget_month_nano bigint,
     low_balance_nano bigint,
@@ -22,6 +154,8 @@ CREATE TABLE public.accounts (
     CONSTRAINT accounts_budget_month_nano_check CHECK ((budget_month_nano > 0)),
     CONSTRAINT accounts_credit_seq_check CHECK ((credit_seq >= 0)),
     CONSTRAINT accounts_language_check CHECK ((char_length(language) <= 35)),
+    CONSTRAINT accounts_ledger_hash_check CHECK ((octet_length(ledger_hash) = 32)),
+    CONSTRAINT accounts_ledger_seq_check CHECK ((ledger_seq >= 0)),
     CONSTRAINT accounts_low_balance_nano_check CHECK ((low_balance_nano >= 0)),
     CONSTRAINT accounts_name_check CHECK ((char_length(name) <= 256)),
     CONSTRAINT accounts_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
@@ -184,7 +318,20 @@ CREATE TABLE public.ledger_entries (
     account_id bigint NOT NULL,
     book text NOT NULL,
     amount_nano bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_entries_amount_nano_check CHECK ((amount_nano <> 0)),
+    CONSTRAINT ledger_entries_book_check CHECK ((book = ANY (ARRAY['customer'::text, 'revenue'::text, 'write_off'::text, 'promotion'::text, 'adjustment'::text, 'stars'::text, 'card'::text]))),
+    CONSTRAINT ledger_entries_position_check CHECK (("position" > 0))
+)
+PARTITION BY RANGE (created_at);
+
+CREATE TABLE public.ledger_entries_default (
+    transaction_id bigint NOT NULL,
+    "position" smallint NOT NULL,
+    account_id bigint NOT NULL,
+    book text NOT NULL,
+    amount_nano bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
     CONSTRAINT ledger_entries_amount_nano_check CHECK ((amount_nano <> 0)),
     CONSTRAINT ledger_entries_book_check CHECK ((book = ANY (ARRAY['customer'::text, 'revenue'::text, 'write_off'::text, 'promotion'::text, 'adjustment'::text, 'stars'::text, 'card'::text]))),
     CONSTRAINT ledger_entries_position_check CHECK (("position" > 0))
@@ -194,13 +341,19 @@ CREATE TABLE public.ledger_transactions (
     id bigint NOT NULL,
     kind text NOT NULL,
     account_id bigint NOT NULL,
+    account_seq bigint NOT NULL,
     reference text NOT NULL,
     shard smallint,
     epoch bigint,
     stream_ms bigint,
     stream_seq bigint,
     memo jsonb,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    hash bytea NOT NULL,
+    xact xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT ledger_transactions_account_seq_check CHECK ((account_seq > 0)),
+    CONSTRAINT ledger_transactions_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT ledger_transactions_kind_check CHECK (((char_length(kind) >= 1) AND (char_length(kind) <= 64))),
     CONSTRAINT ledger_transactions_reference_check CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 400))),
     CONSTRAINT ledger_transactions_shard_check CHECK (((shard >= 0) AND (shard <= 15)))
 );
@@ -212,6 +365,10 @@ ALTER TABLE public.ledger_transactions ALTER COLUMN id ADD GENERATED BY DEFAULT 
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.ledger_unbalanced (
+    transaction_id bigint NOT NULL
 );
 
 CREATE TABLE public.notices (
@@ -306,6 +463,37 @@ CREATE TABLE public.usage (
     CONSTRAINT usage_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
     CONSTRAINT usage_reasoning_tokens_check CHECK ((reasoning_tokens >= 0)),
     CONSTRAINT usage_write_off_nano_check CHECK ((write_off_nano >= 0))
+)
+PARTITION BY RANGE (created_at);
+
+CREATE TABLE public.usage_default (
+    transaction_id bigint NOT NULL,
+    hold_id text NOT NULL,
+    account_id bigint NOT NULL,
+    key_id bigint NOT NULL,
+    model text NOT NULL,
+    deployment text NOT NULL,
+    source text NOT NULL,
+    prompt_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    completion_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_nano bigint NOT NULL,
+    captured_nano bigint NOT NULL,
+    write_off_nano bigint NOT NULL,
+    estimated boolean NOT NULL,
+    duration_ms integer NOT NULL,
+    first_token_ms integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT usage_cache_write_tokens_check CHECK ((cache_write_tokens >= 0)),
+    CONSTRAINT usage_cached_tokens_check CHECK ((cached_tokens >= 0)),
+    CONSTRAINT usage_captured_nano_check CHECK ((captured_nano >= 0)),
+    CONSTRAINT usage_check CHECK ((cost_nano = (captured_nano + write_off_nano))),
+    CONSTRAINT usage_completion_tokens_check CHECK ((completion_tokens >= 0)),
+    CONSTRAINT usage_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
+    CONSTRAINT usage_reasoning_tokens_check CHECK ((reasoning_tokens >= 0)),
+    CONSTRAINT usage_write_off_nano_check CHECK ((write_off_nano >= 0))
 );
 
 CREATE TABLE public.usage_hourly (
@@ -325,6 +513,10 @@ CREATE TABLE public.usage_hourly (
     write_off_nano bigint NOT NULL
 )
 WITH (fillfactor='80');
+
+ALTER TABLE ONLY public.ledger_entries ATTACH PARTITION public.ledger_entries_default DEFAULT;
+
+ALTER TABLE ONLY public.usage ATTACH PARTITION public.usage_default DEFAULT;
 
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -371,6 +563,12 @@ ALTER TABLE ONLY public.jobs
 ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_pkey PRIMARY KEY (transaction_id, "position", created_at);
 
+ALTER TABLE ONLY public.ledger_entries_default
+    ADD CONSTRAINT ledger_entries_default_pkey PRIMARY KEY (transaction_id, "position", created_at);
+
+ALTER TABLE ONLY public.ledger_transactions
+    ADD CONSTRAINT ledger_transactions_account_id_account_seq_key UNIQUE (account_id, account_seq);
+
 ALTER TABLE ONLY public.ledger_transactions
     ADD CONSTRAINT ledger_transactions_pkey PRIMARY KEY (id);
 
@@ -392,11 +590,14 @@ ALTER TABLE ONLY public.stream_positions
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (account_id);
 
-ALTER TABLE ONLY public.usage_hourly
-    ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (account_id, hour, key_id, model);
-
 ALTER TABLE ONLY public.usage
     ADD CONSTRAINT usage_pkey PRIMARY KEY (transaction_id, created_at);
+
+ALTER TABLE ONLY public.usage_default
+    ADD CONSTRAINT usage_default_pkey PRIMARY KEY (transaction_id, created_at);
+
+ALTER TABLE ONLY public.usage_hourly
+    ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (account_id, hour, key_id, model);
 
 CREATE INDEX accounts_to_project ON public.accounts USING btree (((id & (15)::bigint)), id) WHERE (NOT confirmed);
 
@@ -413,6 +614,38 @@ CREATE INDEX notices_to_send ON public.notices USING btree (due_at, id) WHERE (s
 CREATE INDEX payments_of_account ON public.payments USING btree (account_id, paid_at DESC);
 
 CREATE INDEX payments_refunding ON public.payments USING btree (refund_asked_at) WHERE ((refund_asked_at IS NOT NULL) AND (refunded_at IS NULL));
+
+ALTER INDEX public.ledger_entries_pkey ATTACH PARTITION public.ledger_entries_default_pkey;
+
+ALTER INDEX public.usage_pkey ATTACH PARTITION public.usage_default_pkey;
+
+CREATE TRIGGER added AFTER INSERT ON public.ledger_entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_entries_added();
+
+CREATE TRIGGER added AFTER INSERT ON public.ledger_entries_default REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_entries_added();
+
+CREATE TRIGGER added AFTER INSERT ON public.ledger_transactions REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_transactions_added();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.ledger_transactions FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.usage FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.ledger_entries_default FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.ledger_transactions FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.usage FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.usage_default FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE CONSTRAINT TRIGGER sums_to_zero AFTER INSERT ON public.ledger_unbalanced DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ledger_sums_to_zero();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
