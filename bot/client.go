@@ -25,6 +25,7 @@ const (
 	idleConns      = 64
 	idleConnLife   = 90 * time.Second
 	answerFaultMax = 200 // bytes of a description we keep
+	methodCheckout = "answerPreCheckoutQuery"
 )
 
 // ErrBlocked is a chat that cannot be reached: the person blocked the bot or is gone,
@@ -90,19 +91,20 @@ func NewHTTPClient() *http.Client {
 
 // NewClient returns a client of the Bot API that calls nothing by itself. Its errors
 // are, or wrap, an [*APIError]. serverURL is Telegram's own if empty, client
-// [NewHTTPClient] if nil.
+// [NewHTTPClient] if nil; then answers to payers have connections of their own.
 func NewClient(token, serverURL string, client *http.Client) (*tg.Bot, error) {
 	if serverURL == "" {
 		serverURL = defaultServer
 	}
+	checkouts := client
 	if client == nil {
-		client = NewHTTPClient()
+		client, checkouts = NewHTTPClient(), NewHTTPClient()
 	}
 	api, err := tg.New(token,
 		tg.WithSkipGetMe(),
 		tg.WithNotAsyncHandlers(),
 		tg.WithServerURL(strings.TrimSuffix(serverURL, "/")),
-		tg.WithHTTPClient(pollTimeout, &wire{http: client, timeout: callTimeout}),
+		tg.WithHTTPClient(pollTimeout, &wire{http: client, checkouts: checkouts, timeout: callTimeout}),
 		tg.WithErrorsHandler(func(error) {}), // what matters is returned
 	)
 	if err != nil {
@@ -114,8 +116,9 @@ func NewClient(token, serverURL string, client *http.Client) (*tg.Bot, error) {
 // wire sends a request and returns only successful answers. Everything else becomes an
 // *APIError before the library could put bodies and addresses into its own errors.
 type wire struct {
-	http    *http.Client
-	timeout time.Duration
+	http      *http.Client
+	checkouts *http.Client // for answers to pre-checkout queries, which must wait for no other call
+	timeout   time.Duration
 }
 
 type answer struct {
@@ -133,7 +136,11 @@ func (w *wire) Do(request *http.Request) (*http.Response, error) {
 	method := request.URL.Path[strings.LastIndexByte(request.URL.Path, '/')+1:]
 	ctx, cancel := context.WithTimeout(request.Context(), w.timeout)
 	defer cancel()
-	response, err := w.http.Do(request.WithContext(ctx))
+	client := w.http
+	if method == methodCheckout {
+		client = w.checkouts
+	}
+	response, err := client.Do(request.WithContext(ctx))
 	if err != nil {
 		return nil, noAnswer(method, err)
 	}

@@ -25,12 +25,12 @@ const (
 // DispatcherOptions are what [NewDispatcher] needs.
 type DispatcherOptions struct {
 	Redis       redis.UniversalClient // reads and acknowledges; should fail fast
-	Blocking    redis.UniversalClient // waits; two connections for every shard held
+	Blocking    redis.UniversalClient // waits; three connections for every shard held
 	Leases      *stream.Leases
 	Handler     Handler
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer
-	Concurrency int           // handlers at once, and as many urgent ones; 256 if zero
+	Concurrency int           // handlers at once in each lane; 256 if zero
 	Deadline    time.Duration // of one try of a handler; 5 min if zero
 	Drain       time.Duration // what running handlers get at shutdown or hand-over; 20 s if zero
 }
@@ -79,7 +79,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 func (d *Dispatcher) own(ctx context.Context, s stream.Shard) error {
 	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	workers := [laneCount]*worker{newWorker(ctx, handlers, d, s, ordered), newWorker(ctx, handlers, d, s, urgent)}
+	var workers [laneCount]*worker
+	for l := range workers {
+		workers[l] = newWorker(ctx, handlers, d, s, lane(l))
+	}
 	var readers, ackers sync.WaitGroup
 	for _, w := range workers {
 		d.enter(w)

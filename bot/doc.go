@@ -14,7 +14,7 @@
 // inline queries and payments.
 //
 // [Dispatcher] owns some of the shards ([stream.Leases]). Updates with one ordering key
-// are handled one after another; urgent ones, one after another among their own kind.
+// are handled one after another; outside the inbox, one after another among their own kind.
 //
 //	pending ──handled──────────────────────────────→ acknowledged
 //	   │ ▲

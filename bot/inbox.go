@@ -16,9 +16,8 @@ import (
 )
 
 const (
-	fieldRaw  = "raw"
-	bodyMost  = 1 << 20 // bytes of one update
-	laneCount = 2
+	fieldRaw = "raw"
+	bodyMost = 1 << 20 // bytes of one update
 )
 
 //go:embed scripts/append.lua

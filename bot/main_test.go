@@ -40,8 +40,8 @@ func until(t testing.TB, what string, is func() bool) {
 // quick are options of a client that fails soon.
 func quick() redis.Options {
 	return redis.Options{
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialTimeout: 100 * time.Millisecond,
-		ReadTimeout: 200 * time.Millisecond, WriteTimeout: 200 * time.Millisecond, PoolSize: 64,
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, DialTimeout: 500 * time.Millisecond,
+		ReadTimeout: 500 * time.Millisecond, WriteTimeout: 500 * time.Millisecond, PoolSize: 64,
 	}
 }
 

@@ -50,7 +50,7 @@ func NewPoller(o PollerOptions) *Poller {
 	}
 	return &Poller{
 		url:   strings.TrimSuffix(o.ServerURL, "/") + "/bot" + o.Token + "/getUpdates",
-		wire:  &wire{http: o.HTTP, timeout: pollTimeout + pollSlack},
+		wire:  &wire{http: o.HTTP, checkouts: o.HTTP, timeout: pollTimeout + pollSlack},
 		inbox: o.Inbox,
 		log:   o.Log,
 		quiet: newQuiet(logEvery),

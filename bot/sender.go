@@ -33,6 +33,9 @@ type Message struct {
 	Keyboard *models.InlineKeyboardMarkup
 	ReplyTo  int  // message id; 0 for none, and none if that message is gone
 	Silent   bool // without a sound
+	// AskReply opens the person's answer to this message, with these words in its field;
+	// empty: it does not. It has no Keyboard then.
+	AskReply string
 }
 
 // SenderOptions are what [NewSender] needs.
@@ -170,7 +173,10 @@ func (s *Sender) sendPart(ctx context.Context, m *Message, p part, first, last b
 		ChatID: m.ChatID, MessageThreadID: m.ThreadID, Text: p.text, Entities: entitiesOf(m.Entities, p),
 		DisableNotification: m.Silent, LinkPreviewOptions: noPreview(),
 	}
-	if last && m.Keyboard != nil {
+	switch {
+	case last && m.AskReply != "":
+		params.ReplyMarkup = &models.ForceReply{ForceReply: true, InputFieldPlaceholder: m.AskReply}
+	case last && m.Keyboard != nil:
 		params.ReplyMarkup = m.Keyboard
 	}
 	if first && m.ReplyTo != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -74,7 +75,12 @@ func TestEnvelope(t *testing.T) {
 		{`{"callback_query":{` + from + `,"message":{"chat":{"id":1001}}}}`, "callback_query", chat, urgent},
 		{`{"callback_query":{` + from + `,"inline_message_id":"x"}}`, "callback_query", user, urgent},
 		{`{"inline_query":{` + from + `}}`, "inline_query", user, urgent},
-		{`{"pre_checkout_query":{` + from + `}}`, "pre_checkout_query", user, urgent},
+		{`{"pre_checkout_query":{` + from + `}}`, "pre_checkout_query", user, checkout},
+		{`{"subscription":{"user":{"id":2002}}}`, "subscription", user, urgent},
+		{`{"message":{"chat":{"id":1001},"successful_payment":{}}}`, "message", chat, urgent},
+		{`{"message":{"chat":{"id":1001},"refunded_payment":{"total_amount":1}}}`, "message", chat, urgent},
+		{`{"message":{"chat":{"id":1001},"successful_payment":null,"text":"x"}}`, "message", chat, ordered},
+		{`{"edited_message":{"chat":{"id":1001},"successful_payment":{}}}`, "edited_message", chat, ordered},
 		{`{"shipping_query":{` + from + `}}`, "shipping_query", user, urgent},
 		{`{"stopped_message_generation":{"chat":{"id":1001}}}`, "stopped_message_generation", chat, urgent},
 		{`{"poll_answer":{"user":{"id":2002}}}`, "poll_answer", user, ordered},
@@ -90,7 +96,9 @@ func TestEnvelope(t *testing.T) {
 	} {
 		raw := `{"update_id":5,` + c.raw[1:]
 		e, err := open(raw)
-		if want := (envelope{id: 5, kind: c.kind, key: c.key, lane: c.lane}); err != nil || e != want {
+		want := envelope{id: 5, kind: c.kind, key: c.key, lane: c.lane}
+		want.paid = c.lane == urgent && strings.Contains(raw, "payment")
+		if err != nil || e != want {
 			t.Errorf("%s: %+v, %v; want %+v", raw, e, err, want)
 		}
 	}

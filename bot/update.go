@@ -40,16 +40,22 @@ var (
 type lane uint8
 
 const (
-	ordered lane = iota
-	urgent
+	ordered  lane = iota
+	urgent        // past the chat's queue
+	checkout      // past everything: Telegram waits ten seconds, and a person looks on
+	laneCount
 )
 
 // String is the name of the lane's stream.
 func (l lane) String() string {
-	if l == urgent {
+	switch l {
+	case urgent:
 		return "urgent"
+	case checkout:
+		return "checkout"
+	default:
+		return "inbox"
 	}
-	return "inbox"
 }
 
 // envelope is what must be known of an update to put it in its place.
@@ -58,6 +64,7 @@ type envelope struct {
 	kind string // name of the one field beside update_id; empty if there is none
 	key  int64  // ordering key: id of the chat, else of the user, else of the update
 	lane lane
+	paid bool // a message that money was paid or given back
 }
 
 func (e envelope) shard() stream.Shard { return stream.ShardOfChat(e.key) }
@@ -159,9 +166,7 @@ func open(raw string) (envelope, error) {
 		return envelope{}, fmt.Errorf("%w: no usable update_id", errUnreadable)
 	}
 	e.key = orderingKey(content, e.id)
-	if isUrgent(e.kind, content) {
-		e.lane = urgent
-	}
+	e.lane, e.paid = place(e.kind, content)
 	return e, nil
 }
 
@@ -179,16 +184,24 @@ func orderingKey(content gjson.Result, fallback int64) int64 {
 	return fallback
 }
 
-func isUrgent(kind string, content gjson.Result) bool {
+// place says which lane an update travels in, and whether it tells of money.
+func place(kind string, content gjson.Result) (l lane, paid bool) {
 	switch kind {
-	case models.AllowedUpdatePreCheckoutQuery, models.AllowedUpdateShippingQuery,
+	case models.AllowedUpdatePreCheckoutQuery:
+		return checkout, false
+	case models.AllowedUpdateShippingQuery, models.AllowedUpdateSubscription,
 		models.AllowedUpdateStoppedMessageGeneration,
 		models.AllowedUpdateCallbackQuery, models.AllowedUpdateInlineQuery:
-		return true
+		return urgent, false
 	case models.AllowedUpdateMessage:
-		return isStop(content.Get("text").Str)
+		if content.Get("successful_payment").IsObject() || content.Get("refunded_payment").IsObject() {
+			return urgent, true
+		}
+		if isStop(content.Get("text").Str) {
+			return urgent, false
+		}
 	}
-	return false
+	return ordered, false
 }
 
 // isStop tells whether text is the command /stop or /stop@name, with nothing else

@@ -127,8 +127,11 @@ func (w *worker) admit(e stream.Entry) {
 		w.d.metrics.redelivered.Inc()
 	}
 	key := chatKey{key: i.envelope.key}
-	if w.lane == urgent {
+	if w.lane != ordered {
 		key.kind = i.kind
+	}
+	if i.envelope.paid {
+		key.kind = "payment" // so that a Stop does not wait for the books either
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,7 +17,7 @@ const (
 	redisDial     = 500 * time.Millisecond
 	redisCall     = 500 * time.Millisecond
 	redisPool     = 64
-	redisBlocking = 96 // 16 shards × (inbox, urgent, money), with room for a restart's overlap
+	redisBlocking = 128 // 16 shards × (inbox, urgent, checkout, money), with room for a restart's overlap
 	redisQueued   = 16 << 10
 	// redisRedirects is how often a command of a cluster is sent again: where its slot
 	// has moved, and as the library has it, after a timeout too.

@@ -190,7 +190,7 @@ func TestE2EEveryUpdate(t *testing.T) {
 	s.until(time.Minute, "handled", func() bool {
 		var waiting int64
 		for i := range 16 {
-			for _, stream := range []string{"inbox", "urgent"} {
+			for _, stream := range []string{"inbox", "urgent", "checkout"} {
 				waiting += r.XLen(t.Context(), stream+":{s"+string(rune('0'+i/10))+string(rune('0'+i%10))+"}").Val()
 			}
 		}
