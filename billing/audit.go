@@ -47,8 +47,6 @@ const (
 	actionCredited   = "account.credited"
 	actionKeyMade    = "key.created"
 	actionKeyRevoked = "key.revoked"
-
-	actionPaymentRefused = "payment.refused"
 )
 
 // audit writes the entry inside tx, the transaction of the change itself: there is

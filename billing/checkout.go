@@ -40,6 +40,8 @@ type cardProvider interface {
 	begin(ctx context.Context, o cardOrder) (url string, err error)
 	// read checks that the provider signed an event, lately, and says what it tells.
 	read(body []byte, signature string) (cardEvent, error)
+	// refund gives back all that is left of a payment. Repeated, it is no error.
+	refund(ctx context.Context, payment string) error
 }
 
 // cardOrder is what a page is opened for.
@@ -58,14 +60,14 @@ func (e *spentAttemptError) Unwrap() error { return e.error }
 // and takes in what the card provider tells of them.
 type Checkouts struct {
 	postgres *pgxpool.Pool
-	accounts *Accounts
+	payments *Payments
 	log      *slog.Logger
 	events   *prometheus.CounterVec // result
 	cards    cardProvider           // nil: none are taken
 }
 
-func newCheckouts(c Config, accounts *Accounts) *Checkouts {
-	checkouts := &Checkouts{postgres: c.Postgres, accounts: accounts, log: c.Log,
+func newCheckouts(c Config, payments *Payments) *Checkouts {
+	checkouts := &Checkouts{postgres: c.Postgres, payments: payments, log: c.Log,
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "card_events_total", Help: "Events of the card provider, by what became of them.",
 		}, []string{"result"})}

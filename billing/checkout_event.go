@@ -3,8 +3,6 @@ package billing
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,7 +29,10 @@ type cardEvent struct {
 	currency string
 }
 
-const cardCurrency = "USD"
+const (
+	cardCurrency         = "USD"
+	actionPaymentRefused = "payment.refused"
+)
 
 // Results of events, as the metric tells them.
 const (
@@ -71,65 +72,60 @@ func (c *Checkouts) Deliver(ctx context.Context, body []byte, signature string) 
 	return nil
 }
 
-// paid credits a checkout, once for each payment of it.
+// paid credits a checkout, once for each payment of it, and takes back at once what was
+// told to be refunded of it already.
 func (c *Checkouts) paid(ctx context.Context, e cardEvent) (result string, err error) {
 	var row begun
-	var given granted
+	var charge Charge
+	var t taken
 	err = postgres.InTx(ctx, c.postgres, func(tx pgx.Tx) error {
-		given = granted{}
+		t = taken{}
 		if row, err = findCheckout(ctx, tx, e.checkout); errors.Is(err, pgx.ErrNoRows) {
 			result = eventUnknown
 			return nil
 		} else if err != nil {
 			return err
 		}
-		told, taken, err := lockCharge(ctx, tx, e.payment)
+		told, err := tellRefund(ctx, tx, e.payment, 0)
 		if err != nil {
 			return err
 		}
 		if e.cents != row.Cents || e.currency != cardCurrency {
-			result, err = eventRefused, refusePayment(ctx, tx, row, e)
+			result = eventRefused
+			return refusePayment(ctx, tx, row, e)
+		}
+		charge = Charge{ID: e.payment, Provider: ProviderCard, Amount: e.cents, Currency: e.currency,
+			AccountID: row.account, CreditNano: row.CreditNano}
+		if err := charge.check(); err != nil {
 			return err
 		}
-		given, err = grant(ctx, tx, Credit{
-			AccountID: row.account, AmountNano: row.CreditNano, Kind: CreditCard, IdempotencyKey: "card:" + e.payment,
-			Memo: map[string]string{"checkout": row.ID, "payment": e.payment},
-		})
-		if err != nil {
+		if t, err = c.payments.take(ctx, tx, charge); err != nil {
 			return err
 		}
-		result = eventCredited
-		if given.replayed {
+		if result = eventCredited; t.Replayed {
 			result = eventRepeated
 			return nil
 		}
-		if _, err := tx.Exec(ctx, `update checkouts set charge_id = coalesce(charge_id, $2) where id = $1`, row.ID, e.payment); err != nil {
+		if _, err := tx.Exec(ctx, `update checkouts set charge_id = $2 where id = $1`, row.ID, e.payment); err != nil {
 			return err
 		}
-		return takeBack(ctx, tx, row.account, e.payment, told, taken)
+		_, err = refunded(ctx, tx, e.payment, told)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
+	failpoint.Here("checkout.credited")
 	switch result {
 	case eventUnknown:
 		c.log.WarnContext(ctx, "a card payment of a checkout that is not ours", "event", e.id, "checkout", e.checkout, "payment", e.payment)
 	case eventRefused:
 		c.log.ErrorContext(ctx, "a card payment differs from what was begun and was not credited", "event", e.id, "checkout", row.ID,
 			"account_id", row.account, "payment", e.payment, "paid", e.cents, "currency", e.currency, "begun", row.Cents)
-	case eventCredited:
-		failpoint.Here("checkout.credited")
-		c.accounts.projectCredit(ctx, row.account, given.seq, row.CreditNano)
+	default:
+		c.payments.show(ctx, charge, t)
 	}
 	return result, nil
-}
-
-// lockCharge makes the events of one payment take turns, and returns how much of it was
-// told to be given back and how much of that became debits.
-func lockCharge(ctx context.Context, tx pgx.Tx, payment string) (told, taken int64, err error) {
-	err = tx.QueryRow(ctx, `insert into card_refunds (charge_id) values ($1)
-		on conflict (charge_id) do update set updated_at = now() returning told, taken`, payment).Scan(&told, &taken)
-	return told, taken, err
 }
 
 func findCheckout(ctx context.Context, tx pgx.Tx, id string) (row begun, err error) {
@@ -138,10 +134,18 @@ func findCheckout(ctx context.Context, tx pgx.Tx, id string) (row begun, err err
 	return row, err
 }
 
+// tellRefund notes how much of a payment was given back in all and returns the most that
+// was ever told. The row's lock makes the events of one payment take turns.
+func tellRefund(ctx context.Context, tx pgx.Tx, payment string, cents int64) (told int64, err error) {
+	err = tx.QueryRow(ctx, `insert into card_refunds (charge_id, told) values ($1, $2) on conflict (charge_id)
+		do update set told = greatest(card_refunds.told, excluded.told), updated_at = now() returning told`, payment, cents).Scan(&told)
+	return told, err
+}
+
 // refusePayment writes down, once, that what was paid is not what was begun: the money
 // is with the provider, and an operator decides about it.
 func refusePayment(ctx context.Context, tx pgx.Tx, row begun, e cardEvent) error {
-	tag, err := tx.Exec(ctx, `update checkouts set charge_id = $2 where id = $1 and charge_id is distinct from $2`, row.ID, e.payment)
+	tag, err := tx.Exec(ctx, `update checkouts set refused = array_append(refused, $2) where id = $1 and $2 <> all (refused)`, row.ID, e.payment)
 	if err != nil || tag.RowsAffected() == 0 {
 		return err
 	}
@@ -150,49 +154,38 @@ func refusePayment(ctx context.Context, tx pgx.Tx, row begun, e cardEvent) error
 	}})
 }
 
-// refunded debits what was given back of a payment, once, now or when the payment
-// itself is told.
+// refunded takes off the account what was given back of a payment, once: now, or when
+// the payment itself is told.
 func (c *Checkouts) refunded(ctx context.Context, e cardEvent) (result string, err error) {
 	if e.currency != cardCurrency || e.cents <= 0 {
 		return eventIgnored, nil // not of a payment that was begun here
 	}
+	var fresh bool
 	err = postgres.InTx(ctx, c.postgres, func(tx pgx.Tx) error {
-		told, taken, err := lockCharge(ctx, tx, e.payment)
+		told, err := tellRefund(ctx, tx, e.payment, e.cents)
 		if err != nil {
 			return err
 		}
 		result = eventRepeated
-		if e.cents <= told { // told before, or overtaken by a later one
-			return nil
-		}
-		if _, err := tx.Exec(ctx, `update card_refunds set told = $2 where charge_id = $1`, e.payment, e.cents); err != nil {
-			return err
-		}
-		var account int64
-		err = tx.QueryRow(ctx, `select account_id from credits where idempotency_key = $1`, "card:"+e.payment).Scan(&account)
-		if errors.Is(err, pgx.ErrNoRows) {
+		fresh, err = refunded(ctx, tx, e.payment, told)
+		if errors.Is(err, ErrChargeUnknown) {
 			result = eventUnknown
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		result = eventRefunded
-		return takeBack(ctx, tx, account, e.payment, e.cents, taken)
+		return err
 	})
+	failpoint.Here("checkout.refunded")
+	if err == nil && fresh {
+		result = eventRefunded
+		c.payments.outcomes.WithLabelValues(ProviderCard, "refunded").Inc()
+	}
 	return result, err
 }
 
-// takeBack makes a debit of what was told to be given back of a credited payment and
-// is not taken yet.
-func takeBack(ctx context.Context, tx pgx.Tx, account int64, payment string, told, taken int64) error {
-	if told <= taken {
-		return nil
+// Refund gives all that is left of a card payment back at the provider.
+func (c *Checkouts) Refund(ctx context.Context, p Payment) error {
+	if c.cards == nil {
+		return ErrPaymentUnavailable
 	}
-	batch := &pgx.Batch{}
-	batch.Queue(`insert into debits (reference, account_id, kind, amount_nano, book, details) values ($1, $2, 'refund', $3, $4, $5)`,
-		fmt.Sprintf("refund:%s:%d", payment, told), account, (told-taken)*nanoPerCent, CreditCard,
-		map[string]string{"payment": payment, "given_back_cents": strconv.FormatInt(told, 10)})
-	batch.Queue(`update card_refunds set taken = $2 where charge_id = $1`, payment, told)
-	return tx.SendBatch(ctx, batch).Close()
+	return c.cards.refund(ctx, p.ChargeID)
 }

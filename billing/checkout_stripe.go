@@ -87,6 +87,26 @@ func (s *stripeCards) begin(ctx context.Context, o cardOrder) (string, error) {
 	return session.URL, nil
 }
 
+// refund gives back what is left of a payment. Stripe never gives back more than was
+// paid, so that a repetition is refused there and no error here.
+func (s *stripeCards) refund(ctx context.Context, payment string) error {
+	params := &stripe.RefundCreateParams{Params: stripe.Params{Context: ctx}, PaymentIntent: stripe.String(payment)}
+	given := &stripe.Refund{}
+	err := s.backend.Call(http.MethodPost, "/v1/refunds", s.options.SecretKey, params, given)
+	var said *stripe.Error
+	switch {
+	case errors.As(err, &said) && said.Code == stripe.ErrorCodeChargeAlreadyRefunded:
+		return nil
+	case errors.As(err, &said) && (said.HTTPStatusCode == http.StatusBadRequest || said.HTTPStatusCode == http.StatusNotFound):
+		return fmt.Errorf("%w: %w", ErrRefundRefused, stripeError(err))
+	case err != nil:
+		return stripeError(err)
+	case given.Status == stripe.RefundStatusFailed || given.Status == stripe.RefundStatusCanceled:
+		return fmt.Errorf("%w: stripe says that it %s", ErrRefundRefused, given.Status)
+	}
+	return nil
+}
+
 // stripeError says what failed without Stripe's own words, which quote keys and
 // parameters.
 func stripeError(err error) error {

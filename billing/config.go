@@ -79,7 +79,7 @@ func New(c Config) (*Desk, error) {
 		Notices:  &Notices{postgres: c.Postgres},
 	}
 	desk.Payments = newPayments(c, desk.Accounts, ring)
-	desk.Checkouts = newCheckouts(c, desk.Accounts)
+	desk.Checkouts = newCheckouts(c, desk.Payments)
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)
 	}

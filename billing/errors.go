@@ -125,6 +125,7 @@ func passing(code string) bool {
 func refused(err error) bool {
 	for _, refusal := range []error{
 		ErrAccountUnknown, ErrAccountInactive, ErrIdempotencyConflict, ErrIdempotencyKey, ErrAmount, ErrCreditKind,
+		ErrCharge, ErrChargeUnknown,
 	} {
 		if errors.Is(err, refusal) {
 			return true

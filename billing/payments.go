@@ -245,8 +245,9 @@ type Payment struct {
 	CreditNano    int64
 	PaidAt        time.Time
 	RefundAskedAt time.Time // zero: never
-	RefundedAt    time.Time // given back by the provider; zero: it was not
-	Posted        bool      // the refund is in the ledger:
+	Refunded      int64     // of Amount, given back by the provider so far
+	RefundedAt    time.Time // all of it was; zero: it was not
+	Posted        bool      // what was given back is in the ledger:
 	Captured      int64     // what the account had left of it
 	WrittenOff    int64     // what was spent already
 }
@@ -254,10 +255,12 @@ type Payment struct {
 // State says in a word how far a payment and its refund are.
 func (p Payment) State() string {
 	switch {
-	case p.Posted:
-		return "refunded"
-	case !p.RefundedAt.IsZero():
+	case p.Refunded > 0 && !p.Posted:
 		return "refunded, being taken off the balance"
+	case !p.RefundedAt.IsZero():
+		return "refunded"
+	case p.Refunded > 0:
+		return "refunded in part"
 	case !p.RefundAskedAt.IsZero():
 		return "refund asked for"
 	}
@@ -266,11 +269,16 @@ func (p Payment) State() string {
 
 const selectPayments = `
 	select p.charge_id, p.provider, p.account_id, coalesce(a.telegram_id, 0), p.amount, p.currency, p.credit_nano,
-		p.paid_at, p.refund_asked_at, p.refunded_at, t.id is not null,
-		coalesce((select -sum(e.amount_nano) from ledger_entries e where e.transaction_id = t.id and e.book = 'customer'), 0)::bigint,
-		coalesce((select -sum(e.amount_nano) from ledger_entries e where e.transaction_id = t.id and e.book = 'write_off'), 0)::bigint
+		p.paid_at, p.refund_asked_at, p.refunded, p.refunded_at, p.refunds > 0 and p.refunds = back.parts, back.captured, back.written_off
 	from payments p join accounts a on a.id = p.account_id
-	left join ledger_transactions t on t.reference = 'refund:' || p.charge_id
+	cross join lateral (
+		select count(distinct t.id) as parts,
+			coalesce(-sum(e.amount_nano) filter (where e.book = 'customer'), 0)::bigint as captured,
+			coalesce(-sum(e.amount_nano) filter (where e.book = 'write_off'), 0)::bigint as written_off
+		from generate_series(1, p.refunds) n
+		join ledger_transactions t on t.reference = 'refund:' || p.charge_id || case when n = 1 then '' else ':' || n end
+		join ledger_entries e on e.transaction_id = t.id
+	) back
 	where `
 
 // Find returns a payment by its charge. ErrChargeUnknown.
@@ -298,7 +306,7 @@ func (p *Payments) find(ctx context.Context, where string, args ...any) ([]Payme
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Payment, err error) {
 		var asked, refunded *time.Time
 		err = row.Scan(&f.ChargeID, &f.Provider, &f.AccountID, &f.TelegramID, &f.Amount, &f.Currency, &f.CreditNano,
-			&f.PaidAt, &asked, &refunded, &f.Posted, &f.Captured, &f.WrittenOff)
+			&f.PaidAt, &asked, &f.Refunded, &refunded, &f.Posted, &f.Captured, &f.WrittenOff)
 		if asked != nil {
 			f.RefundAskedAt = *asked
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,7 +15,6 @@ import (
 )
 
 const (
-	debitRefund   = "refund" // kind of debit
 	finishAfter   = time.Minute
 	finishAtOnce  = 100
 	actionRefund  = "payment.refund_asked"
@@ -94,13 +95,13 @@ func (p *Payments) forgo(ctx context.Context, payment Payment) error {
 	})
 }
 
-// Refunded notes that a charge's money was given back, whoever asked for it, and takes
-// the credit off the account: as a debit, which the shard's owner carries out. Told
-// again, it is nothing. ErrChargeUnknown.
+// Refunded notes that a charge's money was given back, all of it, whoever asked for it,
+// and takes the credit off the account: as a debit, which the shard's owner carries out.
+// Told again, it is nothing. ErrChargeUnknown.
 func (p *Payments) Refunded(ctx context.Context, chargeID string) (Payment, error) {
 	fresh := false
 	err := postgres.InTx(ctx, p.postgres, func(tx pgx.Tx) (err error) {
-		fresh, err = refunded(ctx, tx, chargeID)
+		fresh, err = refunded(ctx, tx, chargeID, allOfIt)
 		return err
 	})
 	if err != nil {
@@ -114,33 +115,63 @@ func (p *Payments) Refunded(ctx context.Context, chargeID string) (Payment, erro
 	return payment, err
 }
 
-// refunded writes the refund inside tx and says whether it was news.
-func refunded(ctx context.Context, tx pgx.Tx, chargeID string) (bool, error) {
-	var account int64
+// allOfIt is more than any charge.
+const allOfIt = maxCharged
+
+// refunded writes inside tx that so much of the charge was given back in all, and says
+// whether that was news: less than was told before is not.
+func refunded(ctx context.Context, tx pgx.Tx, chargeID string, told int64) (bool, error) {
+	var account, before, credit, amount int64
+	var parts int
 	var provider string
 	details := Refunded{ChargeID: chargeID}
-	var before bool
-	err := tx.QueryRow(ctx, `select account_id, provider, amount, currency, credit_nano, refunded_at is not null
+	err := tx.QueryRow(ctx, `select account_id, provider, amount, currency, credit_nano, refunded, refunds
 		from payments where charge_id = $1 for update`, chargeID,
-	).Scan(&account, &provider, &details.Amount, &details.Currency, &details.CreditNano, &before)
+	).Scan(&account, &provider, &amount, &details.Currency, &credit, &before, &parts)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, ErrChargeUnknown
 	}
-	if err != nil || before {
+	if told = min(told, amount); err != nil || told <= before {
 		return false, err
 	}
+	parts++
+	details.Amount = told - before
+	details.CreditNano = share(credit, told, amount) - share(credit, before, amount)
 	batch := &pgx.Batch{}
-	batch.Queue(`update payments set refunded_at = now() where charge_id = $1`, chargeID)
-	batch.Queue(`insert into debits (reference, account_id, kind, amount_nano, book) values ($1, $2, $3, $4, $5)
-		on conflict (reference) do nothing`, "refund:"+chargeID, account, debitRefund, details.CreditNano, provider)
+	batch.Queue(`update payments set refunded = $2, refunds = $3, refunded_at = case when $2 = amount then now() end
+		where charge_id = $1`, chargeID, told, parts)
+	if details.CreditNano > 0 {
+		batch.Queue(`insert into debits (reference, account_id, kind, amount_nano, book) values ($1, $2, $3, $4, $5)
+			on conflict (reference) do nothing`, refundReference(chargeID, parts), account, kindRefund, details.CreditNano, provider)
+	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return false, err
 	}
-	err = audit(ctx, tx, Entry{Actor: House, Action: actionGiven, AccountID: account, Details: map[string]any{"charge": chargeID}})
+	err = audit(ctx, tx, Entry{Actor: House, Action: actionGiven, AccountID: account, Details: map[string]any{
+		"charge": chargeID, "amount": details.Amount, "currency": details.Currency}})
 	if err != nil {
 		return false, err
 	}
-	return true, notice(ctx, tx, Notice{AccountID: account, Kind: NoticeRefunded, UniqueKey: "refunded:" + chargeID, Details: details})
+	return true, notice(ctx, tx, Notice{AccountID: account, Kind: NoticeRefunded,
+		UniqueKey: partName("refunded:"+chargeID, parts), Details: details})
+}
+
+// share is the part of a credit that belongs to a part of its charge. Both are below
+// 2^53 and 2^20, so the product is taken in 128 bits.
+func share(credit, part, whole int64) int64 {
+	hi, lo := bits.Mul64(uint64(credit), uint64(part))
+	n, _ := bits.Div64(hi, lo, uint64(whole))
+	return int64(n)
+}
+
+// refundReference names the ledger transaction of a refund's n-th part.
+func refundReference(chargeID string, n int) string { return partName("refund:"+chargeID, n) }
+
+func partName(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return name + ":" + strconv.Itoa(n)
 }
 
 // FinishRefunds goes on with the refunds of a provider that were asked for some time

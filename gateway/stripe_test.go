@@ -136,6 +136,9 @@ func TestStripePaid(t *testing.T) {
 	// The same page paid twice by two payments is money twice.
 	r.wantDelivered(paid(second, "pi_2b", 500))
 	r.wantBalance(account, nano(t, "23.34"))
+	if notices := r.count(`select count(*) from notices where account_id = $1 and kind = 'topped_up'`, account); notices != 4 {
+		t.Errorf("%d notices of 4 payments", notices)
+	}
 	r.balancedBooks()
 }
 
@@ -274,6 +277,9 @@ func TestStripeRefunds(t *testing.T) {
 		}
 		if owed, debits := r.owed(account); owed != row.owed || r.credited(account) != 1000 {
 			t.Errorf("%s: %d cents owed in %d debits, %d credited", name, owed, debits, r.credited(account))
+		}
+		if whole := r.count(`select count(*) from payments where charge_id = $1 and refunded_at is not null`, payment) == 1; whole != (row.owed == 1000) {
+			t.Errorf("%s: given back as a whole: %v", name, whole)
 		}
 	}
 	r.balancedBooks()

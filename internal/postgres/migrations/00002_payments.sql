@@ -31,6 +31,10 @@ create table payments (
     subscription_until timestamptz,
     paid_at            timestamptz not null default now(),
     refund_asked_at    timestamptz,
+    -- What was given back so far, in how many parts: the first is the transaction
+    -- 'refund:<charge>', the n-th 'refund:<charge>:<n>'. refunded_at: all of it.
+    refunded           bigint not null default 0 check (refunded between 0 and amount),
+    refunds            integer not null default 0 check (refunds >= 0),
     refunded_at        timestamptz
 );
 
@@ -58,17 +62,17 @@ create table checkouts (
     credit_nano     bigint not null check (credit_nano > 0),
     attempt         integer not null default 1 check (attempt > 0),
     url             text not null default '',
-    charge_id       text,
+    charge_id       text,                        -- that was credited for it last
+    refused         text[] not null default '{}', -- that were paid otherwise than begun
     created_at      timestamptz not null default now(),
     unique (account_id, idempotency_key)
 );
 
 -- How much of a card charge was given back, in cents, as the provider told it: perhaps
--- before it told that the charge was paid. taken is what became debits.
+-- before it told that the charge was paid.
 create table card_refunds (
     charge_id  text primary key check (char_length(charge_id) between 1 and 200),
     told       bigint not null default 0 check (told >= 0),
-    taken      bigint not null default 0 check (taken between 0 and told),
     updated_at timestamptz not null default now()
 );
 
