@@ -39,18 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // binary builds kikuai with the race detector, once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kikuai-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "kikuai")
-	out, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+var binary = sync.OnceValues(func() (string, error) { return build("-race") })
 
 // site is everything around the binary. Its environment is what a serve process sees.
 type site struct {
@@ -222,11 +211,20 @@ func (l *lines) String() string {
 // spawn starts a process without waiting for it to be ready.
 func (s *site) spawn(args ...string) *process {
 	s.t.Helper()
+	p, err := s.start(s.environ(), args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+// start is spawn for any goroutine, with an environment of its own.
+func (s *site) start(environ []string, args ...string) (*process, error) {
 	p := &process{s: s, log: &lines{}, ended: make(chan struct{})}
 	p.cmd = exec.Command(s.binary, args...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = s.environ(), p.log, p.log
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environ, p.log, p.log
 	if err := p.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		return nil, err
 	}
 	go func() {
 		p.result = p.cmd.Wait()
@@ -241,7 +239,7 @@ func (s *site) spawn(args ...string) *process {
 			s.t.Errorf("data race:\n%s", p.log.String())
 		}
 	})
-	return p
+	return p, nil
 }
 
 func tail(text string, n int) string { return text[max(0, len(text)-n):] }

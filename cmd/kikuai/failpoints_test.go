@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/telegramsim"
+)
+
+// TestE2EFailpoints kills the server between two durable steps at a few places; the
+// proof of the same name does so at all of them.
+func TestE2EFailpoints(t *testing.T) {
+	failpoints(t, []string{"money.applied", "call.answered", "webhook.persisted"})
+}
+
+// failpoints kills a process at each mark in turn, lets another one go on, and holds
+// the books against what was seen from outside.
+func failpoints(t *testing.T, marks []string) {
+	s := newSite(t, func(o *telegramsim.Options) { o.RetryScale = 0.02 })
+	s.withFailpoints()
+	s.env["WELCOME_CREDIT_USD"] = "5"
+	s.command("webhook", "set")
+	w := newWitness(s)
+	var table strings.Builder
+	lines := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(lines, "mark\tkilled\tcalls\tupdates\tmissing\tduplicates\tdifferences")
+	for n, mark := range marks {
+		p := &passage{w: w, mark: mark, n: n}
+		killed := p.run()
+		v := w.settled(30 * time.Second)
+		differences := p.differences()
+		answer := "yes"
+		if !killed {
+			answer = "NO"
+			t.Errorf("%s: no work passes it", mark)
+		}
+		if v.missing+v.duplicates+len(differences) > 0 {
+			t.Errorf("%s: %s\n%s", mark, strings.Join(v.details, "\n"), differences)
+		}
+		fmt.Fprintf(lines, "%s\t%s\t%d\t%d\t%d\t%d\t%d\n", mark, answer, v.calls, v.updates, v.missing, v.duplicates, len(differences))
+	}
+	_ = lines.Flush()
+	t.Logf("failpoints: %d marks, calls and updates added up\n%s", len(marks), table.String())
+}
+
+// allMarks finds the marks in the source, so that none is left out.
+func allMarks(t *testing.T) []string {
+	t.Helper()
+	here := regexp.MustCompile(`failpoint\.Here\("([^"]+)"\)`)
+	step := regexp.MustCompile(`\.step\("([^"]+)"\)`)
+	var marks []string
+	for _, dir := range []string{"billing", "bot", "gateway", "handlers", "webapp", "cmd/kikuai"} {
+		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, found := range here.FindAllSubmatch(text, -1) {
+				marks = append(marks, string(found[1]))
+			}
+			for _, found := range step.FindAllSubmatch(text, -1) {
+				marks = append(marks, "money."+string(found[1]))
+			}
+		}
+	}
+	slices.Sort(marks)
+	return slices.Compact(marks)
+}
+
+// passage is work that passes every mark, done while a process is killed at one.
+type passage struct {
+	w    *witness
+	mark string
+	n    int // of the passage: tells its people and accounts from others'
+
+	keeper *keeper
+	mu     sync.Mutex
+	killed bool
+}
+
+func (p *passage) noteKilled(killed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = p.killed || killed
+}
+
+// run works until a process was killed at the mark and all work is finished, at most
+// three times over.
+func (p *passage) run() bool {
+	s := p.w.s
+	p.keeper = s.keep(p.mark)
+	defer p.keeper.end()
+	for try := range 3 {
+		p.work(try)
+		p.noteKilled(p.keeper.kills() > 0)
+		if p.killed {
+			break
+		}
+	}
+	return p.killed
+}
+
+// differences asks admin reconcile of a running server's books.
+func (p *passage) differences() []json.RawMessage {
+	s := p.w.s
+	serve := s.serve()
+	defer serve.kill()
+	s.reconciled()
+	return nil
+}
+
+// work is something of everything.
+func (p *passage) work(try int) {
+	s := p.w.s
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	serial := 3*p.n + try
+	c := p.open(serial)
+	var all sync.WaitGroup
+	all.Go(func() { p.chat(ctx, serial) })
+	all.Go(func() { p.callAPI(ctx, c) })
+	all.Go(func() { p.administer(serial) })
+	all.Wait()
+}
+
+// open makes an account and a key by commands that may be killed.
+func (p *passage) open(serial int) customer {
+	s := p.w.s
+	id, key := fmt.Sprint(7_000_000+serial), fmt.Sprintf("passage-%d", serial)
+	out, killed := s.insist(p.mark, "admin", "credit", "--telegram-id", id, "--usd", "1", "--idempotency-key", key, "--json")
+	p.noteKilled(killed)
+	var credited accountAnswer
+	p.decode(out, &credited)
+	p.w.credited("admin:" + key)
+	out, killed = s.insist(p.mark, "admin", "key", "--telegram-id", id, "--name", "passage", "--json")
+	p.noteKilled(killed)
+	var made struct {
+		Key string `json:"key"`
+	}
+	p.decode(out, &made)
+	return customer{credited.AccountID, made.Key}
+}
+
+func (p *passage) decode(out []byte, into any) {
+	p.w.s.t.Helper()
+	if err := json.Unmarshal(out, into); err != nil {
+		p.w.s.t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// chat lets two new people write, who get their welcome credit and their answers.
+func (p *passage) chat(ctx context.Context, serial int) {
+	report, err := p.w.s.telegram.Replay(ctx, telegramsim.ReplayOptions{
+		Chats: 2, PerChat: 3, FirstChat: int64(8_000_000 + 2*serial), Wait: 50 * time.Second, Written: p.w.wrote,
+		Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
+	})
+	if err != nil || len(report.Missing)+len(report.Lost) > 0 {
+		p.w.s.t.Errorf("%s: updates unacknowledged %v, given up %v: %v", p.mark, report.Missing, report.Lost, err)
+	}
+}
+
+// callAPI calls, streamed and not, until enough has been answered; on the way the
+// account's shard loses its epoch and is rebuilt with streams under way.
+func (p *passage) callAPI(ctx context.Context, c customer) {
+	s := p.w.s
+	var lines sync.WaitGroup
+	var mu sync.Mutex
+	next, answered, lost := 0, 0, false
+	for line := range 3 {
+		lines.Go(func() {
+			for ctx.Err() == nil {
+				mu.Lock()
+				model := next
+				next++
+				done, loses := answered >= 24, answered >= 12 && !lost
+				lost = lost || loses
+				mu.Unlock()
+				if done || model >= numbered {
+					return
+				}
+				if loses {
+					p.loseEpoch(ctx, c.account)
+				}
+				status, made := p.w.call(ctx, s.url, c, model, (model+line)%2 == 0)
+				if !made || status == 503 {
+					time.Sleep(50 * time.Millisecond)
+				}
+				if status == 200 {
+					mu.Lock()
+					answered++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	lines.Wait()
+	if answered < 24 {
+		s.t.Errorf("%s: only %d calls were answered", p.mark, answered)
+	}
+}
+
+func (p *passage) loseEpoch(ctx context.Context, account int64) {
+	client := redis.NewClient(&redis.Options{Addr: p.w.s.redis.Addr})
+	defer func() { _ = client.Close() }()
+	if err := client.Del(ctx, billing.EpochKey(account)).Err(); err != nil {
+		p.w.s.t.Errorf("lose the epoch: %v", err)
+	}
+}
+
+// administer makes a key and revokes it; where the revocation is killed it is in force
+// all the same.
+func (p *passage) administer(serial int) {
+	s := p.w.s
+	id := fmt.Sprint(7_000_000 + serial)
+	out, killed := s.insist(p.mark, "admin", "key", "--telegram-id", id, "--name", "short-lived", "--json")
+	p.noteKilled(killed)
+	var made struct {
+		KeyID int64  `json:"key_id"`
+		Key   string `json:"key"`
+	}
+	p.decode(out, &made)
+	_, killed = s.insist(p.mark, "admin", "revoke", "--key-id", fmt.Sprint(made.KeyID), "--json")
+	p.noteKilled(killed)
+	s.until(startIn, "revoked", func() bool {
+		status, _ := s.get("/v1/models", made.Key)
+		return status == 401
+	})
+}

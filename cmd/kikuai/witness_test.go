@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/postgres"
+)
+
+// numbered is how many models of the witness' catalogue differ in nothing but their
+// name: an account that calls each of them once can tell its calls apart in the books.
+const numbered = 400
+
+// witness remembers what was seen from outside the servers and compares the books with
+// it: what was answered must stand there once, what was not at most once.
+type witness struct {
+	s    *site
+	pool *pgxpool.Pool
+
+	mu      sync.Mutex
+	calls   map[callName]callSeen
+	updates map[int64]int64 // a message's update → its chat
+	credits map[string]bool // idempotency keys of credits that were confirmed
+}
+
+// callName tells a call from all others.
+type callName struct {
+	account int64
+	model   string
+}
+
+type callSeen struct {
+	answered bool // to its end, with its cost
+	cost     int64
+}
+
+// newWitness gives the site a catalogue of numbered models. A token of theirs takes a
+// few milliseconds, so that a crash finds streams under way.
+func newWitness(s *site) *witness {
+	s.t.Helper()
+	var text strings.Builder
+	fmt.Fprintf(&text, siteCatalogue, s.model.URL())
+	for i := range numbered {
+		fmt.Fprintf(&text, "  - id: %s\n    prices: {input: \"0.15\", output: \"0.60\"}\n    context: 128000\n    max_output: 4096\n"+
+			"    deployments: [{provider: sim, model: sim-paced}]\n", modelName(i))
+	}
+	s.model.Assign("sim-paced", llmsim.Script{Tokens: 12, Cadence: 5 * time.Millisecond})
+	file := filepath.Join(s.t.TempDir(), "numbered.yaml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.env["CATALOG_FILE"] = file
+	pool, err := postgres.Open(s.t.Context(), s.env["DATABASE_URL"], postgres.Options{MaxConns: 2})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(pool.Close)
+	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}}
+}
+
+func modelName(i int) string { return fmt.Sprintf("number-%03d", i) }
+
+// wrote takes down that a person wrote a message.
+func (w *witness) wrote(chat int64, _ int, update int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.updates[update] = chat
+}
+
+func (w *witness) saw(name callName, seen callSeen) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls[name] = seen
+}
+
+func (w *witness) credited(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.credits[key] = true
+}
+
+// call makes one call and takes down what came of it. Status 0: no answer, or none to
+// its end. A call that reached no server is as if it had not been made.
+func (w *witness) call(ctx context.Context, url string, c customer, model int, stream bool) (status int, made bool) {
+	name := callName{c.account, modelName(model)}
+	body := fmt.Sprintf(`{"model":%q,"max_tokens":64,"stream":%t,"messages":[{"role":"user","content":"go"}]`, name.model, stream)
+	if stream {
+		body += `,"stream_options":{"include_usage":true}`
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(body+"}"))
+	if err != nil {
+		return 0, false
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	response, err := w.s.client.Do(request)
+	if err != nil {
+		refused := strings.Contains(err.Error(), "connection refused")
+		if !refused {
+			w.saw(name, callSeen{})
+		}
+		return 0, !refused
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		w.saw(name, callSeen{})
+		return response.StatusCode, true
+	}
+	answer, err := io.ReadAll(response.Body)
+	whole := string(answer)
+	if err != nil || stream && !strings.Contains(whole, "data: [DONE]") {
+		w.saw(name, callSeen{})
+		return 0, true
+	}
+	seen := callSeen{answered: true}
+	for line := range strings.Lines(whole) {
+		if cost := gjson.Get(strings.TrimPrefix(line, "data: "), "usage.cost"); cost.Exists() {
+			if seen.cost, err = billing.ParseUSD(cost.Raw); err != nil {
+				w.s.t.Errorf("cost %s: %v", cost.Raw, err)
+			}
+		}
+	}
+	w.saw(name, seen)
+	return http.StatusOK, true
+}
+
+// verdict is how the books differ from what was seen.
+type verdict struct {
+	calls, updates, credits int // seen to have succeeded
+	missing, duplicates     int
+	details                 []string
+}
+
+func (v *verdict) lacks(format string, args ...any) {
+	v.missing++
+	v.details = append(v.details, "missing: "+fmt.Sprintf(format, args...))
+}
+
+func (v *verdict) repeats(format string, args ...any) {
+	v.duplicates++
+	v.details = append(v.details, "duplicate: "+fmt.Sprintf(format, args...))
+}
+
+// judge compares.
+func (w *witness) judge(ctx context.Context) (verdict, error) {
+	w.mu.Lock()
+	calls, updates, credits := maps.Clone(w.calls), maps.Clone(w.updates), maps.Clone(w.credits)
+	w.mu.Unlock()
+	var v verdict
+	for _, compare := range []func() error{
+		func() error { return w.judgeCalls(ctx, calls, &v) },
+		func() error { return w.judgeUpdates(ctx, updates, &v) },
+		func() error { return w.judgeCredits(ctx, credits, &v) },
+	} {
+		if err := compare(); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+type row struct {
+	name string
+	n    int64
+	nano int64
+}
+
+func (w *witness) rows(ctx context.Context, query string) (map[string]row, error) {
+	found, err := w.pool.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(found, func(r pgx.CollectableRow) (x row, err error) {
+		err = r.Scan(&x.name, &x.n, &x.nano)
+		return x, err
+	})
+	rows := make(map[string]row, len(list))
+	for _, r := range list {
+		rows[r.name] = r
+	}
+	return rows, err
+}
+
+func (w *witness) judgeCalls(ctx context.Context, calls map[callName]callSeen, v *verdict) error {
+	rows, err := w.rows(ctx, `select account_id || ' ' || model, count(*), sum(cost_nano)::bigint
+		from usage where model like 'number-%' group by 1`)
+	if err != nil {
+		return err
+	}
+	for name, seen := range calls {
+		key := fmt.Sprintf("%d %s", name.account, name.model)
+		found := rows[key]
+		delete(rows, key)
+		switch {
+		case found.n > 1:
+			v.repeats("call %s: %d times", key, found.n)
+		case seen.answered && found.n == 0:
+			v.lacks("call %s, answered for %d", key, seen.cost)
+		case seen.answered && found.nano != seen.cost:
+			v.repeats("call %s: answered for %d, billed %d", key, seen.cost, found.nano)
+		}
+		if seen.answered {
+			v.calls++
+		}
+	}
+	for key, found := range rows {
+		v.repeats("call %s: billed %d times and never made", key, found.n)
+	}
+	return nil
+}
+
+// judgeUpdates holds each message against its call; a second hold of the same update
+// carries a suffix.
+func (w *witness) judgeUpdates(ctx context.Context, updates map[int64]int64, v *verdict) error {
+	rows, err := w.rows(ctx, `select split_part(hold_id, '.', 1), count(*), sum(cost_nano)::bigint
+		from usage where hold_id like 'tg-%' group by 1`)
+	if err != nil {
+		return err
+	}
+	v.updates = len(updates)
+	for update, chat := range updates {
+		switch n := rows[fmt.Sprintf("tg-%d", update)].n; {
+		case n == 0:
+			v.lacks("update %d of chat %d", update, chat)
+		case n > 1:
+			v.repeats("update %d of chat %d: %d times", update, chat, n)
+		}
+	}
+	return nil
+}
+
+func (w *witness) judgeCredits(ctx context.Context, credits map[string]bool, v *verdict) error {
+	rows, err := w.rows(ctx, `select idempotency_key, count(*), sum(amount_nano)::bigint from credits group by 1`)
+	if err != nil {
+		return err
+	}
+	v.credits = len(credits)
+	for key := range credits {
+		switch n := rows[key].n; {
+		case n == 0:
+			v.lacks("credit %s", key)
+		case n > 1:
+			v.repeats("credit %s: %d times", key, n)
+		}
+	}
+	return nil
+}
+
+// settled waits until nothing is missing any more and returns what was found then.
+func (w *witness) settled(within time.Duration) verdict {
+	w.s.t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		v, err := w.judge(w.s.t.Context())
+		if err != nil {
+			w.s.t.Fatal(err)
+		}
+		if v.missing == 0 || time.Now().After(deadline) {
+			return v
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// differences is what admin reconcile finds.
+func (s *site) differences() []json.RawMessage {
+	s.t.Helper()
+	out, errs, err := s.try("admin", "reconcile", "--json")
+	var answer struct {
+		Differences []json.RawMessage `json:"differences"`
+	}
+	if decoding := json.Unmarshal(out, &answer); decoding != nil {
+		s.t.Fatalf("admin reconcile: %v %v\n%s%s", err, decoding, out, errs)
+	}
+	if (err != nil) != (len(answer.Differences) > 0) {
+		s.t.Errorf("admin reconcile ends with %v for %d differences", err, len(answer.Differences))
+	}
+	return answer.Differences
+}
