@@ -49,6 +49,11 @@ bench: ## speed against bare handlers, as ratios; writes deploy/bench/
 	@.ci/prepare servers
 	@go run ./deploy/bench
 
+.PHONY: bench-money
+bench-money: ## the money part of it alone: holds against bare EVALSHA, the ledger against bare COPY
+	@.ci/prepare servers
+	@go run ./deploy/bench -only money
+
 .PHONY: schema
 schema: ## rewrite internal/postgres/schema.sql after a change of the migrations
 	@$(HAVE_GO)

@@ -42,3 +42,6 @@ func TestProveMoney(t *testing.T) {
 	t.Logf("money: %d of %d rounds of %d workers through %d servers admitted exactly what the money was for (%d calls in all), drift 0, in %s",
 		exact, rounds, workers, len(sites), calls, took.Round(time.Second))
 }
+
+// TestProveFailpoints kills the server at every mark between two durable steps.
+func TestProveFailpoints(t *testing.T) { failpoints(t, allMarks(t)) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -275,20 +274,4 @@ func (w *witness) settled(within time.Duration) verdict {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-// differences is what admin reconcile finds.
-func (s *site) differences() []json.RawMessage {
-	s.t.Helper()
-	out, errs, err := s.try("admin", "reconcile", "--json")
-	var answer struct {
-		Differences []json.RawMessage `json:"differences"`
-	}
-	if decoding := json.Unmarshal(out, &answer); decoding != nil {
-		s.t.Fatalf("admin reconcile: %v %v\n%s%s", err, decoding, out, errs)
-	}
-	if (err != nil) != (len(answer.Differences) > 0) {
-		s.t.Errorf("admin reconcile ends with %v for %d differences", err, len(answer.Differences))
-	}
-	return answer.Differences
 }

@@ -53,9 +53,14 @@ func drive(ctx context.Context, l load, connections int, length time.Duration) (
 			return sample{}, fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
+	return sampleOf(latencies, elapsed)
+}
+
+// sampleOf sums up what took how long within the time.
+func sampleOf(latencies [][]time.Duration, elapsed time.Duration) (sample, error) {
 	all := slices.Concat(latencies...)
 	if len(all) == 0 {
-		return sample{}, fmt.Errorf("%s: no answer in %s", l.name, length)
+		return sample{}, fmt.Errorf("nothing was done in %s", elapsed)
 	}
 	slices.Sort(all)
 	return sample{

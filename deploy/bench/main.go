@@ -33,7 +33,8 @@ func run(ctx context.Context, args []string) error {
 		rounds      = flags.Int("rounds", 5, "measured rounds of each pair")
 		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
 		connections = flags.Int("connections", 64, "client connections")
-		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the table; empty writes none")
+		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the tables; empty writes none")
+		only        = flags.String("only", "", "measure but one part: serving or money")
 		profiles    = flags.String("profiles", "", "directory for a CPU profile of kikuai under each load")
 		bare        = flags.String("bare", "", "internal: serve the bare handler on this address")
 		bareRedis   = flags.String("bare-redis", "", "internal: the bare handler's Redis")
@@ -45,17 +46,37 @@ func run(ctx context.Context, args []string) error {
 	if *bare != "" {
 		return serveBare(ctx, *bare, *bareRedis, *bareModel)
 	}
+	if *only != "" && *only != "serving" && *only != "money" {
+		return errors.New("only is serving or money")
+	}
 	if *rounds < 1 || *rounds > 50 || *length < time.Second || *length > time.Minute || *connections < 1 || *connections > 1024 {
 		return errors.New("rounds must be 1–50, length 1s–1m, connections 1–1024")
 	}
+	if *only != "money" {
+		if err := serving(ctx, *rounds, *length, *connections, *profiles, *out); err != nil {
+			return err
+		}
+	}
+	if *only == "serving" {
+		return nil
+	}
+	text, err := measureMoney(ctx, *rounds, *length, *connections)
+	if err != nil {
+		return err
+	}
+	return report(*out, "Money", text)
+}
+
+// serving measures what a client sees of a server.
+func serving(ctx context.Context, rounds int, length time.Duration, connections int, profiles, out string) error {
 	site, err := build(ctx)
 	if err != nil {
 		return err
 	}
 	defer site.close()
-	rows, err := site.measure(ctx, *rounds, *length, *connections, *profiles)
+	rows, err := site.measure(ctx, rounds, length, connections, profiles)
 	if err != nil {
 		return err
 	}
-	return report(rows, *rounds, *length, *connections, *out)
+	return report(out, "Serving", table(rows, rounds, length, connections))
 }

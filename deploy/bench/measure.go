@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -104,8 +103,8 @@ func median[T float64 | time.Duration](values []T) T {
 	return sorted[len(sorted)/2]
 }
 
-// report prints the table and writes it to the file.
-func report(rows []row, rounds int, length time.Duration, connections int, file string) error {
+// table is the rows in print.
+func table(rows []row, rounds int, length time.Duration, connections int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| work | kikuai | bare handler | ratio | p99 kikuai | p99 bare | ratio | goal |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
 	for _, r := range rows {
@@ -113,13 +112,8 @@ func report(rows []row, rounds int, length time.Duration, connections int, file 
 			r.kikuai.perSecond, r.bare.perSecond, r.ratio,
 			r.kikuai.p99.Round(100*time.Microsecond), r.bare.p99.Round(100*time.Microsecond), r.ratio99, r.goal)
 	}
-	fmt.Fprintf(&b, "\nMedians of %d rounds of %s in turn, %d connections, %d cores shared by client, handler, Redis, Postgres and upstream; %s.\n",
-		rounds, length, connections, runtime.NumCPU(), runtime.Version())
-	fmt.Print(b.String())
-	if file == "" {
-		return nil
-	}
-	return os.WriteFile(file, []byte("# Benchmarks\n\n`make bench` writes this file.\n\n"+b.String()), 0o600)
+	fmt.Fprintf(&b, "\nMedians of %d rounds of %s in turn, %d connections, %s", rounds, length, connections, machine())
+	return b.String()
 }
 
 // profile writes a CPU profile of kikuai under the load, in a run of its own.
