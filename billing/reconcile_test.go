@@ -6,8 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/internal/postgres"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
@@ -102,18 +104,12 @@ func TestReconcileFindsNothing(t *testing.T) {
 			t.Errorf("checked (-want +got):\n%s", diff)
 		}
 		// Credits that Redis has not been told are no difference, in any number.
-		must := func(_ any, err error) { t.Helper(); r.must(err) }
 		for i := range 3 {
-			must(r.pool.Exec(t.Context(), `with given as (
-				insert into ledger_transactions (kind, account_id, reference) values ('credit', $1, $2) returning id
-			), entries as (
-				insert into ledger_entries (transaction_id, position, account_id, book, amount_nano)
-				select id, 1, $1, 'customer', 7::bigint from given union all select id, 2, $1, 'adjustment', -7 from given
-			), numbered as (
-				insert into credits (account_id, seq, amount_nano, kind, idempotency_key, request_hash, transaction_id)
-				select $1, $3, 7, 'adjustment', $2, sha256('x'), id from given
-			) update accounts set balance_nano = balance_nano + 7, credit_seq = $3 where id = $1`,
-				account, fmt.Sprintf("untold-%d", i), i+2))
+			r.must(postgres.InTx(t.Context(), r.pool, func(tx pgx.Tx) error {
+				_, err := grant(t.Context(), tx, Credit{AccountID: account, AmountNano: 7, Kind: CreditAdjustment,
+					IdempotencyKey: fmt.Sprintf("untold-%d", i)})
+				return err
+			}))
 		}
 		r.wantDifferences()
 		r.drainAll()
