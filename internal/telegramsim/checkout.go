@@ -31,6 +31,7 @@ type checkout struct {
 	id    string
 	user  User
 	bill  *Bill
+	at    billKey // where the invoice stood; zero for a link
 	quiet bool
 	begun time.Time
 	done  chan verdict // capacity 1
@@ -104,21 +105,22 @@ func (s *Server) beginCheckout(o Purchase) (*checkout, error) {
 	if own.blocked {
 		return nil, ErrBotBlocked
 	}
-	b, err := w.billOf(o)
+	b, at, err := w.billOf(o)
 	if err != nil {
 		return nil, err
 	}
-	return s.query(u, b, o.Unannounced)
+	return s.query(u, b, at, o.Unannounced)
 }
 
 // query sends a pre_checkout_query; the caller holds the lock.
-func (s *Server) query(u User, b *Bill, quiet bool) (*checkout, error) {
+func (s *Server) query(u User, b *Bill, at billKey, quiet bool) (*checkout, error) {
 	w := s.world
 	if w.till.wallet(u.ID) < b.Stars {
 		return nil, ErrStarsShort
 	}
 	q := &checkout{
-		id: strconv.FormatInt(u.ID<<20|w.nextQuery, 10), user: u, bill: b, quiet: quiet, begun: time.Now(), done: make(chan verdict, 1),
+		id: strconv.FormatInt(u.ID<<20|w.nextQuery, 10), user: u, bill: b, at: at, quiet: quiet,
+		begun: time.Now(), done: make(chan verdict, 1),
 	}
 	w.nextQuery++
 	w.till.checkouts[q.id] = q
@@ -133,23 +135,23 @@ func (s *Server) query(u User, b *Bill, quiet bool) (*checkout, error) {
 	return q, nil
 }
 
-// billOf finds what a person wants to pay; the caller holds the lock.
-func (w *world) billOf(o Purchase) (*Bill, error) {
+// billOf finds what a person wants to pay, and where it stands; the caller holds the lock.
+func (w *world) billOf(o Purchase) (*Bill, billKey, error) {
 	if o.Link != "" {
 		if b := w.till.links[slugOf(o.Link)]; b != nil {
-			return b, nil
+			return b, billKey{}, nil
 		}
-		return nil, ErrInvoiceUnknown
+		return nil, billKey{}, ErrInvoiceUnknown
 	}
 	_, r, err := w.person(o.User, o.Chat)
 	if err != nil {
-		return nil, err
+		return nil, billKey{}, err
 	}
-	b := w.till.bills[billKey{r.chat.ID, o.Message}]
-	if b == nil {
-		return nil, fmt.Errorf("%w: message %d", ErrInvoiceUnknown, o.Message)
+	at := billKey{r.chat.ID, o.Message}
+	if b := w.till.bills[at]; b != nil {
+		return b, at, nil
 	}
-	return b, nil
+	return nil, billKey{}, fmt.Errorf("%w: message %d", ErrInvoiceUnknown, o.Message)
 }
 
 // slugOf takes a link apart: t.me/$slug and t.me/invoice/slug are Telegram's, on the simulator's own address too.
@@ -171,7 +173,7 @@ func (s *Server) answerCheckout(q *checkout, reason string) {
 	v := verdict{took: time.Since(q.begun)}
 	if reason != "" {
 		v.err = &CheckoutRefusedError{Reason: reason}
-	} else if p, err := s.take(q.user, q.bill, nil, q.quiet); err != nil {
+	} else if p, err := s.take(q.user, q.bill, q.at, nil, q.quiet); err != nil {
 		v.err = err // the Stars were spent elsewhere meanwhile; the bot hears no more of it
 	} else {
 		v.payment = *p
@@ -319,7 +321,7 @@ func (s *Server) payOne(ctx context.Context, o CheckoutOptions, user int64) verd
 	}
 	b := o.Bill(user)
 	s.world.mu.Lock()
-	q, err := s.query(s.world.users[user], &b, false)
+	q, err := s.query(s.world.users[user], &b, billKey{}, false)
 	s.world.mu.Unlock()
 	if err != nil {
 		return verdict{err: err}

@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/telegramsim/spec"
 )
 
 // hook is a webhook under test: it notes what arrives and answers what the test says.
 type hook struct {
 	*httptest.Server
+	t        *testing.T
 	mu       sync.Mutex
 	arrivals []arrival
 	inFlight map[int64]int
@@ -35,7 +38,7 @@ type arrival struct {
 
 func newHook(t *testing.T) *hook {
 	t.Helper()
-	h := &hook{inFlight: map[int64]int{}}
+	h := &hook{t: t, inFlight: map[int64]int{}}
 	h.Server = httptest.NewServer(h)
 	t.Cleanup(h.Close)
 	return h
@@ -44,6 +47,9 @@ func newHook(t *testing.T) *hook {
 // ServeHTTP is the webhook.
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if err := spec.CheckObject("Update", body); err != nil {
+		h.t.Errorf("an update is not what the Bot API documents: %v\n%s", err, body)
+	}
 	a := arrival{
 		id: gjson.GetBytes(body, "update_id").Int(), chat: gjson.GetBytes(body, "message.chat.id").Int(),
 		text: gjson.GetBytes(body, "message.text").String(), at: time.Now(), body: body,

@@ -10,6 +10,7 @@ import (
 
 	tg "github.com/go-telegram/bot"
 
+	"github.com/kikuai/kikuai/internal/telegramsim/spec"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
@@ -83,7 +84,19 @@ type rawAnswer struct {
 // post calls a method with a JSON body.
 func post(t *testing.T, s *Server, method string, body any) rawAnswer {
 	t.Helper()
-	return do(t, s.URL()+"/bot"+testToken+"/"+method, "application/json", mustJSON(body))
+	a := do(t, s.URL()+"/bot"+testToken+"/"+method, "application/json", mustJSON(body))
+	if kind := resultTypes[method]; a.OK && kind != "" {
+		if err := spec.CheckObject(kind, a.Result); err != nil {
+			t.Errorf("%s answers what the Bot API does not document: %v\n%s", method, err, a.Result)
+		}
+	}
+	return a
+}
+
+// resultTypes are what methods return.
+var resultTypes = map[string]string{
+	"sendMessage": "Message", "editMessageText": "Message", "editMessageReplyMarkup": "Message", "sendInvoice": "Message",
+	"getStarTransactions": "StarTransactions", "getMyStarBalance": "StarAmount",
 }
 
 func do(t *testing.T, url, contentType string, body []byte) rawAnswer {

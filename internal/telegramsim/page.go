@@ -37,6 +37,8 @@ type pageState struct {
 	MenuButton json.RawMessage `json:"menu_button"`
 	Pending    int             `json:"pending"`
 	Webhook    pageWebhook     `json:"webhook"`
+	Stars      int64           `json:"stars"`
+	Payments   []Payment       `json:"payments"` // those that the messages are about
 }
 
 type pageWebhook struct {
@@ -53,13 +55,23 @@ func (s *Server) PageHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /sim/state", s.pageState)
 	mux.HandleFunc("GET /sim/events", s.pageEvents)
+	mux.HandleFunc("GET /sim/stars", s.pageStars)
+	mux.HandleFunc("GET /sim/invoice", s.pageInvoice)
 	mux.HandleFunc("GET /sim/faults", func(w http.ResponseWriter, _ *http.Request) { pageAnswer(w, s.Faults()) })
 	mux.HandleFunc("POST /sim/faults", s.pageFaults)
 	mux.HandleFunc("POST /sim/{action}", s.pageAct)
 	mux.HandleFunc("/sim/", func(w http.ResponseWriter, _ *http.Request) {
 		pageError(w, http.StatusNotFound, errors.New("no such path or method"))
 	})
-	mux.Handle("/", http.FileServerFS(s.o.UI))
+	mux.HandleFunc("GET /invoice/{slug}", openInvoice)
+	files := http.FileServerFS(s.o.UI)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/$") {
+			openInvoice(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopbackHost(r.Host) || !loopbackOrigin(r.Header.Get("Origin")) {
 			pageError(w, http.StatusForbidden, errors.New("only this machine is served"))
@@ -104,8 +116,19 @@ func pageError(w http.ResponseWriter, status int, err error) {
 }
 
 func statusOf(err error) int {
-	if errors.Is(err, ErrUserUnknown) || errors.Is(err, ErrChatUnknown) || errors.Is(err, ErrMessageUnknown) {
-		return http.StatusNotFound
+	var refused *CheckoutRefusedError
+	switch {
+	case errors.As(err, &refused):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, ErrStarsShort):
+		return http.StatusPaymentRequired
+	case errors.Is(err, ErrCheckoutUnanswered):
+		return http.StatusGatewayTimeout
+	}
+	for _, unknown := range []error{ErrUserUnknown, ErrChatUnknown, ErrMessageUnknown, ErrInvoiceUnknown, ErrPaymentUnknown, ErrSubscriptionUnknown} {
+		if errors.Is(err, unknown) {
+			return http.StatusNotFound
+		}
 	}
 	return http.StatusBadRequest
 }
@@ -145,6 +168,7 @@ func (s *Server) state(user, chat, before int64) (pageState, error) {
 		Messages: append([]*Message{}, messages...), Draft: r.draft, Typing: now.Before(r.typingEnds), Keyboard: r.keyboard,
 		Commands: w.commandsFor(r.chat.ID, u.LanguageCode), MenuButton: w.buttonOf(r), Pending: s.updates.len(),
 		Webhook: pageWebhook{URL: hook.URL, LastErrorMessage: hook.LastErrorMessage, LastErrorDate: hook.LastErrorDate},
+		Stars:   w.till.wallet(u.ID), Payments: w.till.paymentsIn(u.ID, messages),
 	}, nil
 }
 
@@ -204,6 +228,11 @@ type pageRequest struct {
 	Payload      string `json:"payload"`
 	DraftID      int64  `json:"draft_id"`
 	Blocked      bool   `json:"blocked"`
+	Link         string `json:"link"`
+	Stars        int64  `json:"stars"`
+	Charge       string `json:"charge"`
+	Subscription string `json:"subscription"`
+	Action       string `json:"action"`
 }
 
 func readPage(w http.ResponseWriter, r *http.Request, v any) bool {
@@ -260,7 +289,7 @@ func (s *Server) act(action string, q pageRequest) (any, error) {
 	case "block":
 		return map[string]bool{"ok": true, "blocked": q.Blocked}, s.Block(q.User, q.Blocked)
 	}
-	return nil, fmt.Errorf("no such call: %q", action)
+	return s.actOnStars(action, q)
 }
 
 func (s *Server) pageFaults(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ type Call struct {
 	Seq         int64     // from 1
 	At          time.Time // when it came
 	Method      string    // as the Bot API spells it
-	Chat        int64     // chat_id as a number, or the chat of the query answered; 0 for none
+	Chat        int64     // chat_id as a number, or that of the query answered or the person charged; 0 for none
 	Params      Params
 	Status      int      // 200, or the error_code
 	Description string   // of a refusal

@@ -58,7 +58,7 @@ func (s *Server) Renew(subscription string) (Payment, error) {
 		}
 		return Payment{}, ErrStarsShort
 	}
-	p, err := s.take(u, &sub.Bill, sub, false)
+	p, err := s.take(u, &sub.Bill, billKey{}, sub, false)
 	if err != nil {
 		return Payment{}, err
 	}

@@ -105,6 +105,8 @@ type Payment struct {
 	Subscription   string `json:"subscription,omitempty"` // its id, where the payment is for one
 	Expires        int64  `json:"expires,omitempty"`      // until when the subscription is paid
 	Refunded       int64  `json:"refunded,omitempty"`     // when
+	Chat           int64  `json:"chat,omitempty"`         // of the message with the invoice, where it was one
+	Invoice        int64  `json:"invoice,omitempty"`      // that message
 	Message        int64  `json:"message"`                // the one with successful_payment, in the private chat
 	Update         int64  `json:"update,omitempty"`       // that carried it; 0: none did
 }
@@ -293,8 +295,9 @@ func (s *Server) Payment(charge string) (Payment, error) {
 	return *p, nil
 }
 
-// take carries a payment out: the person's Stars go to the bot, and both are told. The caller holds the lock.
-func (s *Server) take(u User, b *Bill, sub *Subscription, quiet bool) (*Payment, error) {
+// take carries a payment out: the person's Stars go to the bot, and both are told. at is where the invoice
+// stood, if it did. The caller holds the lock.
+func (s *Server) take(u User, b *Bill, at billKey, sub *Subscription, quiet bool) (*Payment, error) {
 	w, t := s.world, s.world.till
 	r := w.rooms[u.ID]
 	switch {
@@ -306,7 +309,7 @@ func (s *Server) take(u User, b *Bill, sub *Subscription, quiet bool) (*Payment,
 	now := s.now().Unix()
 	p := &Payment{
 		Charge: charge(), User: u.ID, Title: b.Title, Payload: b.Payload, Stars: b.Stars, Date: now,
-		ProviderCharge: strconv.FormatInt(u.ID, 10) + "_" + strconv.Itoa(len(t.payments)+1),
+		Chat: at.chat, Invoice: at.message, ProviderCharge: strconv.FormatInt(u.ID, 10) + "_" + strconv.Itoa(len(t.payments)+1),
 	}
 	paid := &SuccessfulPayment{
 		Currency: currencyStars, TotalAmount: b.Stars, InvoicePayload: b.Payload,
@@ -333,8 +336,8 @@ func (s *Server) take(u User, b *Bill, sub *Subscription, quiet bool) (*Payment,
 	r.started = true
 	w.addMessage(r, m)
 	p.Message = m.MessageID
-	s.hub.to(r, event{Type: "message", Message: m})
 	s.tellPayment(p)
+	s.hub.to(r, event{Type: "message", Message: m})
 	if sub != nil {
 		s.tellSubscription(sub)
 	}
@@ -373,7 +376,7 @@ func (s *Server) giveBack(p *Payment) {
 		TelegramPaymentChargeID: p.Charge, ProviderPaymentChargeID: p.ProviderCharge,
 	}}
 	w.addMessage(r, m)
-	s.hub.to(r, event{Type: "message", Message: m})
 	s.tellPayment(p)
+	s.hub.to(r, event{Type: "message", Message: m})
 	s.tellBot(r, m)
 }

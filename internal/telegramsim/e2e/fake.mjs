@@ -15,6 +15,7 @@ const COMMANDS = [
   { command: 'newkey', description: 'Create an API key' },
   { command: 'keys', description: 'Your API keys' },
 ];
+const MONTH = 2592000;
 const KEY = `kk_42_${'Zt7Qm4Lr9Xc2Vb6Np1Ks8Hd3Fg5Jw0Yu7Ie4Ra2Toq'}_1a2B3c`;
 const ANSWER = 'I am a simulated model, and this answer arrives one piece at a time so that you can watch it grow. '
   + 'When it is complete, one final message takes the place of this preview and says what the answer cost.';
@@ -37,7 +38,7 @@ export function compose(...parts) {
 
 export class Fake {
   constructor({ frameMs = 60, key = KEY } = {}) {
-    Object.assign(this, { frameMs, key, seq: 0, nextId: 1, chats: new Map(), readers: new Set(), timers: new Set(), down: false, presses: 0 });
+    Object.assign(this, { frameMs, key, seq: 0, nextId: 1, chats: new Map(), readers: new Set(), timers: new Set(), down: false, presses: 0, pays: 0, links: new Map(), verdict: null });
     this.addUser('Ada', 1001);
     this.server = createServer((request, response) => this.serve(request, response).catch((error) => {
       response.writeHead(500).end(JSON.stringify({ error: error.message }));
@@ -59,7 +60,7 @@ export class Fake {
 
   addUser(first_name, id = 1001 + this.chats.size) {
     const user = { id, is_bot: false, first_name, language_code: 'en' };
-    this.chats.set(id, { user, messages: [], started: false, blocked: false, draft: null, keyboard: null, pending: 0, error: '' });
+    this.chats.set(id, { user, messages: [], started: false, blocked: false, draft: null, keyboard: null, pending: 0, error: '', stars: 500, payments: [], subscriptions: [] });
     return user;
   }
 
@@ -159,7 +160,17 @@ export class Fake {
     if (url.pathname === '/sim/users' && request.method === 'GET') return json({ users: [...this.chats.values()].map((c) => c.user), bot: BOT });
     if (url.pathname === '/sim/state') return json(this.state(Number(url.searchParams.get('user')), Number(url.searchParams.get('before'))));
     if (url.pathname === '/sim/events') return this.follow(Number(url.searchParams.get('user')), response);
+    if (url.pathname === '/sim/stars' && request.method === 'GET') {
+      const { stars, payments, subscriptions } = this.chats.get(Number(url.searchParams.get('user')));
+      return json({ stars, payments, subscriptions });
+    }
+    if (url.pathname === '/sim/invoice') {
+      const bill = this.links.get(url.searchParams.get('link').split('$').at(-1));
+      return bill ? json({ invoice: bill }) : json({ error: 'no such invoice' }, 404);
+    }
+    if (url.pathname === '/sim/pay') return this.pay(await body(request), json);
     if (url.pathname.startsWith('/sim/')) return json(this.act(url.pathname.slice(5), await body(request)));
+    if (url.pathname.startsWith('/$')) return response.writeHead(302, { Location: `/?invoice=${url.pathname.slice(2)}` }).end();
     const path = url.pathname === '/' ? 'index.html' : url.pathname.slice(1);
     if (!/^[\w.-]+$/.test(path) || !TYPES[extname(path)]) return json({ error: 'not found' }, 404);
     const file = await readFile(new URL(path, UI));
@@ -172,7 +183,7 @@ export class Fake {
     return {
       seq: this.seq, user: chat.user, bot: BOT, chat: { id: user, type: 'private' }, started: chat.started, blocked: chat.blocked, messages,
       draft: chat.draft, typing: false, keyboard: chat.keyboard, commands: COMMANDS, menu_button: { type: 'commands' },
-      pending: chat.pending, webhook: { url: '', last_error_message: chat.error, last_error_date: 0 },
+      stars: chat.stars, payments: chat.payments, pending: chat.pending, webhook: { url: '', last_error_message: chat.error, last_error_date: 0 },
     };
   }
 
@@ -189,9 +200,65 @@ export class Fake {
     for (const { response } of this.readers) response.destroy();
   }
 
-  act(action, { user, text, message_id, data, draft_id, reply_to, name, blocked }) {
+  /** Sends an invoice as the bot does. */
+  invoice(user, title, stars, description = 'What it is') {
+    return this.post(user, {
+      invoice: { title, description, start_parameter: '', currency: 'XTR', total_amount: stars },
+      reply_markup: { inline_keyboard: [[{ text: `Pay ⭐️${stars}`, pay: true }], [{ text: 'Terms', callback_data: 'terms' }]] },
+    });
+  }
+
+  // A verdict of the test's, [status, sentence], refuses; a promise in its place holds the payment up.
+  async pay({ user, message_id, link }, json) {
+    this.pays += 1;
+    const verdict = await this.verdict;
+    if (verdict) return json({ error: verdict[1] }, verdict[0]);
+    const chat = this.chats.get(user);
+    const bill = link ? this.links.get(link.split('$').at(-1)) : chat.messages.find((m) => m.message_id === message_id).invoice;
+    const charge = `stx${chat.payments.length}${'c'.repeat(120)}`;
+    const now = Math.floor(Date.now() / 1000);
+    const stars = bill.stars ?? bill.total_amount;
+    const payment = { charge, user, title: bill.title, stars, date: now, invoice: message_id, ...(bill.period ? { subscription: charge, expires: now + MONTH } : {}) };
+    if (bill.period) chat.subscriptions.push({ id: charge, user, bill, expires: now + MONTH, payments: 1 });
+    chat.payments.push(payment);
+    this.setStars(user, chat.stars - stars);
+    this.emit(user, 'payment', { payment });
+    this.post(user, { successful_payment: { currency: 'XTR', total_amount: stars, telegram_payment_charge_id: charge, ...(bill.period ? { is_recurring: true, is_first_recurring: true } : {}) } }, { own: true });
+    return json({ payment });
+  }
+
+  setStars(user, stars) {
+    this.chats.get(user).stars = stars;
+    this.emit(user, 'stars', { stars });
+  }
+
+  refund(charge) {
+    for (const [user, chat] of this.chats) {
+      const payment = chat.payments.find((p) => p.charge === charge);
+      if (!payment) continue;
+      payment.refunded = Math.floor(Date.now() / 1000);
+      this.emit(user, 'payment', { payment });
+      this.post(user, { refunded_payment: { currency: 'XTR', total_amount: payment.stars, telegram_payment_charge_id: charge } });
+    }
+    return { ok: true };
+  }
+
+  subscribe(user, id, action) {
+    const subscription = this.chats.get(user).subscriptions.find((s) => s.id === id);
+    subscription.canceled = action === 'cancel';
+    if (action === 'renew') subscription.expires += MONTH;
+    this.emit(user, 'subscription', { subscription });
+    return { ok: true };
+  }
+
+  act(action, { user, text, message_id, data, draft_id, reply_to, name, blocked, stars, charge, subscription, action: change }) {
     const chat = this.chats.get(user);
     switch (action) {
+      case 'stars':
+        this.setStars(user, stars);
+        return { ok: true };
+      case 'refund': return this.refund(charge);
+      case 'subscription': return this.subscribe(user, subscription, change);
       case 'users': return { user: this.addUser(name) };
       case 'start': case 'send': {
         const said = action === 'start' ? '/start' : text;

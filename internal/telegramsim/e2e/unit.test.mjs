@@ -37,6 +37,22 @@ test('however entities lie, the text comes out whole', () => {
   }
 });
 
+test('a payment is known once, and belongs to whoever was told', () => {
+  const { state, on, load, apply } = createStore();
+  const seen = [];
+  const forget = on('stars payment', (detail, kind) => seen.push(kind));
+  load({ user: { id: 1 }, bot: {}, chat: { id: 1 }, messages: [], stars: 10, payments: [{ charge: 'a', stars: 3 }] });
+  apply({ type: 'payment', seq: 1, chat_id: 1, payment: { charge: 'a', stars: 3, refunded: 9 } });
+  apply({ type: 'payment', seq: 2, chat_id: 1, payment: { charge: 'b', stars: 4 } });
+  apply({ type: 'payment', seq: 3, chat_id: 2, payment: { charge: 'c', stars: 5 } });
+  apply({ type: 'stars', seq: 4, chat_id: 1, stars: 6 });
+  forget();
+  apply({ type: 'stars', seq: 5, chat_id: 1, stars: 7 });
+  assert.deepEqual(state.payments.map((p) => [p.charge, p.refunded]), [['a', 9], ['b', undefined]]);
+  assert.deepEqual(seen, ['payment', 'payment', 'stars']);
+  assert.equal(state.stars, 7);
+});
+
 test('links lead only where a link may lead', () => {
   assert.equal(safeLink('https://example.com/a'), 'https://example.com/a');
   assert.equal(safeLink('example.com'), 'https://example.com/');

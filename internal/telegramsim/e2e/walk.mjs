@@ -5,6 +5,7 @@
 //   API_URL    the API's base, without /v1                (required)
 //   COST       what a cost line looks like                (/\$0\.\d+/)
 //   MODEL      for the API call; "" takes the first listed ("")
+//   TOPUP      Stars to top up with in the end            (none)
 //   SHOTS      a folder for screenshots                   (none are taken)
 //   PERSON     the name of a new person to walk as        (the page's own)
 //   STEP_MS    how long one step may take                 (20000)
@@ -154,6 +155,24 @@ async function callApi(key) {
   return { model, cost_usd: spent, usage: body.usage };
 }
 
+/** Asks for an invoice, pays it, and waits until the bot says what it was worth. */
+async function topUp(page, stars) {
+  const before = await say(page, `/topup ${stars}`);
+  const invoice = page.locator(`${botMessages}:has(${id('invoice')})`).last();
+  await invoice.waitFor({ timeout: stepMs });
+  await shoot(page, 'invoice');
+  await invoice.locator('[data-kind=pay]').click({ timeout: stepMs });
+  await page.locator(id('pay-confirm')).waitFor({ timeout: stepMs });
+  await shoot(page, 'pay');
+  await page.locator(id('pay-confirm')).click({ timeout: stepMs });
+  await page.waitForSelector(id('pay-sheet'), { state: 'detached', timeout: stepMs });
+  const receipt = await page.locator(id('receipt')).last().textContent({ timeout: stepMs });
+  const shown = Number(await invoice.getAttribute('data-message-id'));
+  const answer = await reply(page, Math.max(before, shown), /\$\d/);
+  await shoot(page, 'paid');
+  return { receipt, answer: answer.text };
+}
+
 async function walk(page) {
   let key = '';
   await step('open the page', () => openPage(page));
@@ -195,6 +214,7 @@ async function walk(page) {
     await page.keyboard.press('Escape');
     return { commands: count };
   });
+  if (env('TOPUP', '')) await step('top up', () => topUp(page, env('TOPUP')));
   if (results.console.length) throw new WalkError(`the page complains: ${results.console[0]}`);
 }
 

@@ -18,7 +18,9 @@ async function call(path, body) {
   }
   const answer = await response.json().catch(() => null);
   if (!response.ok || answer === null) {
-    throw new Error(answer?.error ?? `The simulator answered with status ${response.status}.`);
+    const failure = new Error(answer?.error ?? `The simulator answered with status ${response.status}.`);
+    failure.status = response.status;
+    throw failure;
   }
   return answer;
 }
@@ -33,6 +35,13 @@ export const edit = (user, messageId, text) => call('/sim/edit', { user, message
 export const press = (user, messageId, data) => call('/sim/press', { user, message_id: messageId, data });
 export const stop = (user, draftId) => call('/sim/stop', { user, draft_id: draftId });
 export const block = (user, blocked) => call('/sim/block', { user, blocked });
+
+export const stars = (user, charge = '') => call(`/sim/stars?user=${user}&charge=${encodeURIComponent(charge)}`);
+export const setStars = (user, amount) => call('/sim/stars', { user, stars: amount });
+export const invoice = (link) => call(`/sim/invoice?link=${encodeURIComponent(link)}`);
+export const pay = (user, what) => call('/sim/pay', { user, ...what });
+export const refund = (charge) => call('/sim/refund', { charge });
+export const subscription = (user, id, action) => call('/sim/subscription', { user, subscription: id, action });
 
 export function send(user, text, replyTo) {
   return call('/sim/send', replyTo ? { user, text, reply_to: replyTo } : { user, text });

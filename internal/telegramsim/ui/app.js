@@ -7,8 +7,11 @@ import { safeLink } from './entities.js';
 import { createMessages } from './messages.js';
 import { alertBox, copy, toast } from './notices.js';
 import { el } from './dom.js';
+import { paySheet } from './paysheet.js';
 import { createPeople } from './people.js';
+import { invoiceSlug } from './stars.js';
 import { createStore } from './store.js';
+import { receipt, wallet } from './wallet.js';
 
 const FIRST_RETRY_MS = 1000;
 const MAX_EARLY = 100; // answers that may overtake their presses
@@ -57,14 +60,19 @@ const act = {
     });
     if (!ok) done();
   },
+  pay: (message) => paySheet(store, { ...message.invoice, stars: message.invoice.total_amount, message_id: message.message_id }),
+  receipt: (charge) => receipt(store, charge),
+  wallet: () => wallet(store),
   open(address) {
+    if (invoiceSlug(address ?? '')) return openInvoice(address);
     const url = safeLink(address ?? '');
     if (url) window.open(url, '_blank', 'noopener');
     else toast('This button leads nowhere that a browser can open.', 'error');
+    return undefined;
   },
   older: () => attempt(async () => {
     const page = await api.older(me(), state.messages[0].message_id);
-    store.prepend(page.messages);
+    store.prepend(page.messages, page.payments);
   }),
   menu: (message, anchor) => chrome.messageMenu(message, anchor),
   block: (blocked) => attempt(() => api.block(me(), blocked)),
@@ -75,6 +83,33 @@ const act = {
   }),
   become,
 };
+
+/** Opens the invoice behind a link, as Telegram does wherever one is pressed. */
+const openInvoice = (link) => attempt(async () => {
+  const { invoice } = await api.invoice(link);
+  paySheet(store, { ...invoice, link });
+});
+
+// Links to invoices inside a text are Telegram's to open, not the browser's.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest?.('a[href]');
+  if (!link || !invoiceSlug(link.href)) return;
+  event.preventDefault();
+  openInvoice(link.href);
+});
+
+/** An invoice that the page's own address names is opened once somebody is there to pay it. */
+function openWanted() {
+  const address = new URL(location.href);
+  const slug = address.searchParams.get('invoice');
+  if (!slug) return;
+  address.searchParams.delete('invoice');
+  history.replaceState(null, '', address);
+  const forget = store.on('reset', () => {
+    forget();
+    openInvoice(slug);
+  });
+}
 
 // An answer may overtake the reply to the press that asked for it.
 const answered = new Set();
@@ -138,4 +173,5 @@ const chrome = createChrome(store, {
 createMessages(store, act);
 const composer = createComposer(store, act);
 createPeople(store, act);
+openWanted();
 begin();

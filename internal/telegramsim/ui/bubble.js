@@ -2,6 +2,8 @@
 
 import { button, el, icon } from './dom.js';
 import { renderText, safeLink } from './entities.js';
+import { invoiceCard, isService, serviceLine } from './invoice.js';
+import { payLabel, paymentText } from './stars.js';
 
 const CALLBACK_WAIT_MS = 10000; // a pressed button spins at most so long
 
@@ -10,31 +12,39 @@ const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 
 
 /** The text of a message that has one, or what stands for its kind. */
 export function textOf(message) {
+  if (isService(message)) return paymentText(message, message.from?.is_bot ? message.from.first_name : 'the bot', null);
+  if (message.invoice) return message.invoice.title;
   return message.text ?? message.caption ?? 'This kind of message is not shown here.';
 }
 
 /**
  * Builds a message. `act` has command, copy, press(message, data), open(address),
- * jump(messageId) and menu(message, anchor).
+ * jump(messageId), menu(message, anchor), pay(message) and receipt(charge); the
+ * facts are {own, read, bot, payments}.
  */
-export function bubble(message, { own, read }, act) {
+export function bubble(message, facts, act) {
+  const own = facts.own && !isService(message);
   const article = el('article', {
-    class: `message ${own ? 'out' : 'in'}`,
+    class: `message ${isService(message) ? 'service' : own ? 'out' : 'in'}`,
     'data-testid': 'message',
-    'data-from': own ? 'user' : 'bot',
+    'data-from': isService(message) ? 'service' : own ? 'user' : 'bot',
     'data-message-id': message.message_id,
   });
-  fill(article, message, { own, read }, act);
+  fill(article, message, facts, act);
   return article;
 }
 
 /** Fills a message's element, anew when the message was edited. */
-export function fill(article, message, { own, read }, act) {
+export function fill(article, message, { own, read, bot, payments }, act) {
+  if (isService(message)) {
+    article.replaceChildren(serviceLine(message, bot, payments, act));
+    return;
+  }
   const body = el('div', { class: 'bubble' },
     el('span', { class: 'sr-only' }, own ? 'You: ' : `${message.from?.first_name ?? 'Bot'}: `),
     message.reply_to_message && quotation(message.reply_to_message, act),
     el('div', { class: 'body' },
-      textElement(textOf(message), message.entities ?? message.caption_entities, act),
+      message.invoice ? invoiceCard(message, payments) : textElement(textOf(message), message.entities ?? message.caption_entities, act),
       meta(message, own, read)),
     button({
       class: 'message-menu icon-button', 'aria-label': 'What to do with this message', 'aria-haspopup': 'menu',
@@ -96,6 +106,11 @@ function inlineButton(message, key, act) {
   } else if (key.copy_text) {
     mark('copy', 'copy_text');
     node.addEventListener('click', () => act.copy(key.copy_text.text));
+  } else if (key.pay) {
+    node.dataset.kind = 'pay';
+    label.replaceChildren(...payLabel(key.text));
+    node.setAttribute('aria-haspopup', 'dialog');
+    node.addEventListener('click', () => act.pay(message));
   } else if (key.callback_data !== undefined) {
     node.dataset.kind = 'callback';
     node.addEventListener('click', () => press(node, message, key.callback_data, act));

@@ -201,7 +201,7 @@ export function createComposer(store, act) {
     } else if (event.key === 'Enter' && !event.shiftKey) {
       take(() => (open ? list.children[chosen].click() : submit()));
     } else if (event.key === 'ArrowUp' && input.value === '') {
-      const last = state.messages.findLast((m) => !m.from?.is_bot);
+      const last = state.messages.findLast((m) => !m.from?.is_bot && m.text);
       if (last) take(() => setContext({ kind: 'edit', message: last }));
     }
   });

@@ -2,6 +2,7 @@
 
 import { bubble, fill, markRead, textElement } from './bubble.js';
 import { button, el, icon } from './dom.js';
+import { isService } from './invoice.js';
 
 const GROUP_SECONDS = 600;  // messages closer than this stand together
 const NEAR_END_PX = 120;    // from the end, within which the list follows it
@@ -23,7 +24,7 @@ export function createMessages(store, act) {
   let draftNode = null;
 
   const isOwn = (m) => !m.from?.is_bot;
-  const facts = (m) => ({ own: isOwn(m), read: m.message_id <= state.readUpTo });
+  const facts = (m) => ({ own: isOwn(m), read: m.message_id <= state.readUpTo, bot: state.bot.first_name, payments: state.payments });
   const actions = { ...act, jump };
 
   function renderAll() {
@@ -188,6 +189,13 @@ export function createMessages(store, act) {
     if (node) fill(node, message, facts(message), actions);
     follow();
   });
+  // What a payment changes: its invoice, and the lines that say it was paid or given back.
+  store.on('payment', (payment) => {
+    for (const m of state.messages) {
+      const charge = (m.successful_payment ?? m.refunded_payment)?.telegram_payment_charge_id;
+      if (m.message_id === payment.invoice || charge === payment.charge) fill(nodes.get(m.message_id), m, facts(m), actions);
+    }
+  });
   store.on('delete', (id) => {
     const section = nodes.get(id)?.parentElement;
     nodes.get(id)?.remove();
@@ -202,7 +210,7 @@ export function createMessages(store, act) {
   });
 }
 
-const together = (a, b) => Boolean(a && b && a.from?.id === b.from?.id && dayKey(a) === dayKey(b)
+const together = (a, b) => Boolean(a && b && !isService(a) && !isService(b) && a.from?.id === b.from?.id && dayKey(a) === dayKey(b)
   && b.date - a.date < GROUP_SECONDS && !a.reply_markup?.inline_keyboard?.length);
 
 function dayKey(message) {

@@ -1,6 +1,7 @@
 // The small menu of who is chatting.
 
 import { button, el, icon, paintAvatar, tiePanel } from './dom.js';
+import { digits, star } from './stars.js';
 
 export function createPeople(store, act) {
   const { state } = store;
@@ -25,6 +26,15 @@ export function createPeople(store, act) {
       ...state.users.map((user) => person(user, user.id === me.id)),
       addForm(),
       el('hr', {}),
+      button({
+        class: 'panel-item', 'data-testid': 'wallet-open', 'aria-haspopup': 'dialog',
+        on: {
+          click: () => {
+            close();
+            act.wallet();
+          },
+        },
+      }, star('menu'), el('span', { class: 'grow' }, 'My Stars'), el('span', { class: 'wallet-hint', 'data-testid': 'people-stars' }, digits(state.stars))),
       button({
         class: 'panel-item', 'data-testid': 'block',
         on: {
@@ -63,6 +73,6 @@ export function createPeople(store, act) {
       button({ class: 'icon-button', 'aria-label': 'Add this person', on: { click: submit } }, icon('add')));
   }
 
-  store.on('people reset composer', render);
+  store.on('people reset composer stars', render);
   render();
 }

@@ -8,12 +8,14 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
   let typingTimer = 0;
   const s = empty();
 
-  /** Calls fn with the details of every change of the given kinds. */
+  /** Calls fn with the details of every change of the given kinds, until the returned function is called. */
   function on(kinds, fn) {
-    for (const kind of kinds.split(' ')) {
+    const all = kinds.split(' ');
+    for (const kind of all) {
       if (!listeners.has(kind)) listeners.set(kind, new Set());
       listeners.get(kind).add(fn);
     }
+    return () => all.forEach((kind) => listeners.get(kind).delete(fn));
   }
 
   function tell(kind, detail) {
@@ -37,6 +39,8 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
       commands: state.commands ?? [],
       menuButton: state.menu_button ?? { type: 'default' },
       pending: state.pending ?? 0,
+      stars: state.stars ?? 0,
+      payments: state.payments ?? [],
       error: state.webhook?.last_error_message ?? '',
     });
     s.hasOlder = s.messages.length >= 200;
@@ -46,7 +50,8 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
   }
 
   /** Puts older messages before those already there. */
-  function prepend(messages) {
+  function prepend(messages, payments = []) {
+    s.payments = [...payments.filter((p) => !s.payments.some((known) => known.charge === p.charge)), ...s.payments];
     const first = s.messages[0]?.message_id ?? Infinity;
     const fresh = messages.filter((m) => m.message_id < first);
     s.messages = [...fresh, ...s.messages];
@@ -91,6 +96,13 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
         s.blocked = event.blocked;
         s.started = event.started ?? s.started;
         return tell('composer');
+      case 'stars':
+        s.stars = event.stars;
+        return tell('stars');
+      case 'payment':
+        s.payments = [...s.payments.filter((p) => p.charge !== event.payment.charge), event.payment];
+        return tell('payment', event.payment);
+      case 'subscription': return tell('subscription', event.subscription);
       case 'user':
         return setUsers([...s.users.filter((u) => u.id !== event.user.id), event.user]);
       default: return undefined; // a newer simulator may say more
@@ -168,6 +180,8 @@ function empty() {
     commands: [],
     menuButton: { type: 'default' },
     pending: 0,
+    stars: 0,
+    payments: [],
     error: '',
     readUpTo: 0,
   };
