@@ -17,7 +17,9 @@ const maxTries = 5 // holds that one ChatCall may come to use
 // ends, the answer says what had come and what that cost.
 //
 // HoldID makes it repeatable: an attempt that died while its hold stood goes on
-// under the same hold, and one whose hold was resolved gets a hold of its own.
+// under the same hold, and one whose hold was resolved gets a hold of its own. Where
+// that hold was settled, the answer was paid for and lost on its way: then the house
+// pays for another one, and the message is charged once.
 // Errors as of Open and Run.
 func (m *Meter) Complete(ctx context.Context, call llm.ChatCall, onText func(string) error) (llm.ChatAnswer, error) {
 	request, err := llm.NewChatRequest(call)
@@ -59,5 +61,6 @@ func (m *Meter) openChat(ctx context.Context, call llm.ChatCall, request *llm.Re
 			return live, err
 		}
 		c.HoldID = call.HoldID + "." + strconv.Itoa(try)
+		c.Gift = c.Gift || errors.Is(err, errPaid)
 	}
 }

@@ -119,6 +119,9 @@ func (m *Meter) Close(ctx context.Context) error {
 	return nil
 }
 
+// errPaid is a hold that was settled: its call has been paid for.
+var errPaid = fmt.Errorf("%w: the call was paid for", billing.ErrHoldConflict)
+
 // Call is one call to a model, paid by an account.
 type Call struct {
 	Key        *billing.PresentedKey // the API key it is made with; nil: none
@@ -127,6 +130,7 @@ type Call struct {
 	LimitID    string
 	MaxOutput  int64  // tokens; caps an answer whose length the request leaves open; 0: no cap
 	HoldID     string // names the call; "": a new name
+	Gift       bool   // the house pays: nothing is held, so all of the cost is written off
 	Source     string // billing.SourceAPI or billing.SourceTelegram
 	Request    *llm.Request
 }
@@ -242,6 +246,9 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		least: o.prices.Worst(b.prompt, b.least*b.n),
 		life:  holdLife,
 	}
+	if c.Gift {
+		r.want, r.least = 0, 0
+	}
 	if r.holdID == "" {
 		r.holdID = newHoldID()
 	}
@@ -259,7 +266,10 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		}
 		return nil, refuse(p, err)
 	}
-	if p.status == "settled" || p.status == "released" {
+	if p.status == "settled" {
+		return nil, refuse(p, errPaid)
+	}
+	if p.status == "released" {
 		return nil, refuse(p, billing.ErrHoldConflict)
 	}
 	if p.n < r.want { // the balance affords less, or an earlier try held less

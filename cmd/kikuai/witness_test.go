@@ -223,21 +223,22 @@ func (w *witness) judgeCalls(ctx context.Context, calls map[callName]callSeen, v
 	return nil
 }
 
-// judgeUpdates holds each message against its call; a second hold of the same update
-// carries a suffix.
+// judgeUpdates holds each message against its call, which was charged once however
+// often it had to be made; a further hold of the same update carries a suffix.
 func (w *witness) judgeUpdates(ctx context.Context, updates map[int64]int64, v *verdict) error {
-	rows, err := w.rows(ctx, `select split_part(hold_id, '.', 1), count(*), sum(cost_nano)::bigint
+	rows, err := w.rows(ctx, `select split_part(hold_id, '.', 1), count(*), count(*) filter (where captured_nano > 0)
 		from usage where hold_id like 'tg-%' group by 1`)
 	if err != nil {
 		return err
 	}
 	v.updates = len(updates)
 	for update, chat := range updates {
-		switch n := rows[fmt.Sprintf("tg-%d", update)].n; {
-		case n == 0:
+		found := rows[fmt.Sprintf("tg-%d", update)]
+		switch charged := found.nano; {
+		case found.n == 0:
 			v.lacks("update %d of chat %d", update, chat)
-		case n > 1:
-			v.repeats("update %d of chat %d: %d times", update, chat, n)
+		case charged > 1:
+			v.repeats("update %d of chat %d: charged %d times", update, chat, charged)
 		}
 	}
 	return nil
