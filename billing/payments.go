@@ -252,19 +252,28 @@ type Payment struct {
 	WrittenOff    int64     // what was spent already
 }
 
+// States of a payment.
+const (
+	PaymentPaid      = "paid"
+	PaymentAsked     = "asked"      // its refund was asked for
+	PaymentGivenBack = "given_back" // … the provider gave it back, and it is being taken off the balance
+	PaymentRefunded  = "refunded"   // … and it was
+	PaymentReduced   = "reduced"    // a part of it was given back and taken off
+)
+
 // State says in a word how far a payment and its refund are.
 func (p Payment) State() string {
 	switch {
 	case p.Refunded > 0 && !p.Posted:
-		return "refunded, being taken off the balance"
+		return PaymentGivenBack
 	case !p.RefundedAt.IsZero():
-		return "refunded"
+		return PaymentRefunded
 	case p.Refunded > 0:
-		return "refunded in part"
+		return PaymentReduced
 	case !p.RefundAskedAt.IsZero():
-		return "refund asked for"
+		return PaymentAsked
 	}
-	return "paid"
+	return PaymentPaid
 }
 
 const selectPayments = `

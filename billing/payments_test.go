@@ -294,7 +294,7 @@ func TestRefundIsOwedOnce(t *testing.T) {
 	refund := func() (Payment, error) {
 		return r.desk.Payments.Refund(t.Context(), "c1", Operator("ada"), bank)
 	}
-	if p, err := refund(); err == nil || p.State() != "refund asked for" {
+	if p, err := refund(); err == nil || p.State() != PaymentAsked {
 		t.Fatalf("the provider is away: %s, %v", p.State(), err)
 	}
 	// Whoever asked died; a job goes on, once some time has passed.
@@ -343,7 +343,7 @@ func TestRefundsThatAreNot(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 	p, err := r.desk.Payments.Find(t.Context(), "c1")
-	if err != nil || p.State() != "paid" || p.TelegramID != r.person(account) {
+	if err != nil || p.State() != PaymentPaid || p.TelegramID != r.person(account) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if n := r.count(`select count(*) from debits`); n != 0 {

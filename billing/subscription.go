@@ -14,7 +14,8 @@ import (
 // States of a monthly top-up.
 const (
 	SubscriptionActive   = "active"
-	SubscriptionCanceled = "canceled" // paid until its end, not renewed
+	SubscriptionCanceled = "canceled" // by its owner, at Telegram: paid until its end, not renewed
+	SubscriptionStopped  = "stopped"  // by the bot at its owner's wish, and the bot alone can resume it
 	SubscriptionFailed   = "failed"   // could not be renewed
 )
 
@@ -64,7 +65,7 @@ func (p *Payments) Subscription(ctx context.Context, accountID int64) (s Subscri
 // error: its payment was not told yet, and will say what is.
 func (p *Payments) SubscriptionChanged(ctx context.Context, accountID int64, state string, silent bool) error {
 	switch state {
-	case SubscriptionActive, SubscriptionCanceled, SubscriptionFailed:
+	case SubscriptionActive, SubscriptionCanceled, SubscriptionStopped, SubscriptionFailed:
 	default:
 		return fmt.Errorf("billing: a subscription cannot be %q", cleanText(state, 20))
 	}

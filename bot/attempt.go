@@ -178,7 +178,7 @@ func decode(u *Update) (err error) {
 func (w *worker) isStale(i *item) bool {
 	age := i.entry.AgeAt(time.Now())
 	switch i.kind {
-	case models.AllowedUpdateCallbackQuery:
+	case models.AllowedUpdateCallbackQuery, models.AllowedUpdatePreCheckoutQuery:
 		return age > callbackLife
 	case models.AllowedUpdateInlineQuery:
 		return age > inlineLife

@@ -132,19 +132,14 @@ func (r *Router) keyList(ctx context.Context, account int64) (string, *models.In
 	return text.String(), &models.InlineKeyboardMarkup{InlineKeyboard: rows}, nil
 }
 
-// press answers a button. The callback is acknowledged whatever happens, or the
-// person's client would show it as still working.
-func (r *Router) press(ctx context.Context, u *bot.Update) error {
-	query := u.CallbackQuery
-	id, isRevoke := strings.CutPrefix(query.Data, revokePrefix)
-	if !isRevoke {
-		return r.Sender.AnswerCallback(ctx, query.ID, "")
-	}
-	keyID, err := strconv.ParseInt(id, 10, 64)
+// pressRevoke ends a key.
+func (r *Router) pressRevoke(ctx context.Context, p pressed) error {
+	query := p.query
+	keyID, err := strconv.ParseInt(p.data, 10, 64)
 	if err != nil {
 		return r.Sender.AnswerCallback(ctx, query.ID, textKeyGone)
 	}
-	account, err := r.account(ctx, request{from: query.From})
+	account, err := r.account(ctx, p.request)
 	if err != nil {
 		return fmt.Errorf("account: %w", err)
 	}

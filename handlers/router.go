@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-telegram/bot/models"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
@@ -22,35 +24,59 @@ type completer interface {
 
 // Options are what the handlers need.
 type Options struct {
-	Accounts  *billing.Accounts
-	Keys      *billing.Keys
-	Sender    *bot.Sender
-	Completer completer
-	Redis     redis.Cmdable // conversations
-	Log       *slog.Logger
-	Username  string // the bot's own name without @, to tell its commands from others'
-	Model     string // model of plain messages
-	MaxOutput int64  // tokens of an answer, at most
-	BaseURL   string // what key holders put into their SDK
+	Accounts   *billing.Accounts
+	Keys       *billing.Keys
+	Payments   *billing.Payments
+	Ledger     *billing.Ledger
+	Notices    *billing.Notices
+	Jobs       *billing.Jobs
+	Sender     *bot.Sender
+	Completer  completer
+	Redis      redis.Cmdable // conversations
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+	Username   string // the bot's own name without @, to tell its commands from others'
+	BotID      int64  // the bot's own id
+	Support    string // whom to write to about payments; may be empty
+	Model      string // model of plain messages
+	MaxOutput  int64  // tokens of an answer, at most
+	BaseURL    string // what key holders put into their SDK
 }
 
 // Router sends each update to the handler it is meant for. It implements [bot.Handler].
 type Router struct {
 	Options
-	turns    conversations
-	commands map[string]func(context.Context, request) error
+	turns     conversations
+	commands  map[string]func(context.Context, request) error
+	checkouts *prometheus.CounterVec // answer
+	compared  *prometheus.CounterVec // result
 }
 
 // New wires the router.
 func New(o Options) *Router {
-	r := &Router{Options: o, turns: conversations{redis: o.Redis}}
+	metrics := promauto.With(o.Registerer)
+	r := &Router{
+		Options: o, turns: conversations{redis: o.Redis},
+		checkouts: metrics.NewCounterVec(prometheus.CounterOpts{
+			Name: "payments_checkouts_total", Help: "Pre-checkout queries by answer: accepted, or why not.",
+		}, []string{"answer"}),
+		compared: metrics.NewCounterVec(prometheus.CounterOpts{
+			Name: "payments_stars_compared_total", Help: "Telegram's Star transactions held against the books, by result.",
+		}, []string{"result"}),
+	}
 	r.commands = map[string]func(context.Context, request) error{
-		"start":   r.start,
-		"help":    r.help,
-		"balance": r.balance,
-		"newkey":  r.newKey,
-		"keys":    r.keys,
-		"new":     r.forget,
+		"start":         r.start,
+		"help":          r.help,
+		"balance":       r.balance,
+		"newkey":        r.newKey,
+		"keys":          r.keys,
+		"new":           r.forget,
+		"topup":         r.topUp,
+		"usage":         r.usage,
+		"terms":         r.terms,
+		"privacy":       r.privacy,
+		"paysupport":    r.paySupport,
+		"deleteaccount": r.deleteAccount,
 	}
 	return r
 }
@@ -59,9 +85,15 @@ func New(o Options) *Router {
 func Commands() []models.BotCommand {
 	return []models.BotCommand{
 		{Command: "balance", Description: "What is left"},
+		{Command: "topup", Description: "Add money with Telegram Stars"},
+		{Command: "usage", Description: "What was spent, day by day"},
 		{Command: "newkey", Description: "Make an API key"},
 		{Command: "keys", Description: "See and revoke API keys"},
 		{Command: "new", Description: "Forget this conversation"},
+		{Command: "paysupport", Description: "Help with a payment"},
+		{Command: "terms", Description: "Terms"},
+		{Command: "privacy", Description: "What is kept, and what is not"},
+		{Command: "deleteaccount", Description: "Leave for good"},
 		{Command: "help", Description: "What I can do"},
 	}
 }
@@ -81,6 +113,14 @@ func (q request) private() bool { return q.chat.Type == models.ChatTypePrivate }
 func (r *Router) Handle(ctx context.Context, u *bot.Update) error {
 	var err error
 	switch {
+	case u.PreCheckoutQuery != nil:
+		err = r.preCheckout(ctx, u.PreCheckoutQuery)
+	case u.Message != nil && u.Message.SuccessfulPayment != nil:
+		err = r.paid(ctx, u.Message)
+	case u.Message != nil && u.Message.RefundedPayment != nil:
+		err = r.refunded(ctx, u.Message)
+	case u.Subscription != nil:
+		err = r.subscription(ctx, u.Subscription)
 	case u.Message != nil:
 		err = r.message(ctx, u)
 	case u.CallbackQuery != nil:
@@ -129,6 +169,9 @@ func (r *Router) message(ctx context.Context, u *bot.Update) error {
 		return r.say(ctx, q, fmt.Sprintf(textUnknown, clip(name, 32)))
 	case strings.HasPrefix(m.Text, "/"):
 		return nil // a command for another bot
+	case isAmountReply(m):
+		q.args = m.Text
+		return r.topUp(ctx, q)
 	case strings.TrimSpace(m.Text) != "":
 		return r.chat(ctx, q, m.Text)
 	case isService(m):

@@ -61,7 +61,7 @@ func newRig(t *testing.T) *rig {
 	r.desk, err = billing.New(billing.Config{
 		Redis: client, Blocking: client, Postgres: testenv.Postgres(t), Log: testenv.Logger(t),
 		Leases:  stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: client, Log: testenv.Logger(t)}),
-		Peppers: []string{"a pepper of the tests, long enough"}, WelcomeCredit: 500_000_000,
+		Peppers: []string{"a pepper of the tests, long enough"}, WelcomeCredit: 500_000_000, StarNano: 13_000_000,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,8 @@ func newRig(t *testing.T) *rig {
 	}
 	r.router = New(Options{
 		Accounts: r.desk.Accounts, Keys: r.desk.Keys, Completer: r, Redis: client, Log: testenv.Logger(t),
-		Sender:   bot.NewSender(bot.SenderOptions{Client: api, Log: testenv.Logger(t), Registerer: prometheus.NewRegistry()}),
+		Sender:     bot.NewSender(bot.SenderOptions{Client: api, Log: testenv.Logger(t), Registerer: prometheus.NewRegistry()}),
+		Registerer: prometheus.NewRegistry(), Payments: r.desk.Payments, Ledger: r.desk.Ledger, Notices: r.desk.Notices, Jobs: r.desk.Jobs, BotID: 424242,
 		Username: "KikuBot", Model: "a-model", MaxOutput: 100, BaseURL: "https://example.org/v1",
 	})
 	return r

@@ -11,6 +11,9 @@ func (r *Router) start(ctx context.Context, q request) error {
 	if err != nil {
 		return fmt.Errorf("open account: %w", err)
 	}
+	if q.args == startTopUp {
+		return r.offerAmounts(ctx, q, account)
+	}
 	balance, err := r.Accounts.Balance(ctx, account.ID)
 	if err != nil {
 		return fmt.Errorf("balance: %w", err)

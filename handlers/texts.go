@@ -12,9 +12,13 @@ Your balance is %s. Write me a message and I answer; under each answer stands wh
 	textHelp = `Write me anything and I pass it to the model (%s). I remember the last messages of our chat.
 
 /balance — what is left, and what is on hold
+/topup — add money with Telegram Stars, once or monthly
+/usage — what you spent today, or on any day
 /newkey name — a new API key
 /keys — your keys, with buttons to revoke them
 /new — forget this conversation
+/paysupport, /terms, /privacy — payments and what is kept
+/deleteaccount — leave, and take your data with you
 /help — this text`
 
 	textBalance     = "Balance: %s"
@@ -39,7 +43,7 @@ Revoke it any time with /keys.`
 	textPrivateOnly = "I talk in private: open a chat with me and press Start."
 	textClosed      = "This account is closed."
 
-	textPoor     = "This answer could cost up to %s and your balance is %s. A shorter message costs less; /balance shows what is left."
+	textPoor     = "This answer could cost up to %s and your balance is %s. Top up with /topup, or send a shorter message."
 	textLimited  = "That is faster than I may answer. Try again in %d s."
 	textUpstream = "The model did not answer this time. You were charged nothing. Try again in a moment."
 	textNoModel  = "The model is not available at the moment. Nothing was charged."

@@ -24,6 +24,7 @@ type adminCommand struct {
 	Credit      adminCredit      `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
 	Key         adminKey         `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
 	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
+	Refund      adminRefund      `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
 	Reconcile   adminReconcile   `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
 	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
 }
@@ -86,7 +87,7 @@ func (t *terminal) open() (*office, error) {
 	o := &office{stores: s, pool: pool, config: c}
 	o.Desk, err = billing.New(billing.Config{
 		Redis: s.quick, Postgres: pool, Log: log,
-		Peppers: c.KeyPeppers.Reveal(), WelcomeCredit: c.WelcomeCredit.Nano(),
+		Peppers: c.KeyPeppers.Reveal(), WelcomeCredit: c.WelcomeCredit.Nano(), StarNano: c.StarValue.Nano(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, o.close())

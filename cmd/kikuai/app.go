@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ type App struct {
 	meter      *gateway.Meter
 	telegram   *tg.Bot      // nil without a token
 	webhook    *bot.Webhook // nil without a secret
+	router     *handlers.Router
 	dispatcher *bot.Dispatcher
 	poller     *bot.Poller // nil unless polling
 	server     *gateway.Server
@@ -104,6 +106,7 @@ func (a *App) openMoney() (err error) {
 		Registerer:    a.registry,
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
+		StarNano:      a.config.StarValue.Nano(),
 		Stripe:        a.stripe(),
 		MaxLag:        a.config.LedgerMaxLag,
 		MaxBacklog:    a.config.LedgerMaxBacklog,
@@ -161,22 +164,30 @@ func (a *App) openBot(o Options) (err error) {
 		}
 		username = a.username()
 	}
-	router := handlers.New(handlers.Options{
-		Accounts:  a.desk.Accounts,
-		Keys:      a.desk.Keys,
-		Sender:    bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
-		Completer: a.meter,
-		Redis:     a.stores.gathered,
-		Username:  username,
-		Model:     a.config.ChatModel,
-		MaxOutput: a.config.ChatMaxOutput,
-		BaseURL:   a.baseURL(),
+	a.router = handlers.New(handlers.Options{
+		Accounts:   a.desk.Accounts,
+		Keys:       a.desk.Keys,
+		Payments:   a.desk.Payments,
+		Ledger:     a.desk.Ledger,
+		Notices:    a.desk.Notices,
+		Jobs:       a.desk.Jobs,
+		Sender:     bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
+		Completer:  a.meter,
+		Redis:      a.stores.gathered,
+		Log:        a.log,
+		Registerer: a.registry,
+		Username:   username,
+		BotID:      botID(a.config.TelegramToken.Reveal()),
+		Support:    a.config.SupportContact,
+		Model:      a.config.ChatModel,
+		MaxOutput:  a.config.ChatMaxOutput,
+		BaseURL:    a.baseURL(),
 	})
 	a.dispatcher = bot.NewDispatcher(bot.DispatcherOptions{
 		Redis:       a.stores.quick,
 		Blocking:    a.stores.blocking,
 		Leases:      a.inboxLeases,
-		Handler:     router,
+		Handler:     a.router,
 		Log:         a.log,
 		Registerer:  a.registry,
 		Concurrency: a.config.BotConcurrency,
@@ -306,6 +317,13 @@ func (a *App) Close() error {
 		errs = append(errs, a.stores.close())
 	}
 	return errors.Join(errs...)
+}
+
+// botID is the number before the colon of a bot's token.
+func botID(token string) int64 {
+	number, _, _ := strings.Cut(token, ":")
+	id, _ := strconv.ParseInt(number, 10, 64) // the configuration has seen to it
+	return id
 }
 
 // username asks Telegram for the bot's own name. Without an answer every command

@@ -2,8 +2,17 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/handlers"
+)
+
+const (
+	noticesEvery = 5 * time.Second
+	refundsEvery = time.Minute
+	starsEvery   = 10 * time.Minute
+	starsWithin  = 5 * time.Minute
 )
 
 // runJobs does what the house does on a schedule, on one instance at a time.
@@ -12,5 +21,13 @@ func (a *App) runJobs(ctx context.Context) error {
 }
 
 func (a *App) jobs() []billing.Job {
-	return nil
+	var jobs []billing.Job
+	if a.telegram != nil {
+		jobs = append(jobs,
+			billing.Job{Name: "notices", Every: noticesEvery, Do: a.router.SendNotices},
+			billing.Job{Name: "refunds", Every: refundsEvery, Do: a.router.FinishRefunds},
+			billing.Job{Name: handlers.JobStars, Every: starsEvery, Within: starsWithin, Do: a.router.ReconcileStars},
+		)
+	}
+	return jobs
 }

@@ -64,6 +64,7 @@ type Config struct {
 	BotConcurrency int           `env:"BOT_CONCURRENCY" envDefault:"256"`
 	BotDeadline    time.Duration `env:"BOT_HANDLER_DEADLINE" envDefault:"120s"`
 	ChatModel      string        `env:"CHAT_MODEL" envDefault:"gpt-4o-mini"`
+	SupportContact string        `env:"SUPPORT_CONTACT"` // shown by /paysupport
 	ChatMaxOutput  int64         `env:"CHAT_MAX_OUTPUT" envDefault:"1024"`
 
 	KeyPeppers    Secrets `env:"KEY_PEPPER"` // newest first

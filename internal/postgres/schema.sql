@@ -435,7 +435,7 @@ CREATE TABLE public.subscriptions (
     state text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT subscriptions_stars_check CHECK ((stars > 0)),
-    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'canceled'::text, 'failed'::text])))
+    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'canceled'::text, 'stopped'::text, 'failed'::text])))
 );
 
 CREATE TABLE public.usage (

@@ -47,7 +47,7 @@ create table subscriptions (
     charge_id  text not null,
     stars      bigint not null check (stars > 0),
     paid_until timestamptz not null,
-    state      text not null check (state in ('active', 'canceled', 'failed')),
+    state      text not null check (state in ('active', 'canceled', 'stopped', 'failed')),
     updated_at timestamptz not null default now()
 );
 
