@@ -2,8 +2,15 @@ package main
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/kikuai/kikuai/billing"
+)
+
+// creditKeyPrefix keeps an operator's idempotency keys apart from the program's own.
+const (
+	creditKeyPrefix = "admin:"
+	maxCreditKey    = 200 - len(creditKeyPrefix) // characters
 )
 
 type adminCredit struct {
@@ -19,6 +26,12 @@ func (c adminCredit) Run(t *terminal) error {
 	if err != nil {
 		return fmt.Errorf("--usd: %w", err)
 	}
+	if amount < 1 || amount > billing.MaxCredit {
+		return fmt.Errorf("--usd is from %s to %s", billing.FormatUSD(1), billing.FormatUSD(billing.MaxCredit))
+	}
+	if !utf8.ValidString(c.IdempotencyKey) || c.IdempotencyKey == "" || utf8.RuneCountInString(c.IdempotencyKey) > maxCreditKey {
+		return fmt.Errorf("--idempotency-key has 1 to %d characters", maxCreditKey)
+	}
 	return t.inOffice(func(o *office) error {
 		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID, operator())
 		if err != nil {
@@ -26,7 +39,7 @@ func (c adminCredit) Run(t *terminal) error {
 		}
 		credit := billing.Credit{
 			AccountID: account.ID, AmountNano: amount, Kind: billing.CreditAdjustment,
-			IdempotencyKey: "admin:" + c.IdempotencyKey, By: operator(),
+			IdempotencyKey: creditKeyPrefix + c.IdempotencyKey, By: operator(),
 		}
 		if c.Note != "" {
 			credit.Memo = map[string]string{"note": c.Note}
