@@ -85,12 +85,27 @@ func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
 // decided in the last moments is in the stream.
 type Ledger struct{ postgres *pgxpool.Pool }
 
-// Difference is a fault of the books.
+// Rules of the books, which Check holds them against.
+const (
+	RuleBalance     = "balance"      // an account's balance is the sum of its customer entries
+	RuleZeroSum     = "zero-sum"     // a transaction's entries sum to zero
+	RuleEntries     = "entries"      // entries are of their transaction's account and time
+	RuleUsage       = "usage"        // each settled call has one row of usage, which says what it cost
+	RuleUsageHourly = "usage_hourly" // the hours sum up their calls
+	RuleCredits     = "credits"      // each credit is what its transaction gave, and they are numbered without a gap
+)
+
+// maxDifferences bounds what Check tells.
+const maxDifferences = 10_000
+
+// Difference is a fault of the books: something breaks a rule.
 type Difference struct {
-	AccountID     int64 // the account whose balance is not the sum of its entries
-	TransactionID int64 // or the transaction whose entries do not sum to zero
-	Stated        int64 // nano-USD: the balance; 0 for a transaction
-	Summed        int64 // nano-USD: what the entries sum to
+	Rule          string
+	AccountID     int64
+	TransactionID int64  // 0: not of one transaction
+	Subject       string // which of several, or how; may be empty
+	Stated        int64  // nano-USD
+	Summed        int64  // nano-USD: what the entries, or the calls, sum to
 }
 
 // Balance is the account's balance as projected from the ledger, in nano-USD.
@@ -111,21 +126,13 @@ func (l *Ledger) Sum(ctx context.Context, accountID int64) (int64, error) {
 	return nano, err
 }
 
-// Check holds the books against themselves, in one snapshot: every balance is
-// the sum of its account's customer entries, and every transaction's entries
-// sum to zero. It reads the whole ledger.
+//go:embed check.sql
+var checkSQL string
+
+// Check holds the books against themselves, in one snapshot, and returns what breaks
+// a rule, at most 10,000 faults. It reads the whole ledger.
 func (l *Ledger) Check(ctx context.Context) ([]Difference, error) {
-	rows, err := l.postgres.Query(ctx, `
-		with summed as (
-			select account_id, sum(amount_nano)::bigint as nano from ledger_entries where book = $1 group by account_id
-		)
-		select coalesce(a.id, s.account_id), 0::bigint, coalesce(a.balance_nano, 0), coalesce(s.nano, 0)
-		from accounts a full join summed s on s.account_id = a.id
-		where coalesce(a.balance_nano, 0) <> coalesce(s.nano, 0)
-		union all
-		select 0, transaction_id, 0, sum(amount_nano)::bigint
-		from ledger_entries group by transaction_id having sum(amount_nano) <> 0
-		order by 1, 2`, bookCustomer)
+	rows, err := l.postgres.Query(ctx, checkSQL, maxDifferences)
 	if err != nil {
 		return nil, fmt.Errorf("check the ledger: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -219,10 +220,17 @@ func (r *reconciliation) books(ctx context.Context) error {
 }
 
 func (d Difference) discrepancy() Discrepancy {
-	if d.TransactionID != 0 {
-		return Discrepancy{What: AboutTransaction, TransactionID: d.TransactionID, AccountID: d.AccountID, FoundNano: d.Summed}
+	found := Discrepancy{What: AboutLedger, AccountID: d.AccountID, TransactionID: d.TransactionID,
+		ExpectedNano: d.Summed, FoundNano: d.Stated}
+	switch d.Rule {
+	case RuleZeroSum:
+		found = Discrepancy{What: AboutTransaction, TransactionID: d.TransactionID, FoundNano: d.Summed}
+	case RuleBalance:
+		found.What = AboutEntries
+	default:
+		found.Subject = strings.TrimSpace(d.Rule + " " + d.Subject)
 	}
-	return Discrepancy{What: AboutEntries, AccountID: d.AccountID, ExpectedNano: d.Summed, FoundNano: d.Stated}
+	return found
 }
 
 // shard holds the accounts of a shard against the ledger. It says whether there was

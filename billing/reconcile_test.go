@@ -150,7 +150,9 @@ func TestReconcileFindsFaults(t *testing.T) {
 			r.forge(`update ledger_entries set amount_nano = -99 where account_id = $1 and amount_nano = -100`, account)
 		}, func(r *rig, account, _ int64) []string {
 			id := r.count(`select id from ledger_transactions where reference = 'hold:drained'`)
-			return []string{fmt.Sprintf("transaction transaction %d: 0, found 1", id), fmt.Sprintf("entries account %d: 901, found 900", account)}
+			return []string{fmt.Sprintf("entries account %d: 901, found 900", account),
+				fmt.Sprintf("ledger account %d transaction %d (usage another account, time or cost): 99, found 100", account, id),
+				fmt.Sprintf("transaction transaction %d: 0, found 1", id)}
 		}},
 		{"event removed", func(t *testing.T, r *rig, account, _ int64) {
 			all, err := r.redis.XRange(t.Context(), evKey(shardOf(account)), "-", "+").Result()
