@@ -264,7 +264,7 @@ func (a *Accounts) Balance(ctx context.Context, accountID int64) (Balance, error
 
 // state reads what Redis knows of the account.
 func (a *Accounts) state(ctx context.Context, id int64) (Account, error) {
-	answer, err := a.scripts.balance.Run(ctx, a.redis, []string{EpochKey(id), AcctKey(id), LostKey(id)}, id).StringSlice()
+	answer, err := a.scripts.balance.Run(ctx, a.redis, []string{EpochKey(id), AcctKey(id), lostKey(shardOf(id))}, id).StringSlice()
 	if err != nil {
 		return Account{}, redisError("read a balance", err)
 	}

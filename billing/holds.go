@@ -124,8 +124,7 @@ func (h *Holds) Reserve(ctx context.Context, r Reservation) (Hold, error) {
 	if r.Fingerprint == "" {
 		r.Fingerprint = fingerprint(r.AccountID, r.KeyID, r.Want, r.Least)
 	}
-	keys := []string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID),
-		ExpKey(r.AccountID), LostKey(r.AccountID)}
+	keys := []string{EpochKey(r.AccountID), AcctKey(r.AccountID), HoldKey(r.AccountID, r.HoldID), ExpKey(r.AccountID)}
 	if r.KeyLocator != "" {
 		keys = append(keys, KeyKey(r.AccountID, r.KeyLocator))
 	}
@@ -201,7 +200,7 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 	}
 	answer, err := h.scripts.settle.Run(ctx, h.redis,
 		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID),
-			evKey(shardOf(s.AccountID)), markKey(s.AccountID, s.HoldID), LostKey(s.AccountID)},
+			evKey(shardOf(s.AccountID))},
 		s.HoldID, s.AccountID, s.KeyID, s.Cost, mark, payload, keep.Milliseconds()).Slice()
 	if err != nil {
 		return Captured{}, redisError("settle", err)
@@ -233,8 +232,7 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 // gone), ErrHoldConflict when it was settled, ErrClosed.
 func (h *Holds) Release(ctx context.Context, accountID int64, holdID string) error {
 	status, err := h.scripts.release.Run(ctx, h.redis,
-		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID),
-			markKey(accountID, holdID), LostKey(accountID)},
+		[]string{EpochKey(accountID), AcctKey(accountID), HoldKey(accountID, holdID), ExpKey(accountID)},
 		holdID, accountID, keepHold.Milliseconds()).Text()
 	if err != nil {
 		return redisError("release", err)

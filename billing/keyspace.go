@@ -43,9 +43,6 @@ func HoldKey(account int64, holdID string) string {
 // ExpKey names the expiry index of the account's shard: hold id → deadline in ms.
 func ExpKey(account int64) string { return stream.ShardOf(account).Key("exp") }
 
-// LostKey names the set of the shard's accounts that a script found no hash of.
-func LostKey(account int64) string { return lostKey(stream.ShardOf(account)) }
-
 // EpochKey names the epoch of the account's shard; while it is missing the
 // shard is closed.
 func EpochKey(account int64) string { return stream.ShardOf(account).Key("epoch") }

@@ -161,7 +161,7 @@ const (
 func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, d debit) (status string, captured, writeOff int64, err error) {
 	holdID, settles := strings.CutPrefix(d.reference, holdReference(""))
 	keys := []string{EpochKey(d.account), AcctKey(d.account), takenKey(d.account, d.reference),
-		evKey(shardOf(d.account)), LostKey(d.account)}
+		evKey(shardOf(d.account))}
 	if settles {
 		keys = append(keys, HoldKey(d.account, holdID))
 	}

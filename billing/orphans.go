@@ -34,7 +34,7 @@ func holder(hold string) (account int64, err error) {
 func (s *scripts) expireHold(ctx context.Context, client redis.Scripter, account int64, holdID string) (how string, err error) {
 	how, err = s.expire.Run(ctx, client,
 		[]string{EpochKey(account), AcctKey(account), HoldKey(account, holdID), ExpKey(account),
-			evKey(shardOf(account)), markKey(account, holdID), LostKey(account)},
+			evKey(shardOf(account)), markKey(account, holdID)},
 		holdID, account, keepChatHold.Milliseconds()).Text()
 	if err != nil {
 		return "", redisError("expire a hold", err)

@@ -6,15 +6,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ReserveLua is the source of the Lua functions shard_open, reserve_plan,
-// reserve_commit and what those need, described above them. Other scripts are
-// composed with it, so that one atomic call can decide authentication, limits and
-// the hold.
-var ReserveLua = functionsLua + reserveLua
+// ReserveLua is the source of the Lua functions reserve_plan and reserve_commit and of
+// those they need, each described above itself. Other scripts are composed with it, so
+// that one atomic call can decide authentication, limits and the hold.
+var ReserveLua = functionsLua + budgetsLua + reserveLua
 
 var (
 	//go:embed scripts/functions.lua
 	functionsLua string
+	//go:embed scripts/clock.lua
+	clockLua string
+	//go:embed scripts/budgets.lua
+	budgetsLua string
 	//go:embed scripts/reserve.lua
 	reserveLua string
 	//go:embed scripts/resolve.lua
@@ -70,12 +73,12 @@ type scripts struct {
 
 func newScripts() *scripts {
 	return &scripts{
-		hold:        redis.NewScript(ReserveLua + holdLua),
-		settle:      redis.NewScript(functionsLua + resolveLua + settleLua),
-		release:     redis.NewScript(functionsLua + resolveLua + releaseLua),
-		checkpoint:  redis.NewScript(functionsLua + checkpointLua),
-		expire:      redis.NewScript(functionsLua + resolveLua + expireLua),
-		debit:       redis.NewScript(functionsLua + debitLua),
+		hold:        redis.NewScript(clockLua + ReserveLua + holdLua),
+		settle:      redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
+		release:     redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
+		checkpoint:  redis.NewScript(clockLua + functionsLua + checkpointLua),
+		expire:      redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
+		debit:       redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
 		credit:      redis.NewScript(creditLua),
 		account:     redis.NewScript(accountLua),
 		balance:     redis.NewScript(balanceLua),

@@ -114,10 +114,9 @@ type reservation struct {
 // admit asks for a paid call. The error says that the answer is not known, in
 // which case the hold may exist, or that the caller is not who it claims to be.
 func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error) {
-	keys := make([]string, 5, 9)
+	keys := make([]string, 4, 8)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys[2], keys[3] = billing.HoldKey(c.account, r.holdID), billing.ExpKey(c.account)
-	keys[4] = billing.LostKey(c.account)
 	return g.ask(ctx, g.admits, c, c.windows(keys),
 		c.candidates(), g.limit, limitWindow.Microseconds(), c.account,
 		r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds())
@@ -125,8 +124,8 @@ func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error)
 
 // visit asks for an unpaid call; the pass holds the balance.
 func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
-	keys := make([]string, 3, 7)
-	keys[0], keys[1], keys[2] = billing.EpochKey(c.account), billing.AcctKey(c.account), billing.LostKey(c.account)
+	keys := make([]string, 2, 6)
+	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	p, err := g.ask(ctx, g.visits, c, c.windows(keys), c.candidates(), g.limit, limitWindow.Microseconds(), c.account)
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)

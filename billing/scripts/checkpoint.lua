@@ -19,7 +19,7 @@ if ARGV[6] ~= '' then
   end
   how = 'marked'
 end
-local deadline = money(now_ms() + tonumber(ARGV[4]))
+local deadline = money(now_ms() + ARGV[4])
 redis.call('SET', KEYS[2], hold_form('h', n, account, key_id, deadline, spent, how, fp))
 redis.call('ZADD', KEYS[3], deadline, ARGV[1])
 return 'marked'

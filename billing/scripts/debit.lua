@@ -4,19 +4,19 @@
 -- A hold's late settlement gives way to the hold itself: settled, there is nothing to
 -- take any more; held, it is too early to say.
 --
--- KEYS epoch acct taken ev lost, then the hold of a late settlement
+-- KEYS epoch acct taken ev, then the hold of a late settlement
 -- ARGV reference account key_id amount kind book payload keep_ms hold_id
 -- -> { status, captured, write_off, available }
 --    taken | replayed | held | missing | closed
 local epoch, before = shard_read(KEYS[1], KEYS[3])
 if not epoch then return { 'closed', 0, 0, 0 } end
 local acct = redis.call('HGET', KEYS[2], 'available')
-if not acct then return { acct_lost(KEYS[5], ARGV[2]), 0, 0, 0 } end
+if not acct then return { acct_lost(KEYS[2]), 0, 0, 0 } end
 if before then
   local captured, write_off = string.match(before, '^(%d+)|(%d+)$')
   return { 'replayed', tonumber(captured), tonumber(write_off), tonumber(acct) }
 end
-local hold = KEYS[6] and redis.call('GET', KEYS[6])
+local hold = KEYS[5] and redis.call('GET', KEYS[5])
 if hold then
   local state, n, account, _, m = hold_read(hold)
   if account ~= ARGV[2] then state = 'r' end -- another's: this one's is gone
@@ -35,5 +35,5 @@ end
 redis.call('XADD', KEYS[4], '*', unpack(event))
 redis.call('HSET', KEYS[2], 'available', money(available - captured))
 redis.call('SET', KEYS[3], money(captured) .. '|' .. money(write_off), 'PX', ARGV[8])
-if ARGV[5] == 'settle' then spent_add(KEYS[2], ARGV[3], captured, now_ms()) end
+if ARGV[5] == 'settle' then budgets().add(KEYS[2], ARGV[3], captured, now_ms()) end
 return { 'taken', captured, write_off, available - captured }

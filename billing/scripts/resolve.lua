@@ -1,38 +1,31 @@
--- Resolving holds, as functions that other scripts are composed with, after
--- functions.lua. Lua has no rollback: whoever calls them has validated everything.
+-- Resolving a hold, as one function that scripts are composed with after functions.lua
+-- and budgets.lua, scripts whose KEYS begin with epoch acct hold exp ev and whose ARGV
+-- begins with hold_id. Lua has no rollback: whoever calls it has validated everything.
 --
---   hold_capture(keys, hold_id, h, acct, epoch, cost, payload, how, keep_ms)
+--   hold_resolve(epoch, acct, n, account, key_id, spent, mark, fp, how, keep_ms, cost, payload)
 --       -> captured, write_off, available
---       Settles: the event is appended first, and only then balances change.
---   hold_return(keys, hold_id, h, acct, how, keep_ms)
---       Gives the hold back whole. No event: nothing left the account.
+--       With a cost it settles: the event is appended first, and only then balances
+--       change. Without one it gives the hold back whole, and there is no event: nothing
+--       left the account.
 --
--- keys: acct hold exp ev mark, as named fields; h is a hold's fields in order, as
--- hold_read returns them; acct is available and held. Amounts are text, as Redis
--- keeps them.
-
-local function hold_close(keys, hold_id, h, acct, state, n, m, how, keep_ms)
-  local amount = tonumber(h[2])
-  local back = state == 's' and amount - tonumber(n) or amount
-  local available = tonumber(acct[1]) + back
-  redis.call('HSET', keys.acct, 'available', money(available), 'held', money(tonumber(acct[2] or 0) - amount))
-  redis.call('SET', keys.hold, hold_form(state, n, h[3], h[4], m, h[6], how, h[8]), 'PX', keep_ms)
-  redis.call('ZREM', keys.exp, hold_id)
-  if h[6] ~= '' and back > 0 then spent_back(keys.acct, h[4], h[6], back) end
-  if h[7] == 'marked' then redis.call('DEL', keys.mark) end
-  return available
-end
-
-local function hold_capture(keys, hold_id, h, acct, epoch, cost, payload, how, keep_ms)
-  local amount, captured, write_off = h[2], cost, '0'
-  if tonumber(cost) > tonumber(amount) then
-    captured, write_off = amount, money(tonumber(cost) - tonumber(amount))
+-- acct is available and held; n … fp is what hold_read says, mark its `how`. Amounts are
+-- text, as Redis keeps them.
+local function hold_resolve(epoch, acct, n, account, key_id, spent, mark, fp, how, keep_ms, cost, payload)
+  local captured, write_off, back, record = cost, '0', tonumber(n), nil
+  if cost then
+    if tonumber(cost) > back then captured, write_off = n, money(cost - n) end
+    redis.call('XADD', KEYS[5], '*', 't', 'settle', 'e', epoch, 'h', ARGV[1], 'a', account,
+      'k', key_id, 'c', captured, 'w', write_off, 'd', payload)
+    back = n - captured
+    record = hold_form('s', captured, account, key_id, write_off, spent, how, fp)
+  else
+    record = hold_form('r', n, account, key_id, '0', spent, how, fp)
   end
-  redis.call('XADD', keys.ev, '*', 't', 'settle', 'e', epoch, 'h', hold_id, 'a', h[3],
-    'k', h[4], 'c', captured, 'w', write_off, 'd', payload)
-  return captured, write_off, hold_close(keys, hold_id, h, acct, 's', captured, write_off, how, keep_ms)
-end
-
-local function hold_return(keys, hold_id, h, acct, how, keep_ms)
-  hold_close(keys, hold_id, h, acct, 'r', h[2], '0', how, keep_ms)
+  local available = acct[1] + back
+  redis.call('HSET', KEYS[2], 'available', money(available), 'held', money((acct[2] or 0) - n))
+  redis.call('SET', KEYS[3], record, 'PX', keep_ms)
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  if spent ~= '' and back > 0 then budgets().back(KEYS[2], key_id, spent, back) end
+  if mark == 'marked' then redis.call('DEL', (string.gsub(KEYS[3], '^hold', 'mark'))) end
+  return captured, write_off, available
 end

@@ -1,7 +1,7 @@
 -- Decides authentication, the request limit and the hold of a paid call, all or
 -- nothing. Composed after ratelimit's window.lua and billing's reserve.lua.
 --
--- KEYS 1 epoch, 2 acct, 3 hold, 4 exp, 5 lost
+-- KEYS 1 epoch, 2 acct, 3 hold, 4 exp
 --      then for each candidate the key's record and its window,
 --      or, with no candidates, one window
 -- ARGV 1 candidates, 2 default limit, 3 window in µs, 4 account,
@@ -12,7 +12,7 @@ local function outcome(status, n, available, pass)
   return { status, n, available, pass.limit, pass.remaining, pass.reset, pass.key_id, pass.mac, pass.candidate }
 end
 
-local pass = find_pass(KEYS, 6, ARGV)
+local pass = find_pass(KEYS, 5, ARGV)
 local epoch, hold = shard_read(KEYS[1], KEYS[3])
 if not epoch then return outcome('closed', '0', '0', pass) end
 if not pass.known then return outcome('unknown', '0', '0', pass) end
@@ -21,8 +21,8 @@ local allowed, state
 allowed, pass.remaining, pass.reset, state = window_check(pass.window, now, pass.limit, tonumber(ARGV[3]))
 if not allowed then return outcome('limited', '0', '0', pass) end
 now = math.floor(now / 1000)
-local status, n, acct = reserve_plan(KEYS[2], KEYS[5], hold, ARGV[6], ARGV[7], ARGV[8],
-  ARGV[4], pass.key_id, pass.budget, now)
+local status, n, acct = reserve_plan(KEYS[2], hold, ARGV[6], ARGV[7], ARGV[8],
+  pass.key_id, pass.budget, now)
 if status ~= 'ok' then
   return outcome(status, money(n), '0', pass)
 end
