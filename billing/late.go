@@ -81,11 +81,9 @@ func insertLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64, detail
 // knownLate tells a repeat from another call under the same hold id. ErrHoldConflict.
 func knownLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64) error {
 	var same bool
-	err := tx.QueryRow(ctx, `
-		select account_id = $2 and key_id = $3 and amount_nano = $4 from debits where reference = $1
-		union all
-		select account_id = $2 from ledger_transactions where reference = $1
-		limit 1`, holdReference(s.HoldID), s.AccountID, s.KeyID, take).Scan(&same)
+	err := tx.QueryRow(ctx, `select coalesce(
+		(select account_id = $2 from ledger_transactions where reference = $1),
+		(select account_id = $2 and key_id = $3 and amount_nano = $4 from debits where reference = $1))`, holdReference(s.HoldID), s.AccountID, s.KeyID, take).Scan(&same)
 	if err == nil && !same {
 		err = ErrHoldConflict
 	}
