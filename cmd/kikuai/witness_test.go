@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +24,7 @@ import (
 
 // numbered is how many models of the witness' catalogue differ in nothing but their
 // name: an account that calls each of them once can tell its calls apart in the books.
-const numbered = 400
+const numbered = 1000
 
 // witness remembers what was seen from outside the servers and compares the books with
 // it: what was answered must stand there once, what was not at most once.
@@ -35,6 +36,7 @@ type witness struct {
 	calls   map[callName]callSeen
 	updates map[int64]int64 // a message's update → its chat
 	credits map[string]bool // idempotency keys of credits that were confirmed
+	keys    map[int64]bool  // ids of API keys that were made
 }
 
 // callName tells a call from all others.
@@ -46,6 +48,7 @@ type callName struct {
 type callSeen struct {
 	answered bool // to its end, with its cost
 	cost     int64
+	at       time.Time // of the answer's end
 }
 
 // newWitness gives the site a catalogue of numbered models. A token of theirs takes a
@@ -69,10 +72,10 @@ func newWitness(s *site) *witness {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(pool.Close)
-	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}}
+	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}, keys: map[int64]bool{}}
 }
 
-func modelName(i int) string { return fmt.Sprintf("number-%03d", i) }
+func modelName(i int) string { return fmt.Sprintf("number-%04d", i) }
 
 // wrote takes down that a person wrote a message.
 func (w *witness) wrote(chat int64, _ int, update int64) {
@@ -91,6 +94,12 @@ func (w *witness) credited(key string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.credits[key] = true
+}
+
+func (w *witness) keyed(id int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[id] = true
 }
 
 // call makes one call and takes down what came of it. Status 0: no answer, or none to
@@ -126,7 +135,7 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 		w.saw(name, callSeen{})
 		return 0, true
 	}
-	seen := callSeen{answered: true}
+	seen := callSeen{answered: true, at: time.Now()}
 	for line := range strings.Lines(whole) {
 		if cost := gjson.Get(strings.TrimPrefix(line, "data: "), "usage.cost"); cost.Exists() {
 			if seen.cost, err = billing.ParseUSD(cost.Raw); err != nil {
@@ -140,13 +149,46 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 
 // verdict is how the books differ from what was seen.
 type verdict struct {
-	calls, updates, credits int // seen to have succeeded
-	missing, duplicates     int
-	details                 []string
+	calls, updates, credits, keys int        // seen to have succeeded
+	lostCalls                     []callSeen // and are not in the books
+	lostUpdates                   int
+	lostOthers                    int // credits and keys
+	duplicates                    int
+	details                       []string
+}
+
+func (v *verdict) missing() int { return len(v.lostCalls) + v.lostUpdates + v.lostOthers }
+
+// lostNano is what the lost calls cost.
+func (v *verdict) lostNano() (nano int64) {
+	for _, call := range v.lostCalls {
+		nano += call.cost
+	}
+	return nano
+}
+
+// window is how long before the loss the first lost call had been answered.
+func (v *verdict) window(losses ...time.Time) (window time.Duration) {
+	for _, call := range v.lostCalls {
+		for _, loss := range losses { // in order; the call belongs to the first after it
+			if call.at.Before(loss) {
+				window = max(window, loss.Sub(call.at))
+				break
+			}
+		}
+	}
+	return window
+}
+
+// exact fails the test where anything is missing or there twice.
+func (v *verdict) exact(t *testing.T) {
+	t.Helper()
+	if v.missing()+v.duplicates > 0 {
+		t.Errorf("%d missing, %d duplicates:\n%s", v.missing(), v.duplicates, strings.Join(v.details, "\n"))
+	}
 }
 
 func (v *verdict) lacks(format string, args ...any) {
-	v.missing++
 	v.details = append(v.details, "missing: "+fmt.Sprintf(format, args...))
 }
 
@@ -158,13 +200,14 @@ func (v *verdict) repeats(format string, args ...any) {
 // judge compares.
 func (w *witness) judge(ctx context.Context) (verdict, error) {
 	w.mu.Lock()
-	calls, updates, credits := maps.Clone(w.calls), maps.Clone(w.updates), maps.Clone(w.credits)
+	calls, updates, credits, keys := maps.Clone(w.calls), maps.Clone(w.updates), maps.Clone(w.credits), maps.Clone(w.keys)
 	w.mu.Unlock()
 	var v verdict
 	for _, compare := range []func() error{
 		func() error { return w.judgeCalls(ctx, calls, &v) },
 		func() error { return w.judgeUpdates(ctx, updates, &v) },
 		func() error { return w.judgeCredits(ctx, credits, &v) },
+		func() error { return w.judgeKeys(ctx, keys, &v) },
 	} {
 		if err := compare(); err != nil {
 			return v, err
@@ -209,6 +252,7 @@ func (w *witness) judgeCalls(ctx context.Context, calls map[callName]callSeen, v
 		case found.n > 1:
 			v.repeats("call %s: %d times", key, found.n)
 		case seen.answered && found.n == 0:
+			v.lostCalls = append(v.lostCalls, seen)
 			v.lacks("call %s, answered for %d", key, seen.cost)
 		case seen.answered && found.nano != seen.cost:
 			v.repeats("call %s: answered for %d, billed %d", key, seen.cost, found.nano)
@@ -236,6 +280,7 @@ func (w *witness) judgeUpdates(ctx context.Context, updates map[int64]int64, v *
 		found := rows[fmt.Sprintf("tg-%d", update)]
 		switch charged := found.nano; {
 		case found.n == 0:
+			v.lostUpdates++
 			v.lacks("update %d of chat %d", update, chat)
 		case charged > 1:
 			v.repeats("update %d of chat %d: charged %d times", update, chat, charged)
@@ -253,6 +298,7 @@ func (w *witness) judgeCredits(ctx context.Context, credits map[string]bool, v *
 	for key := range credits {
 		switch n := rows[key].n; {
 		case n == 0:
+			v.lostOthers++
 			v.lacks("credit %s", key)
 		case n > 1:
 			v.repeats("credit %s: %d times", key, n)
@@ -261,18 +307,38 @@ func (w *witness) judgeCredits(ctx context.Context, credits map[string]bool, v *
 	return nil
 }
 
-// settled waits until nothing is missing any more and returns what was found then.
-func (w *witness) settled(within time.Duration) verdict {
+// judgeKeys looks for the keys; that Redis has them is what reconciling tells.
+func (w *witness) judgeKeys(ctx context.Context, keys map[int64]bool, v *verdict) error {
+	rows, err := w.rows(ctx, `select id::text, count(*), 0::bigint from api_keys group by 1`)
+	if err != nil {
+		return err
+	}
+	v.keys = len(keys)
+	for id := range keys {
+		if rows[fmt.Sprint(id)].n == 0 {
+			v.lostOthers++
+			v.lacks("key %d", id)
+		}
+	}
+	return nil
+}
+
+// settled waits until nothing is missing any more, or what is missing has not changed
+// for a while, and returns what was found then.
+func (w *witness) settled(within time.Duration) *verdict {
 	w.s.t.Helper()
-	deadline := time.Now().Add(within)
-	for {
+	const still = 10 * time.Second // longer than a relay takes to come round
+	before, since := -1, time.Now()
+	for deadline := since.Add(within); ; time.Sleep(100 * time.Millisecond) {
 		v, err := w.judge(w.s.t.Context())
 		if err != nil {
 			w.s.t.Fatal(err)
 		}
-		if v.missing == 0 || time.Now().After(deadline) {
-			return v
+		if v.missing() != before {
+			before, since = v.missing(), time.Now()
 		}
-		time.Sleep(100 * time.Millisecond)
+		if before == 0 || time.Since(since) > still || time.Now().After(deadline) {
+			return &v
+		}
 	}
 }

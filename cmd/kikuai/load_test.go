@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/telegramsim"
+)
+
+// load is what clients and people do all at once.
+type load struct {
+	w     *witness
+	sites []*site // whose servers take the calls
+	lines int     // of API calls, each one call after another
+	chats int     // people who write
+	rate  float64 // messages a second of all people
+	pause time.Duration
+
+	customers [][]customer // of each line, one after another
+	firstChat int64
+}
+
+// seen is what the load saw.
+type seen struct {
+	statuses map[int]int // of API calls; 0: no answer, or none to its end
+	slowest  time.Duration
+	report   telegramsim.ReplayReport
+}
+
+func (s seen) String() string {
+	var b strings.Builder
+	for _, status := range slices.Sorted(maps.Keys(s.statuses)) {
+		fmt.Fprintf(&b, "%d× %d, ", s.statuses[status], status)
+	}
+	return b.String() + fmt.Sprintf("slowest %s", s.slowest.Round(time.Millisecond))
+}
+
+// newLoad opens as many accounts as the load needs in that time.
+func newLoad(w *witness, length time.Duration, sites ...*site) *load {
+	w.s.t.Helper()
+	l := &load{w: w, sites: sites, lines: 6, chats: 20, rate: 8, pause: 60 * time.Millisecond, firstChat: 4_000_001}
+	perLine := int(length/l.pause)/numbered + 1
+	for line := range l.lines {
+		l.customers = append(l.customers, nil)
+		for n := range perLine {
+			c := w.s.customer(9_000_000+line*perLine+n, billing.NanoPerUSD)
+			l.customers[line] = append(l.customers[line], c)
+		}
+	}
+	return l
+}
+
+// during puts the load on for that time while something happens to the servers, and
+// waits until Telegram has had every update acknowledged.
+func (l *load) during(length time.Duration, happens func(ctx context.Context)) seen {
+	t := l.w.s.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	result := seen{statuses: map[int]int{}}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for line := range l.lines {
+		all.Go(func() {
+			statuses, slowest := l.line(ctx, line)
+			mu.Lock()
+			defer mu.Unlock()
+			for status, n := range statuses {
+				result.statuses[status] += n
+			}
+			result.slowest = max(result.slowest, slowest)
+		})
+	}
+	all.Go(func() {
+		var err error
+		result.report, err = l.w.s.telegram.Replay(t.Context(), telegramsim.ReplayOptions{
+			Chats: l.chats, PerChat: max(1, int(l.rate*length.Seconds())/l.chats), FirstChat: l.firstChat, Rate: l.rate,
+			Wait: 2 * time.Minute, Written: l.w.wrote,
+			Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
+		})
+		if err != nil || len(result.report.Missing)+len(result.report.Lost) > 0 {
+			t.Errorf("updates unacknowledged %v, given up %v: %v", result.report.Missing, result.report.Lost, err)
+		}
+	})
+	happens(ctx)
+	all.Wait()
+	return result
+}
+
+// line calls, streamed and not, until ctx ends. The calls under way then are let finish.
+func (l *load) line(ctx context.Context, line int) (statuses map[int]int, slowest time.Duration) {
+	statuses = map[int]int{}
+	within := context.WithoutCancel(ctx)
+	for n := 0; ctx.Err() == nil && n < numbered*len(l.customers[line]); n++ {
+		began := time.Now()
+		at := l.sites[rand.IntN(len(l.sites))]
+		status, made := l.w.call(within, at.url, l.customers[line][n/numbered], n%numbered, n%2 == 0)
+		if made {
+			statuses[status]++
+			slowest = max(slowest, time.Since(began))
+		}
+		if rest := l.pause - time.Since(began); rest > 0 {
+			time.Sleep(rest)
+		}
+	}
+	return statuses, slowest
+}
+
+// behindBalancer lets Telegram reach whichever of the servers is there, as a front
+// would. It is called before webhook set.
+func behindBalancer(t *testing.T, sites ...*site) {
+	t.Helper()
+	var targets []*url.URL
+	for _, s := range sites {
+		target, err := url.Parse(s.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, target)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(targets[rand.IntN(len(targets))]) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	front := httptest.NewServer(proxy)
+	t.Cleanup(front.Close)
+	for _, s := range sites {
+		s.env["PUBLIC_URL"] = front.URL
+	}
+}
