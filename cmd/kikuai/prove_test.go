@@ -45,3 +45,12 @@ func TestProveMoney(t *testing.T) {
 
 // TestProveFailpoints kills the server at every mark between two durable steps.
 func TestProveFailpoints(t *testing.T) { failpoints(t, allMarks(t)) }
+
+// TestProveCrashes kills one of three servers at random for five minutes.
+func TestProveCrashes(t *testing.T) { killed(t, 3, 5*time.Minute, 1500*time.Millisecond) }
+
+// TestProveFlush wipes Redis under load.
+func TestProveFlush(t *testing.T) { flushed(t, 8, 10*time.Second) }
+
+// TestProveTruncation takes the last writes from Redis' file, under load.
+func TestProveTruncation(t *testing.T) { truncated(t, 20) }
