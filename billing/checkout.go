@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,11 +19,14 @@ import (
 
 // Bounds of a card payment, in cents.
 const (
-	MinCardCents = 1_00
-	MaxCardCents = 1000_00
+	CardLeast = 1_00
+	CardMost  = 1000_00
 
 	nanoPerCent  = NanoPerUSD / 100
 	checkoutMark = "co_" // of our ids
+	// A checkout that was not paid is kept longer than any page or payment can last.
+	checkoutLife  = 90 * 24 * time.Hour
+	checkoutPrune = 10_000 // at once
 )
 
 // What Checkouts and callers can tell apart.
@@ -83,7 +87,8 @@ func newCheckouts(c Config, payments *Payments) *Checkouts {
 // CheckoutRequest asks for a payment.
 type CheckoutRequest struct {
 	AccountID      int64
-	Cents          int64  // MinCardCents … MaxCardCents
+	Amount         int64  // of a card payment in cents, CardLeast … CardMost; or Stars, StarsLeast … StarsMost
+	WorthNano      int64  // in place of Amount: as many Stars as are credited with so much at least
 	IdempotencyKey string // 1 … 200 characters, the account's own; "": none
 }
 
@@ -91,15 +96,16 @@ type CheckoutRequest struct {
 type Checkout struct {
 	ID         string
 	URL        string // where the customer pays
-	Cents      int64
-	CreditNano int64 // what the account will be given
+	Amount     int64  // in cents, or in Stars
+	CreditNano int64  // what the account will be given
 }
 
 // begun is a checkout as Postgres holds it.
 type begun struct {
 	Checkout
-	account int64
-	attempt int
+	account  int64
+	provider string
+	attempt  int
 }
 
 // Card begins a card payment. The same key with the same amount is the same checkout,
@@ -110,17 +116,48 @@ func (c *Checkouts) Card(ctx context.Context, r CheckoutRequest) (Checkout, erro
 	if c.cards == nil {
 		return Checkout{}, ErrPaymentUnavailable
 	}
-	if r.Cents < MinCardCents || r.Cents > MaxCardCents {
+	if r.Amount < CardLeast || r.Amount > CardMost || r.WorthNano != 0 {
 		return Checkout{}, ErrAmount
 	}
+	return c.begin(ctx, r, Checkout{Amount: r.Amount, CreditNano: r.Amount * nanoPerCent}, ProviderCard, func(row begun) (string, error) {
+		return c.cards.begin(ctx, cardOrder{checkout: row.ID, attempt: row.attempt, cents: row.Amount})
+	})
+}
+
+// Stars begins a payment in Telegram Stars, as Card does one by card; link makes the
+// address where the account's owner pays.
+func (c *Checkouts) Stars(ctx context.Context, r CheckoutRequest, link func(ctx context.Context, accountID, stars int64) (string, error)) (Checkout, error) {
+	stars := r.Amount
+	switch {
+	case c.payments.starNano <= 0:
+		return Checkout{}, ErrPaymentUnavailable
+	case r.WorthNano < 0 || r.WorthNano > MaxCredit || r.WorthNano != 0 && stars != 0:
+		return Checkout{}, ErrAmount
+	case r.WorthNano > 0:
+		stars = (r.WorthNano + c.payments.starNano - 1) / c.payments.starNano
+	}
+	if stars < StarsLeast || stars > StarsMost {
+		return Checkout{}, ErrAmount
+	}
+	return c.begin(ctx, r, Checkout{Amount: stars, CreditNano: c.payments.worth(stars)}, ProviderStars, func(row begun) (string, error) {
+		url, err := link(ctx, row.account, row.Amount)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrPaymentProvider, err)
+		}
+		return url, nil
+	})
+}
+
+// begin finds the checkout of the request's key or makes it, and opens its page unless
+// that was done.
+func (c *Checkouts) begin(ctx context.Context, r CheckoutRequest, wish Checkout, provider string, open func(begun) (string, error)) (Checkout, error) {
 	// The row comes first: whatever the provider tells of the payment, it is known here.
-	row, err := c.record(ctx, r)
+	row, err := c.record(ctx, r, begun{Checkout: wish, account: r.AccountID, provider: provider})
 	if err != nil || row.URL != "" {
 		return row.Checkout, err
 	}
 	failpoint.Here("checkout.recorded")
-	row.URL, err = c.cards.begin(ctx, cardOrder{checkout: row.ID, attempt: row.attempt, cents: row.Cents})
-	if err != nil {
+	if row.URL, err = open(row); err != nil {
 		return Checkout{}, c.failed(ctx, row, err)
 	}
 	failpoint.Here("checkout.begun")
@@ -130,15 +167,16 @@ func (c *Checkouts) Card(ctx context.Context, r CheckoutRequest) (Checkout, erro
 	return row.Checkout, databaseError("note a checkout", err)
 }
 
-// record finds the checkout of this key or makes it.
-func (c *Checkouts) record(ctx context.Context, r CheckoutRequest) (row begun, err error) {
+// record finds the checkout of this key or makes it as wished.
+func (c *Checkouts) record(ctx context.Context, r CheckoutRequest, wish begun) (row begun, err error) {
 	if r.IdempotencyKey == "" {
 		r.IdempotencyKey = "none:" + rand.Text()
 	}
 	if cleanText(r.IdempotencyKey, maxIdempotencyKey) != r.IdempotencyKey {
 		return row, ErrIdempotencyKey
 	}
-	hash := sha256.Sum256(fmt.Appendf(nil, "card %d usd", r.Cents))
+	// What was asked for, not what it comes to: the worth of a Star may change.
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", wish.provider, r.Amount, r.WorthNano))
 	err = postgres.InTx(ctx, c.postgres, func(tx pgx.Tx) error {
 		var status string
 		err := tx.QueryRow(ctx, `select status from accounts where id = $1`, r.AccountID).Scan(&status)
@@ -150,16 +188,16 @@ func (c *Checkouts) record(ctx context.Context, r CheckoutRequest) (row begun, e
 		case status != StatusActive:
 			return ErrAccountInactive
 		}
-		_, err = tx.Exec(ctx, `insert into checkouts (id, account_id, idempotency_key, request_hash, cents, credit_nano)
-			values ($1, $2, $3, $4, $5, $6) on conflict (account_id, idempotency_key) do nothing`,
-			checkoutMark+rand.Text(), r.AccountID, r.IdempotencyKey, hash[:], r.Cents, r.Cents*nanoPerCent)
+		_, err = tx.Exec(ctx, `insert into checkouts (id, account_id, idempotency_key, request_hash, provider, amount, credit_nano)
+			values ($1, $2, $3, $4, $5, $6, $7) on conflict (account_id, idempotency_key) do nothing`,
+			checkoutMark+rand.Text(), r.AccountID, r.IdempotencyKey, hash[:], wish.provider, wish.Amount, wish.CreditNano)
 		if err != nil {
 			return err
 		}
 		var before []byte
-		err = tx.QueryRow(ctx, `select id, account_id, attempt, cents, credit_nano, url, request_hash from checkouts
+		err = tx.QueryRow(ctx, `select id, account_id, provider, attempt, amount, credit_nano, url, request_hash from checkouts
 			where account_id = $1 and idempotency_key = $2`, r.AccountID, r.IdempotencyKey,
-		).Scan(&row.ID, &row.account, &row.attempt, &row.Cents, &row.CreditNano, &row.URL, &before)
+		).Scan(&row.ID, &row.account, &row.provider, &row.attempt, &row.Amount, &row.CreditNano, &row.URL, &before)
 		if err == nil && string(before) != string(hash[:]) {
 			err = ErrIdempotencyConflict
 		}
@@ -177,4 +215,18 @@ func (c *Checkouts) failed(ctx context.Context, row begun, err error) error {
 		err = errors.Join(err, databaseError("note a failed attempt", fault))
 	}
 	return fmt.Errorf("begin checkout %s: %w", row.ID, err)
+}
+
+// Prune forgets checkouts that nobody paid in all the time there was for it.
+func (c *Checkouts) Prune(ctx context.Context) error {
+	for {
+		tag, err := c.postgres.Exec(ctx, `delete from checkouts where id in (select id from checkouts
+			where charge_id is null and refused = '{}' and created_at < now() - $1::interval limit $2)`, checkoutLife, checkoutPrune)
+		if err != nil {
+			return databaseError("forget checkouts", err)
+		}
+		if tag.RowsAffected() < checkoutPrune {
+			return nil
+		}
+	}
 }

@@ -90,7 +90,7 @@ func (c *Checkouts) paid(ctx context.Context, e cardEvent) (result string, err e
 		if err != nil {
 			return err
 		}
-		if e.cents != row.Cents || e.currency != cardCurrency {
+		if e.cents != row.Amount || e.currency != cardCurrency {
 			result = eventRefused
 			return refusePayment(ctx, tx, row, e)
 		}
@@ -121,7 +121,7 @@ func (c *Checkouts) paid(ctx context.Context, e cardEvent) (result string, err e
 		c.log.WarnContext(ctx, "a card payment of a checkout that is not ours", "event", e.id, "checkout", e.checkout, "payment", e.payment)
 	case eventRefused:
 		c.log.ErrorContext(ctx, "a card payment differs from what was begun and was not credited", "event", e.id, "checkout", row.ID,
-			"account_id", row.account, "payment", e.payment, "paid", e.cents, "currency", e.currency, "begun", row.Cents)
+			"account_id", row.account, "payment", e.payment, "paid", e.cents, "currency", e.currency, "begun", row.Amount)
 	default:
 		c.payments.show(ctx, charge, t)
 	}
@@ -129,8 +129,9 @@ func (c *Checkouts) paid(ctx context.Context, e cardEvent) (result string, err e
 }
 
 func findCheckout(ctx context.Context, tx pgx.Tx, id string) (row begun, err error) {
-	err = tx.QueryRow(ctx, `select id, account_id, cents, credit_nano from checkouts where id = $1`, id).
-		Scan(&row.ID, &row.account, &row.Cents, &row.CreditNano)
+	err = tx.QueryRow(ctx, `select id, account_id, provider, amount, credit_nano from checkouts
+		where id = $1 and provider = $2`, id, ProviderCard).
+		Scan(&row.ID, &row.account, &row.provider, &row.Amount, &row.CreditNano)
 	return row, err
 }
 
@@ -150,7 +151,7 @@ func refusePayment(ctx context.Context, tx pgx.Tx, row begun, e cardEvent) error
 		return err
 	}
 	return audit(ctx, tx, Entry{Action: actionPaymentRefused, AccountID: row.account, Details: map[string]any{
-		"checkout": row.ID, "payment": e.payment, "paid": e.cents, "currency": e.currency, "begun": row.Cents,
+		"checkout": row.ID, "payment": e.payment, "paid": e.cents, "currency": e.currency, "begun": row.Amount,
 	}})
 }
 

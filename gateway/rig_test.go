@@ -65,8 +65,9 @@ type setup struct {
 
 	maxBacklog int // 0: the default
 
-	stripe *billing.StripeOptions // nil: no card payments
-	pool   *pgxpool.Pool          // nil: one of the rig's own
+	stripe   *billing.StripeOptions // nil: no card payments
+	starNano int64                  // 0: no Stars
+	pool     *pgxpool.Pool          // nil: one of the rig's own
 }
 
 // quick are the timeouts of a client that must fail fast.
@@ -172,7 +173,7 @@ func (r *rig) openMoney(s *setup) {
 	blocking := r.redis.ClientWith(redis.Options{PoolSize: 40, ContextTimeoutEnabled: true})
 	var err error
 	r.desk, err = billing.New(billing.Config{
-		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog, Stripe: s.stripe,
+		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog, Stripe: s.stripe, StarNano: s.starNano,
 		Leases: stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: blocking, Log: log}),
 	})
 	r.must(err)

@@ -40,6 +40,7 @@ type Options struct {
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: nothing is registered
 	Checkouts  checkouts             // nil: payments are made in the bot alone
+	Invoices   invoices              // nil: none in Telegram Stars are begun here
 	Webhook    fiber.Handler         // answers POST /webhook; nil: there is no bot
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
@@ -53,6 +54,7 @@ type Server struct {
 	meter     *Meter
 	keys      keys
 	checkouts checkouts
+	invoices  invoices
 	log       *slog.Logger
 	metrics   *telemetry.HTTPMetrics
 	webhook   fiber.Handler
@@ -88,7 +90,7 @@ func New(o Options) (*Server, error) {
 		o.Registerer = prometheus.NewRegistry()
 	}
 	s := &Server{
-		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
+		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
 		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),
 	}

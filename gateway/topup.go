@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,13 @@ const (
 // checkouts is what the server needs to begin payments and to hear of them.
 type checkouts interface {
 	Card(ctx context.Context, r billing.CheckoutRequest) (billing.Checkout, error)
+	Stars(ctx context.Context, r billing.CheckoutRequest, link func(ctx context.Context, accountID, stars int64) (string, error)) (billing.Checkout, error)
 	Deliver(ctx context.Context, body []byte, signature string) error
+}
+
+// invoices makes links at which Telegram Stars are paid.
+type invoices interface {
+	InvoiceLink(ctx context.Context, accountID, stars int64, monthly bool) (string, error)
 }
 
 // topUpAnswer tells where a payment that was begun is made.
@@ -40,7 +47,8 @@ type topUpAnswer struct {
 	CheckoutID  string `json:"checkout_id"`
 	CheckoutURL string `json:"checkout_url"`
 	Method      string `json:"method"`
-	AmountUSD   string `json:"amount_usd,omitempty"`
+	AmountUSD   string `json:"amount_usd,omitempty"`   // of a card payment
+	AmountStars int64  `json:"amount_stars,omitempty"` // of one in Stars
 	CreditNano  int64  `json:"credit_nano_usd"`
 }
 
@@ -55,90 +63,148 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 	if fault != nil {
 		return s.afterVisit(c, key, fault)
 	}
-	idempotencyKey := string(c.Request().Header.Peek(headerIdempotencyKey))
+	wish.request.IdempotencyKey = string(c.Request().Header.Peek(headerIdempotencyKey))
 	v, err := s.meter.Visit(s.base, key)
 	if err != nil {
 		return err
 	}
 	setLimitHeaders(c, v.Decision)
-	if s.checkouts == nil || wish.method != methodCard {
-		return billing.ErrPaymentUnavailable
-	}
+	wish.request.AccountID = v.AccountID
 	ctx, cancel := context.WithTimeout(s.base, topUpIn)
 	defer cancel()
-	begun, err := s.checkouts.Card(ctx, billing.CheckoutRequest{AccountID: v.AccountID, Cents: wish.cents, IdempotencyKey: idempotencyKey})
+	begun, err := s.begin(ctx, wish)
 	if err != nil {
 		return err
 	}
-	return c.JSON(topUpAnswer{
-		CheckoutID: begun.ID, CheckoutURL: begun.URL, Method: wish.method,
-		AmountUSD: billing.FormatUSD(begun.Cents * nanoPerCent), CreditNano: begun.CreditNano,
-	})
+	answer := topUpAnswer{CheckoutID: begun.ID, CheckoutURL: begun.URL, Method: wish.method, CreditNano: begun.CreditNano}
+	if wish.method == methodCard {
+		answer.AmountUSD = billing.FormatUSD(begun.Amount * nanoPerCent)
+	} else {
+		answer.AmountStars = begun.Amount
+	}
+	return c.JSON(answer)
+}
+
+// begin begins the payment that is wished for.
+func (s *Server) begin(ctx context.Context, wish topUpWish) (billing.Checkout, error) {
+	switch {
+	case s.checkouts == nil:
+	case wish.method == methodCard:
+		return s.checkouts.Card(ctx, wish.request)
+	case s.invoices != nil:
+		begun, err := s.checkouts.Stars(ctx, wish.request, func(ctx context.Context, accountID, stars int64) (string, error) {
+			return s.invoices.InvoiceLink(ctx, accountID, stars, false)
+		})
+		if errors.Is(err, billing.ErrAmount) {
+			err = &llm.RequestError{Param: "usd", Message: starBounds()}
+		}
+		return begun, err
+	}
+	return billing.Checkout{}, billing.ErrPaymentUnavailable
 }
 
 // topUpWish is what a request to top up asks for.
 type topUpWish struct {
-	method string
-	cents  int64 // of a card payment
+	method  string
+	request billing.CheckoutRequest
 }
 
-// readTopUp reads {"method":"card","usd":"10.00"}. Whatever else is sent is refused: in
-// a request about money a member that is not understood is a misunderstanding.
-func readTopUp(c *fiber.Ctx) (topUpWish, error) {
+// readTopUp reads {"method":"card","usd":"10.00"} or {"method":"stars","stars":250}.
+// Whatever else is sent is refused: in a request about money a member that is not
+// understood is a misunderstanding.
+func readTopUp(c *fiber.Ctx) (wish topUpWish, err error) {
 	body, err := rawBody(c, topUpBody)
 	if err != nil {
-		return topUpWish{}, err
+		return wish, err
 	}
 	var members map[string]json.RawMessage
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if decoder.Decode(&members) != nil || members == nil || decoder.More() {
-		return topUpWish{}, &llm.RequestError{Message: `The body is not a JSON object. Send for example {"method":"card","usd":"10.00"}.`}
+		return wish, &llm.RequestError{Message: `The body is not a JSON object. Send for example {"method":"card","usd":"10.00"}.`}
 	}
 	for name := range members {
 		if name != "method" && name != "usd" && name != "stars" {
-			return topUpWish{}, &llm.RequestError{Message: `The body has a member that is not known here. Send "method", and "usd" or "stars".`}
+			return wish, &llm.RequestError{Message: `The body has a member that is not known here. Send "method", and "usd" or "stars".`}
 		}
 	}
-	var method string
-	if json.Unmarshal(members["method"], &method) != nil || method != methodCard && method != methodStars {
-		return topUpWish{}, &llm.RequestError{Param: "method", Message: `"method" says how to pay: send "card" or "stars".`}
+	if json.Unmarshal(members["method"], &wish.method) != nil || wish.method != methodCard && wish.method != methodStars {
+		return wish, &llm.RequestError{Param: "method", Message: `"method" says how to pay: send "card" or "stars".`}
 	}
-	if method == methodStars {
-		return topUpWish{method: method}, nil
+	usd, stars := members["usd"], members["stars"]
+	param, fault := "usd", ""
+	switch {
+	case usd != nil && stars != nil:
+		param, fault = "stars", `The amount is stated twice: send "usd" or "stars", and leave out the other.`
+	case wish.method == methodCard && stars != nil:
+		param, fault = "stars", `A card payment is stated in dollars: send "usd" and leave out "stars".`
+	case wish.method == methodCard:
+		wish.request.Amount, fault = readCents(usd)
+	case usd != nil:
+		wish.request.WorthNano, fault = readDollars(usd)
+	default:
+		param = "stars"
+		wish.request.Amount, fault = readStars(stars)
 	}
-	if _, is := members["stars"]; is {
-		return topUpWish{}, &llm.RequestError{Param: "stars", Message: `A card payment is stated in dollars: send "usd" and leave out "stars".`}
-	}
-	cents, fault := readCents(members["usd"])
 	if fault != "" {
-		return topUpWish{}, &llm.RequestError{Param: "usd", Message: fault}
+		return wish, &llm.RequestError{Param: param, Message: fault}
 	}
-	return topUpWish{method: method, cents: cents}, nil
+	return wish, nil
 }
 
-// readCents reads an amount of a card payment and says what is wrong with it.
-func readCents(raw json.RawMessage) (cents int64, fault string) {
-	const mend = `Send a string of dollars and cents such as "10.00".`
+const mendDollars = ` Send a string of dollars and cents such as "10.00".`
+
+// readDollars reads an amount in whole cents and says what is wrong with it.
+func readDollars(raw json.RawMessage) (nano int64, fault string) {
 	var text string
 	switch {
 	case raw == nil:
-		return 0, `"usd" is missing. ` + mend
+		return 0, `"usd" is missing.` + mendDollars
 	case raw[0] != '"' || json.Unmarshal(raw, &text) != nil:
-		return 0, `"usd" is not a string: numbers lose cents on their way. ` + mend
+		return 0, `"usd" is not a string: numbers lose cents on their way.` + mendDollars
 	}
-	bounds := fmt.Sprintf("A card payment is from %s to %s USD.",
-		billing.FormatUSD(billing.MinCardCents*nanoPerCent), billing.FormatUSD(billing.MaxCardCents*nanoPerCent))
-	whole, places, _ := strings.Cut(text, ".")
-	nano, err := billing.ParseUSD(text)
-	switch {
-	case strings.Trim(whole+places, "0123456789") != "" || whole == "" || strings.Count(text, ".") > 1 || strings.HasSuffix(text, "."):
-		return 0, `"usd" is not a decimal of digits and at most one point. ` + mend
-	case strings.TrimRight(places, "0") != "" && len(strings.TrimRight(places, "0")) > 2:
-		return 0, `"usd" is finer than a cent. ` + mend
-	case err != nil || nano < billing.MinCardCents*nanoPerCent || nano > billing.MaxCardCents*nanoPerCent:
-		return 0, bounds
+	whole, places, dotted := strings.Cut(text, ".")
+	if whole == "" || dotted && places == "" || strings.Trim(whole+places, "0123456789") != "" {
+		return 0, `"usd" is not a decimal of digits and at most one point.` + mendDollars
 	}
-	return nano / nanoPerCent, ""
+	if places = strings.TrimRight(places, "0"); len(places) > 2 {
+		return 0, `"usd" is finer than a cent.` + mendDollars
+	}
+	if whole = strings.TrimLeft(whole, "0"); whole == "" {
+		whole = "0"
+	}
+	if nano, err := billing.ParseUSD(whole + "." + places + "0"); err == nil {
+		return nano, ""
+	}
+	return billing.MaxNano, "" // more than any bound
+}
+
+// readCents reads the amount of a card payment.
+func readCents(raw json.RawMessage) (cents int64, fault string) {
+	nano, fault := readDollars(raw)
+	if fault == "" && (nano < billing.CardLeast*nanoPerCent || nano > billing.CardMost*nanoPerCent) {
+		fault = fmt.Sprintf("A card payment is from %s to %s USD.",
+			billing.FormatUSD(billing.CardLeast*nanoPerCent), billing.FormatUSD(billing.CardMost*nanoPerCent))
+	}
+	return nano / nanoPerCent, fault
+}
+
+// readStars reads an amount of Telegram Stars.
+func readStars(raw json.RawMessage) (stars int64, fault string) {
+	if raw == nil {
+		return 0, `"stars" is missing. Send a whole number such as 250, or "usd".`
+	}
+	if strings.Trim(string(raw), "0123456789") != "" {
+		return 0, `"stars" is not a whole number above zero. Send one such as 250.`
+	}
+	stars, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || stars < billing.StarsLeast || stars > billing.StarsMost {
+		return 0, starBounds()
+	}
+	return stars, ""
+}
+
+func starBounds() string {
+	return fmt.Sprintf("A payment in Telegram Stars is from %d to %d of them.", billing.StarsLeast, billing.StarsMost)
 }
 
 // stripe answers POST /api/v1/payment/webhook/stripe: 200 once the event's effect is

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -136,7 +137,7 @@ func lenOf(m *sync.Map) (n int) {
 
 // TestTopUpBadInput: each fault is named with its mend, and nothing is begun.
 func TestTopUpBadInput(t *testing.T) {
-	r := newRig(t, taking("http://127.0.0.1:1")) // what comes so far is answered 502
+	r := newRig(t, taking("http://127.0.0.1:1"), linking(&linkMaker{})) // what comes so far is answered 502
 	_, key := r.account(0)
 	usd := func(raw string) string { return `{"method":"card","usd":` + raw + `}` }
 	const digits, cent, bounds, text = "not a decimal", "finer than a cent", "from 1.00 to 1000.00 USD", "not a string"
@@ -154,7 +155,7 @@ func TestTopUpBadInput(t *testing.T) {
 		{usd(`10`), text}, {usd(`10.00`), text}, {usd(`-5`), text}, {usd(`1e400`), text}, {usd(`null`), text}, {usd(`true`), text},
 		{usd(`["10.00"]`), text}, {usd(`{"usd":"10.00"}`), text},
 		{`{"method":"card"}`, `"usd" is missing`},
-		{`{"method":"card","stars":250}`, `leave out "stars"`}, {`{"method":"card","usd":"10.00","stars":250}`, `leave out "stars"`},
+		{`{"method":"card","stars":250}`, `leave out "stars"`}, {`{"method":"card","usd":"10.00","stars":250}`, "stated twice"}, {`{"method":"stars","usd":"10.00","stars":250}`, "stated twice"},
 		{`{"usd":"10.00"}`, `"card" or "stars"`}, {`{"method":"cash","usd":"10.00"}`, `"card" or "stars"`},
 		{`{"method":"CARD","usd":"10.00"}`, `"card" or "stars"`}, {`{"method":null,"usd":"10.00"}`, `"card" or "stars"`}, {`{"method":1}`, `"card" or "stars"`},
 		{`{"method":"card","usd":"10.00","currency":"EUR"}`, "not known here"}, {`{"method":"card","USD":"10.00"}`, "not known here"},
@@ -163,6 +164,20 @@ func TestTopUpBadInput(t *testing.T) {
 	} {
 		r.topUp(key, "bad", row.body).wantPlain(t, http.StatusBadRequest, "invalid_request", row.sentence)
 	}
+	const whole, bound = "not a whole number", "from 1 to 10000 of them"
+	for raw, sentence := range map[string]string{
+		`-1`: whole, `-0`: whole, `2.5`: whole, `250.0`: whole, `1e2`: whole, `"250"`: whole, `null`: whole, `true`: whole, `[250]`: whole, `"٢٥٠"`: whole,
+		`0`: bound, `10001`: bound, `9007199254740993`: bound, `99999999999999999999999999`: bound,
+	} {
+		r.topUp(key, "bad", `{"method":"stars","stars":`+raw+`}`).wantPlain(t, http.StatusBadRequest, "invalid_request", sentence)
+	}
+	for raw, sentence := range map[string]string{
+		`"0"`: bound, `"0.00"`: bound, `"130.01"`: bound, `"99999999999999999999999999"`: bound, `"9007199.25"`: bound,
+		`"-1"`: digits, `"1.001"`: cent, `250`: text, `"１"`: digits,
+	} {
+		r.topUp(key, "bad", `{"method":"stars","usd":`+raw+`}`).wantPlain(t, http.StatusBadRequest, "invalid_request", sentence)
+	}
+	r.topUp(key, "bad", `{"method":"stars"}`).wantPlain(t, http.StatusBadRequest, "invalid_request", `"stars" is missing`)
 	for name, idempotencyKey := range map[string]string{"long": strings.Repeat("k", 201), "long in letters": strings.Repeat("я", 201), "no text": "\xff\xfe"} {
 		a := r.topUp(key, idempotencyKey, card("10.00"))
 		if a.status != http.StatusBadRequest || !strings.Contains(a.body, "Idempotency-Key") {
@@ -189,20 +204,89 @@ func (r *rig) count(query string, args ...any) (n int64) {
 	return n
 }
 
+// linkMaker makes links as the bot does, unless it cannot.
+type linkMaker struct {
+	err  error
+	made atomic.Int64
+}
+
+func (l *linkMaker) InvoiceLink(_ context.Context, accountID, stars int64, monthly bool) (string, error) {
+	if l.err != nil || monthly {
+		return "", l.err
+	}
+	return fmt.Sprintf("https://t.me/$%d_%d_%d", accountID, stars, l.made.Add(1)), nil
+}
+
+func linking(l *linkMaker) func(*setup) {
+	return func(s *setup) { s.server.Invoices, s.starNano = l, 13_000_000 }
+}
+
+func TestTopUpStars(t *testing.T) {
+	links := &linkMaker{}
+	r := newRig(t, linking(links))
+	account, key := r.account(0)
+	first := r.topUp(key, "mine", `{"method":"stars","stars":250}`)
+	if first.status != http.StatusOK || first.get("checkout_url").Str != fmt.Sprintf("https://t.me/$%d_250_1", account) ||
+		first.get("amount_stars").Int() != 250 || first.get("credit_nano_usd").Int() != 250*13_000_000 || first.get("amount_usd").Exists() {
+		t.Fatalf("answered %d %s", first.status, first.body)
+	}
+	if again := r.topUp(key, "mine", `{"stars":250,"method":"stars"}`); again.body != first.body {
+		t.Errorf("the same key: %s, want %s", again.body, first.body)
+	}
+	for _, other := range []string{`{"method":"stars","stars":251}`, `{"method":"stars","usd":"3.25"}`} {
+		r.topUp(key, "mine", other).wantPlain(t, http.StatusConflict, "idempotency_conflict", "")
+	}
+	// As many as are worth it at least, and never fewer than asked for.
+	for usd, stars := range map[string]int64{"0.01": 1, "0.02": 2, "0.13": 10, "0.14": 11, "3.25": 250, "10.00": 770, "130": 10_000} {
+		if a := r.topUp(key, "", `{"method":"stars","usd":"`+usd+`"}`); a.get("amount_stars").Int() != stars || a.get("credit_nano_usd").Int() < nano(t, usd) {
+			t.Errorf("%s USD: %d %s, want %d Stars", usd, a.status, a.body, stars)
+		}
+	}
+	links.err = errors.New("telegram is away")
+	r.topUp(key, "later", `{"method":"stars","stars":5}`).wantPlain(t, http.StatusBadGateway, "payment_provider_error", "same Idempotency-Key")
+	links.err = nil
+	if a := r.topUp(key, "later", `{"method":"stars","stars":5}`); a.status != http.StatusOK {
+		t.Errorf("afterwards: %d %s", a.status, a.body)
+	}
+	r.topUp(key, "", card("10.00")).wantPlain(t, http.StatusBadRequest, "payment_method_unavailable", "")
+}
+
+// TestCheckoutsAreForgotten: what nobody paid in three months, and nothing else.
+func TestCheckoutsAreForgotten(t *testing.T) {
+	r := newRig(t, taking(testenv.Stripe(t)))
+	_, key := r.account(0)
+	for name, change := range map[string]string{"fresh": "", "old": "", "paid": `charge_id = 'pi_1'`, "odd": `refused = '{pi_2}'`} {
+		r.topUp(key, name, card("1"))
+		if name != "fresh" {
+			_, err := r.pool.Exec(t.Context(), `update checkouts set created_at = now() - interval '91 days' where idempotency_key = $1`, name)
+			r.must(err)
+		}
+		if change != "" {
+			_, err := r.pool.Exec(t.Context(), `update checkouts set `+change+` where idempotency_key = $1`, name)
+			r.must(err)
+		}
+	}
+	r.must(r.desk.Checkouts.Prune(t.Context()))
+	if old, all := r.count(`select count(*) from checkouts where idempotency_key = 'old'`), r.count(`select count(*) from checkouts`); old != 0 || all != 3 {
+		t.Errorf("%d of the old and %d in all are left", old, all)
+	}
+}
+
 func TestTopUpUnavailable(t *testing.T) {
 	r := newRig(t)
 	account, key := r.account(0)
 	r.topUp(key, "", card("10.00")).wantPlain(t, http.StatusBadRequest, "payment_method_unavailable", "not taken here")
+	r.topUp(key, "", `{"method":"stars","stars":250}`).wantPlain(t, http.StatusBadRequest, "payment_method_unavailable", "not taken here")
 	r.do(http.MethodPost, stripePath, "", "{}").wantPlain(t, http.StatusBadRequest, "payment_method_unavailable", "")
 	if _, err := r.pool.Exec(t.Context(), `update accounts set status = 'closed' where id = $1`, account); err != nil {
 		t.Fatal(err)
 	}
 	closed := newRig(t, taking("http://127.0.0.1:1"), func(s *setup) { s.pool = r.pool })
-	_, err := closed.desk.Checkouts.Card(t.Context(), billing.CheckoutRequest{AccountID: account, Cents: 500})
+	_, err := closed.desk.Checkouts.Card(t.Context(), billing.CheckoutRequest{AccountID: account, Amount: 500})
 	if !errors.Is(err, billing.ErrAccountInactive) {
 		t.Errorf("a closed account may pay: %v", err)
 	}
-	_, err = closed.desk.Checkouts.Card(t.Context(), billing.CheckoutRequest{AccountID: account + 1000, Cents: 500})
+	_, err = closed.desk.Checkouts.Card(t.Context(), billing.CheckoutRequest{AccountID: account + 1000, Amount: 500})
 	if !errors.Is(err, billing.ErrAccountUnknown) {
 		t.Errorf("nobody's payment: %v", err)
 	}

@@ -216,7 +216,7 @@ func (a *App) openServer() (err error) {
 	if a.webhook != nil {
 		webhook = a.webhook.Handle
 	}
-	a.server, err = gateway.New(gateway.Options{
+	options := gateway.Options{
 		Meter:      a.meter,
 		Keys:       a.desk.Keys,
 		Checkouts:  a.desk.Checkouts,
@@ -225,7 +225,11 @@ func (a *App) openServer() (err error) {
 		Webhook:    webhook,
 		Probes:     probes,
 		BodyLimit:  a.config.BodyLimit,
-	})
+	}
+	if a.telegram != nil {
+		options.Invoices = a.router
+	}
+	a.server, err = gateway.New(options)
 	if err != nil {
 		return err
 	}

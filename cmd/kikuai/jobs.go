@@ -13,6 +13,7 @@ const (
 	refundsEvery = time.Minute
 	starsEvery   = 10 * time.Minute
 	starsWithin  = 5 * time.Minute
+	pruneEvery   = 24 * time.Hour
 )
 
 // runJobs does what the house does on a schedule, on one instance at a time.
@@ -21,13 +22,18 @@ func (a *App) runJobs(ctx context.Context) error {
 }
 
 func (a *App) jobs() []billing.Job {
-	var jobs []billing.Job
+	jobs := []billing.Job{{Name: "checkouts", Every: pruneEvery, Do: a.desk.Checkouts.Prune}}
 	if a.telegram != nil {
 		jobs = append(jobs,
 			billing.Job{Name: "notices", Every: noticesEvery, Do: a.router.SendNotices},
 			billing.Job{Name: "refunds", Every: refundsEvery, Do: a.router.FinishRefunds},
 			billing.Job{Name: handlers.JobStars, Every: starsEvery, Within: starsWithin, Do: a.router.ReconcileStars},
 		)
+	}
+	if a.config.StripeSecretKey.IsSet() {
+		jobs = append(jobs, billing.Job{Name: "card-refunds", Every: refundsEvery, Do: func(ctx context.Context) error {
+			return a.desk.Payments.FinishRefunds(ctx, billing.ProviderCard, a.desk.Checkouts)
+		}})
 	}
 	return jobs
 }

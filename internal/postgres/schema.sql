@@ -240,18 +240,20 @@ CREATE TABLE public.checkouts (
     account_id bigint NOT NULL,
     idempotency_key text NOT NULL,
     request_hash bytea NOT NULL,
-    cents bigint NOT NULL,
+    provider text NOT NULL,
+    amount bigint NOT NULL,
     credit_nano bigint NOT NULL,
     attempt integer DEFAULT 1 NOT NULL,
     url text DEFAULT ''::text NOT NULL,
     charge_id text,
     refused text[] DEFAULT '{}'::text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT checkouts_amount_check CHECK ((amount > 0)),
     CONSTRAINT checkouts_attempt_check CHECK ((attempt > 0)),
-    CONSTRAINT checkouts_cents_check CHECK ((cents > 0)),
     CONSTRAINT checkouts_credit_nano_check CHECK ((credit_nano > 0)),
     CONSTRAINT checkouts_id_check CHECK (((char_length(id) >= 1) AND (char_length(id) <= 64))),
     CONSTRAINT checkouts_idempotency_key_check CHECK (((char_length(idempotency_key) >= 1) AND (char_length(idempotency_key) <= 200))),
+    CONSTRAINT checkouts_provider_check CHECK ((provider = ANY (ARRAY['stars'::text, 'card'::text]))),
     CONSTRAINT checkouts_request_hash_check CHECK ((octet_length(request_hash) = 32))
 );
 

@@ -51,14 +51,15 @@ create table subscriptions (
     updated_at timestamptz not null default now()
 );
 
--- A card payment that was begun. request_hash makes idempotency_key safe to repeat;
+-- A payment that was begun over the API. amount is in cents, or in Stars. request_hash makes idempotency_key safe to repeat;
 -- attempt numbers what the provider was asked, url is the page that it opened.
 create table checkouts (
     id              text primary key check (char_length(id) between 1 and 64),
     account_id      bigint not null references accounts (id),
     idempotency_key text not null check (char_length(idempotency_key) between 1 and 200),
     request_hash    bytea not null check (octet_length(request_hash) = 32),
-    cents           bigint not null check (cents > 0),
+    provider        text not null check (provider in ('stars', 'card')),
+    amount          bigint not null check (amount > 0),
     credit_nano     bigint not null check (credit_nano > 0),
     attempt         integer not null default 1 check (attempt > 0),
     url             text not null default '',
