@@ -8,6 +8,7 @@
 //
 // Where the rules come from: the Bot API documentation (https://core.telegram.org/bots/api), the Bots FAQ for
 // the pace, and for what these leave open the published server (https://github.com/tdlib/telegram-bot-api):
-// WebhookActor for delivery, Client for updates' queues and lives and for the descriptions of errors. Each rule
-// names its source where it stands.
+// WebhookActor for delivery, Client for updates' queues and lives and for the descriptions of errors. What payments in
+// Stars are refused with is in the lists of errors of https://core.telegram.org/method/messages.sendMedia and
+// its neighbours under payments. Each rule names its source where it stands.
 package telegramsim

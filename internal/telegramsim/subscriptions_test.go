@@ -82,7 +82,7 @@ func TestSubscriptions(t *testing.T) {
 	if !cmp.Equal(got, states) {
 		t.Errorf("the bot was told %v, want %v", got, states)
 	}
-	if list := s.Subscriptions(u.ID); len(list) != 1 || list[0].Payments != 3 || !list[0].Canceled {
+	if list := s.Subscriptions(u.ID); len(list) != 1 || list[0].Payments != 3 || !list[0].Canceled || list[0].Expires != first.Expires+2*subscriptionPeriod {
 		t.Errorf("%+v", list)
 	}
 	for _, tr := range s.StarTransactions() {

@@ -131,6 +131,7 @@ export class Fake {
         reply_markup: { inline_keyboard: [[{ text: 'Copy the key', copy_text: { text: this.key } }], [{ text: 'Documentation', url: 'https://example.com/docs' }, { text: 'Revoke', callback_data: 'revoke:1' }]] },
       });
     }
+    if (command === '/topup') return this.invoice(user, `Credit of $${(Number(name) * 0.013).toFixed(2)}`, Number(name), `${name} Stars of credit for every model.`);
     if (command === '/keys') return this.post(user, compose(['bold', 'Your keys'], '\n• test — kk_42_Zt7Q…, created today, 1 request'));
     return this.stream(user, ANSWER);
   }
@@ -224,6 +225,7 @@ export class Fake {
     this.setStars(user, chat.stars - stars);
     this.emit(user, 'payment', { payment });
     this.post(user, { successful_payment: { currency: 'XTR', total_amount: stars, telegram_payment_charge_id: charge, ...(bill.period ? { is_recurring: true, is_first_recurring: true } : {}) } }, { own: true });
+    if (bill.title.startsWith('Credit of $')) this.post(user, `Thank you. Added: ${bill.title.slice('Credit of '.length)}.`);
     return json({ payment });
   }
 
