@@ -26,8 +26,8 @@ var (
 const (
 	closedPatience = 10 * time.Second
 	unsteadyPause  = 50 * time.Millisecond
-	lookChunk      = 500    // hashes of one look into Redis
-	lookMost       = 10_000 // accounts that one snapshot of Postgres is compared with
+	lookChunk      = 500
+	lookMost       = 10_000
 	liveHoldsMost  = 50_000 // of one shard, looked at in one step
 )
 
@@ -61,6 +61,8 @@ type Reconciler struct {
 	postgres *pgxpool.Pool
 	ledger   *Ledger
 	patience time.Duration
+	chunk    int // hashes of one look into Redis
+	most     int // accounts that one snapshot of Postgres is compared with
 	hashes   *redis.Script
 	holds    *redis.Script
 	pause    func(step string) // tests come in between; nil otherwise
@@ -80,7 +82,7 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 	}
 	return &Reconciler{
 		redis: o.Redis, postgres: o.Postgres, ledger: &Ledger{postgres: o.Postgres}, patience: o.Patience,
-		hashes: redis.NewScript(readHashesLua), holds: redis.NewScript(readHoldsLua),
+		chunk: lookChunk, most: lookMost, hashes: redis.NewScript(readHashesLua), holds: redis.NewScript(readHoldsLua),
 	}
 }
 
@@ -255,7 +257,7 @@ func (r *reconciliation) shard(ctx context.Context, s stream.Shard, withHolds bo
 			}
 		}
 		after, more = batch.last, batch.more
-		if !withHolds || more && len(suspects) < lookMost {
+		if !withHolds || more && len(suspects) < r.most {
 			continue
 		}
 		err = r.steadily(ctx, func() error { return r.compareHolds(ctx, s, suspects, !more && r.scope.Account == 0) })

@@ -68,7 +68,7 @@ func (r *reconciliation) gather(ctx context.Context, s stream.Shard, after int64
 	})
 	batch.Queue(`select id, status, projected_at is not null, confirmed from accounts
 		where (id & 15) = $1 and id > $2 and ($3::bigint = 0 or id = $3) order by id limit $4`,
-		int64(s), after, r.scope.Account, lookMost).Query(func(rows pgx.Rows) error {
+		int64(s), after, r.scope.Account, r.most).Query(func(rows pgx.Rows) error {
 		var a hotAccount
 		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.told.status, &a.told.projected, &a.told.confirmed}, func() error {
 			b.accounts = append(b.accounts, a)
@@ -81,10 +81,10 @@ func (r *reconciliation) gather(ctx context.Context, s stream.Shard, after int64
 	}
 	r.at("listed")
 	if n := len(b.accounts); n > 0 {
-		b.last, b.more = b.accounts[n-1].id, n == lookMost
+		b.last, b.more = b.accounts[n-1].id, n == r.most
 	}
-	for from := 0; from == 0 || from < len(b.accounts); from += lookChunk {
-		if err := r.look(ctx, b, b.accounts[from:min(from+lookChunk, len(b.accounts))]); err != nil {
+	for from := 0; from == 0 || from < len(b.accounts); from += r.chunk {
+		if err := r.look(ctx, b, b.accounts[from:min(from+r.chunk, len(b.accounts))]); err != nil {
 			return nil, err
 		}
 	}

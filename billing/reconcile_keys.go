@@ -28,7 +28,7 @@ const usableKeys = `select id, account_id, locator, mac, coalesce(requests_per_m
 func (r *reconciliation) keys(ctx context.Context, s stream.Shard) error {
 	for after := int64(0); ; {
 		rows, err := r.postgres.Query(ctx, usableKeys+`(account_id & 15) = $1 and id > $2 and ($3::bigint = 0 or account_id = $3)
-			order by id limit $4`, int64(s), after, r.scope.Account, lookChunk)
+			order by id limit $4`, int64(s), after, r.scope.Account, r.chunk)
 		if err != nil {
 			return fmt.Errorf("read API keys: %w", err)
 		}

@@ -54,7 +54,7 @@ func (r *reconciliation) scan(ctx context.Context, node redis.Cmdable, match str
 			return redisError("scan", err)
 		}
 		run, cursor = append(run, keys...), next
-		if len(run) < lookChunk && cursor != 0 {
+		if len(run) < r.chunk && cursor != 0 {
 			continue
 		}
 		found, err := examine(ctx, run)

@@ -1,0 +1,192 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+// Whatever happens between two looks of a reconciliation, it finds no difference that
+// is none, and still finds the one that is.
+func TestReconcileBetweenTheLooks(t *testing.T) {
+	for name, happens := range map[string]func(r *rig, account int64, n int){
+		"a call":             func(r *rig, account int64, n int) { r.spend(account, fmt.Sprintf("call-%d", n), 3) },
+		"a call and a drain": func(r *rig, account int64, n int) { r.spend(account, fmt.Sprintf("call-%d", n), 3); r.drainAll() },
+		"a drain and a call": func(r *rig, account int64, n int) { r.drainAll(); r.spend(account, fmt.Sprintf("call-%d", n), 3) },
+		"a drain":            func(r *rig, _ int64, _ int) { r.drainAll() },
+		"a credit":           func(r *rig, account int64, n int) { r.credit(account, 5, fmt.Sprintf("credit-%d", n)) },
+		"a hold":             func(r *rig, account int64, n int) { r.reserve(account, fmt.Sprintf("hold-%d", n), 2) },
+		"an account":         func(r *rig, _ int64, _ int) { r.account(9) },
+		"a rebuild":          func(r *rig, account int64, _ int) { r.must(r.owners[shardOf(account)].rebuild(r.t.Context())) },
+		"a rebuild and a call": func(r *rig, account int64, n int) {
+			r.must(r.owners[shardOf(account)].rebuild(r.t.Context()))
+			r.spend(account, fmt.Sprintf("call-%d", n), 3)
+		},
+		"a key and another's end": func(r *rig, account int64, _ int) {
+			key, _, err := r.desk.Keys.Create(r.t.Context(), KeySpec{AccountID: account, Name: "more"})
+			r.must(err)
+			r.must(r.desk.Keys.Revoke(r.t.Context(), account, key.ID-1, House))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, account, _ := busy(t, testenv.Redis(t))
+			for _, step := range []string{"listed", "looked", "snapshot", "streamed", "keys"} {
+				c := r.reconciler()
+				c.chunk, c.most = 1, 2
+				n, times := 0, 0
+				c.pause = func(at string) {
+					if at == step && times < 3 {
+						times++
+						n++
+						happens(r, account, len(step)*100+n)
+					}
+				}
+				find := func(want ...string) {
+					t.Helper()
+					var got []string
+					_, err := c.Run(t.Context(), Scope{}, func(d Discrepancy) { got = append(got, d.What) })
+					r.must(err)
+					if fmt.Sprint(got) != fmt.Sprint(want) {
+						t.Errorf("%s at %q: found %q, want %q", name, step, got, want)
+					}
+				}
+				find()
+				if times == 0 && step != "streamed" {
+					t.Errorf("nothing happened at %q", step)
+				}
+				if name == "a rebuild" || name == "a rebuild and a call" {
+					continue // which mends what follows
+				}
+				times = 0
+				r.must(r.redis.HIncrBy(t.Context(), AcctKey(account), AccountFieldAvailable, 1).Err())
+				find(AboutBalance)
+				r.must(r.redis.HIncrBy(t.Context(), AcctKey(account), AccountFieldAvailable, -1).Err())
+			}
+		})
+	}
+}
+
+// Under load a reconciliation never finds a difference that is none.
+func TestReconcileUnderLoad(t *testing.T) {
+	const rounds, accounts, workers = 240, 96, 3
+	r := running(t, testenv.Redis(t), nil, nil)
+	r.funded(t, 1)
+	eventually(t, "open shards", func() bool {
+		for s := range stream.Shards {
+			if r.redis.Exists(t.Context(), epochKey(stream.Shard(s))).Val() == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	ids := make([]int64, accounts)
+	for i := range ids {
+		ids[i] = r.account(1_000_000)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	var operations atomic.Int64
+	for worker := range workers {
+		group.Go(func() {
+			var open []Hold
+			for n := 0; ctx.Err() == nil; n++ {
+				if err := r.operate(&open, ids[rand.IntN(len(ids))], fmt.Sprintf("w%d-%d", worker, n)); err != nil {
+					t.Errorf("worker %d: %v", worker, err)
+					return
+				}
+				operations.Add(1)
+			}
+		})
+	}
+	c := r.reconciler()
+	c.chunk, c.most = 2, 4
+	var total Checked
+	began, done := time.Now(), 0
+	for ; done < rounds && !t.Failed(); done++ {
+		shard := stream.Shard(done % stream.Shards)
+		scope := Scope{Shard: &shard}
+		if done%100 == 99 {
+			scope = Scope{} // the ledger as a whole, too
+		}
+		checked, err := c.Run(t.Context(), scope, func(d Discrepancy) { t.Errorf("round %d: %s", done, line(d)) })
+		r.must(err)
+		total.Events += checked.Events
+		total.Credits += checked.Credits
+		total.Holds += checked.Holds
+		total.Accounts += checked.Accounts
+	}
+	stop()
+	group.Wait()
+	if total.Events == 0 || total.Holds == 0 {
+		t.Errorf("the load did not show: %+v", total)
+	}
+	t.Logf("%d rounds in %s beside %d operations: %d accounts compared, %d events not applied, %d credits not told, %d live holds met",
+		done, time.Since(began).Round(time.Second), operations.Load(), total.Accounts, total.Events, total.Credits, total.Holds)
+}
+
+// operate does one thing that moves money; open are the holds that are left to resolve.
+func (r *rig) operate(open *[]Hold, account int64, id string) error {
+	ctx := context.Background()
+	switch n := rand.IntN(40); {
+	case n == 0:
+		_, err := r.desk.Accounts.Credit(ctx, Credit{AccountID: account, AmountNano: 500, Kind: CreditAdjustment, IdempotencyKey: id})
+		return err
+	case n == 1:
+		key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: id})
+		if err != nil {
+			return err
+		}
+		return r.desk.Keys.Revoke(ctx, account, key.ID, House)
+	case n < 20 && len(*open) < 20:
+		hold, err := r.desk.Holds.Reserve(ctx, reservation(account, id, 1+rand.Int64N(300)))
+		if err == nil {
+			*open = append(*open, hold)
+		}
+		return err
+	}
+	if len(*open) == 0 {
+		return nil
+	}
+	hold := (*open)[0]
+	*open = (*open)[1:]
+	if rand.IntN(4) == 0 {
+		return r.desk.Holds.Release(ctx, hold.AccountID, hold.ID)
+	}
+	_, err := r.desk.Holds.Settle(ctx, settlement(hold.AccountID, hold.ID, rand.Int64N(400)))
+	return err
+}
+
+// A backlog of many pages is added up, trimmed or not.
+func TestReconcileBacklog(t *testing.T) {
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		r := newRig(t, client)
+		account := r.account(1_000_000)
+		for n := range 2*batchMost + 100 {
+			r.spend(account, fmt.Sprintf("b%d", n), 2)
+		}
+		r.wantDifferences()
+		c := r.reconciler()
+		drained := false
+		c.pause = func(step string) {
+			if step == "streamed" && !drained {
+				drained = true
+				_, err := r.owners[shardOf(account)].drain(t.Context())
+				r.must(err)
+			}
+		}
+		checked, err := c.Run(t.Context(), Scope{}, func(d Discrepancy) { t.Error(line(d)) })
+		r.must(err)
+		if !drained || checked.Events != batchMost+100 {
+			t.Errorf("%d events not applied", checked.Events)
+		}
+	})
+}
