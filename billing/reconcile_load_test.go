@@ -39,15 +39,16 @@ func TestReconcileBetweenTheLooks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, account, _ := busy(t, testenv.Redis(t))
+			n := 0
 			for _, step := range []string{"listed", "looked", "snapshot", "streamed", "keys"} {
 				c := r.reconciler()
 				c.chunk, c.most = 1, 2
-				n, times := 0, 0
+				times := 0
 				c.pause = func(at string) {
 					if at == step && times < 3 {
 						times++
 						n++
-						happens(r, account, len(step)*100+n)
+						happens(r, account, n)
 					}
 				}
 				find := func(want ...string) {
