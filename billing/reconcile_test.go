@@ -103,6 +103,10 @@ func TestReconcileFindsNothing(t *testing.T) {
 		if diff := cmp.Diff(want, checked); diff != "" {
 			t.Errorf("checked (-want +got):\n%s", diff)
 		}
+		// Neither is an account that Redis has not been told of.
+		_, err = r.pool.Exec(t.Context(), `insert into accounts (telegram_id) values (77)`)
+		r.must(err)
+		r.wantDifferences()
 		// Credits that Redis has not been told are no difference, in any number.
 		for i := range 3 {
 			r.must(postgres.InTx(t.Context(), r.pool, func(tx pgx.Tx) error {
