@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,18 +87,16 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // What a Discrepancy is about.
 const (
-	AboutEntries     = "entries"     // balance of an account against the sum of its entries
-	AboutTransaction = "transaction" // entries of a transaction against each other
-	AboutLedger      = "ledger"      // another rule of the books
-	AboutBalance     = "balance"     // Redis' available + held against the ledger
-	AboutHeld        = "held"        // what the hash holds against its live holds
-	AboutHold        = "hold"        // an entry of the expiry index without a live hold
-	AboutAccount     = "account"     // a hash that is missing, unreadable or of nobody
-	AboutCredits     = "credits"     // the numbers of an account's credits
-	AboutStatus      = "status"      // of an account
-	AboutKey         = "key"         // an API key's record
-	AboutStream      = "stream"      // events that Postgres applied and Redis lost, or that nobody can read
-	AboutShard       = "shard"       // a shard that stays closed: nothing of it could be compared
+	AboutLedger  = "ledger"  // the ledger itself; one of its rules follows, as in "ledger zero-sum"
+	AboutBalance = "balance" // Redis' available + held against the ledger
+	AboutHeld    = "held"    // what the hash holds against its live holds
+	AboutHold    = "hold"    // an entry of the expiry index without a live hold
+	AboutAccount = "account" // a hash that is missing, unreadable or of nobody
+	AboutCredits = "credits" // the numbers of an account's credits
+	AboutStatus  = "status"  // of an account
+	AboutKey     = "key"     // an API key's record
+	AboutStream  = "stream"  // events that Postgres applied and Redis lost, or that nobody can read
+	AboutShard   = "shard"   // a shard that stays closed: nothing of it could be compared
 )
 
 // Discrepancy is one thing that is not as it must be.
@@ -222,15 +219,13 @@ func (r *reconciliation) books(ctx context.Context) error {
 }
 
 func (d Difference) discrepancy() Discrepancy {
-	found := Discrepancy{What: AboutLedger, AccountID: d.AccountID, TransactionID: d.TransactionID,
-		ExpectedNano: d.Summed, FoundNano: d.Stated}
-	switch d.Rule {
-	case RuleZeroSum:
-		found = Discrepancy{What: AboutTransaction, TransactionID: d.TransactionID, FoundNano: d.Summed}
-	case RuleBalance:
-		found.What = AboutEntries
-	default:
-		found.Subject = strings.TrimSpace(d.Rule + " " + d.Subject)
+	found := Discrepancy{What: AboutLedger + " " + d.Rule, AccountID: d.AccountID, TransactionID: d.TransactionID,
+		Subject: d.Subject, ExpectedNano: d.Summed, FoundNano: d.Stated}
+	if d.Rule == RuleZeroSum { // whose entries are all there is
+		found.ExpectedNano, found.FoundNano = d.Stated, d.Summed
+	}
+	if found.Nano() == 0 {
+		found.Expected, found.Found = "what was posted", "something else"
 	}
 	return found
 }

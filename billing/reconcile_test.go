@@ -148,15 +148,15 @@ func TestReconcileFindsFaults(t *testing.T) {
 		{"balance changed in Postgres", func(_ *testing.T, r *rig, account, _ int64) {
 			r.forge(`update accounts set balance_nano = balance_nano + 40 where id = $1`, account)
 		}, func(_ *rig, account, _ int64) []string {
-			return []string{fmt.Sprintf("entries account %d: 900, found 940", account), fmt.Sprintf("balance account %d: 865, found 825", account)}
+			return []string{fmt.Sprintf("ledger balance account %d: 900, found 940", account), fmt.Sprintf("balance account %d: 865, found 825", account)}
 		}},
 		{"entry changed", func(_ *testing.T, r *rig, account, _ int64) {
 			r.forge(`update ledger_entries set amount_nano = -99 where account_id = $1 and amount_nano = -100`, account)
 		}, func(r *rig, account, _ int64) []string {
 			id := r.count(`select id from ledger_transactions where reference = 'hold:drained'`)
-			return []string{fmt.Sprintf("entries account %d: 901, found 900", account),
-				fmt.Sprintf("ledger account %d transaction %d (usage another account, time or cost): 99, found 100", account, id),
-				fmt.Sprintf("transaction transaction %d: 0, found 1", id)}
+			return []string{fmt.Sprintf("ledger balance account %d: 901, found 900", account),
+				fmt.Sprintf("ledger usage account %d transaction %d (another account, time or cost): 99, found 100", account, id),
+				fmt.Sprintf("ledger zero-sum account %d transaction %d: 0, found 1", account, id)}
 		}},
 		{"event removed", func(t *testing.T, r *rig, account, _ int64) {
 			all, err := r.redis.XRange(t.Context(), evKey(shardOf(account)), "-", "+").Result()
