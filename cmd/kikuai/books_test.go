@@ -25,6 +25,13 @@ func (s *site) another() *site {
 	return &twin
 }
 
+// useDatabase gives the site another, migrated database.
+func (s *site) useDatabase(url string) {
+	s.t.Helper()
+	s.env["DATABASE_URL"], s.database = url, url
+	s.command("migrate")
+}
+
 // desk is the site's money as the test itself may use it, where an admin command for
 // each step would take too long. It relays and drains nothing.
 func (s *site) desk() *billing.Desk {

@@ -11,11 +11,14 @@ import (
 )
 
 // several is a site with as many servers, none running yet, and a witness. Telegram
-// reaches them through a front.
-func several(t *testing.T, servers int) (sites []*site, w *witness) {
+// reaches them through a front. The changes come before anything is opened.
+func several(t *testing.T, servers int, changes ...func(*site)) (sites []*site, w *witness) {
 	t.Helper()
 	s := newSite(t, func(o *telegramsim.Options) { o.RetryScale = 0.05 })
 	s.env["WELCOME_CREDIT_USD"] = "5"
+	for _, change := range changes {
+		change(s)
+	}
 	w = newWitness(s)
 	sites = []*site{s}
 	for range servers - 1 {

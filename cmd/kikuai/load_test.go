@@ -34,9 +34,26 @@ type load struct {
 
 // seen is what the load saw.
 type seen struct {
+	calls    []callMade
 	statuses map[int]int // of API calls; 0: no answer, or none to its end
 	slowest  time.Duration
 	report   telegramsim.ReplayReport
+}
+
+type callMade struct {
+	began  time.Time
+	took   time.Duration
+	status int
+}
+
+// between counts the calls of a status that began in a span of time.
+func (s seen) between(from, to time.Time, status int) (n int) {
+	for _, call := range s.calls {
+		if call.status == status && !call.began.Before(from) && call.began.Before(to) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s seen) String() string {
@@ -74,13 +91,14 @@ func (l *load) during(length time.Duration, happens func(ctx context.Context)) s
 	var all sync.WaitGroup
 	for line := range l.lines {
 		all.Go(func() {
-			statuses, slowest := l.line(ctx, line)
+			calls := l.line(ctx, line)
 			mu.Lock()
 			defer mu.Unlock()
-			for status, n := range statuses {
-				result.statuses[status] += n
+			result.calls = append(result.calls, calls...)
+			for _, call := range calls {
+				result.statuses[call.status]++
+				result.slowest = max(result.slowest, call.took)
 			}
-			result.slowest = max(result.slowest, slowest)
 		})
 	}
 	all.Go(func() {
@@ -100,22 +118,20 @@ func (l *load) during(length time.Duration, happens func(ctx context.Context)) s
 }
 
 // line calls, streamed and not, until ctx ends. The calls under way then are let finish.
-func (l *load) line(ctx context.Context, line int) (statuses map[int]int, slowest time.Duration) {
-	statuses = map[int]int{}
+func (l *load) line(ctx context.Context, line int) (calls []callMade) {
 	within := context.WithoutCancel(ctx)
 	for n := 0; ctx.Err() == nil && n < numbered*len(l.customers[line]); n++ {
-		began := time.Now()
+		call := callMade{began: time.Now()}
 		at := l.sites[rand.IntN(len(l.sites))]
-		status, made := l.w.call(within, at.url, l.customers[line][n/numbered], n%numbered, n%2 == 0)
+		var made bool
+		call.status, made = l.w.call(within, at.url, l.customers[line][n/numbered], n%numbered, n%2 == 0)
+		call.took = time.Since(call.began)
 		if made {
-			statuses[status]++
-			slowest = max(slowest, time.Since(began))
+			calls = append(calls, call)
 		}
-		if rest := l.pause - time.Since(began); rest > 0 {
-			time.Sleep(rest)
-		}
+		sleep(ctx, l.pause-call.took)
 	}
-	return statuses, slowest
+	return calls
 }
 
 // behindBalancer lets Telegram reach whichever of the servers is there, as a front

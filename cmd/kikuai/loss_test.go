@@ -64,12 +64,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// onDisk gives the sites a Redis that writes an append-only file, as production has.
-func onDisk(sites ...*site) {
-	server := testenv.RedisServerWith(sites[0].t, redisserver.Options{AppendOnly: true, Args: []string{"--auto-aof-rewrite-percentage", "0"}})
-	for _, s := range sites {
-		s.redis, s.env["REDIS_URL"] = server, server.URL()
-	}
+// onDisk gives the site a Redis that writes an append-only file, as production has.
+func onDisk(s *site) {
+	s.redis = testenv.RedisServerWith(s.t, redisserver.Options{AppendOnly: true, Args: []string{"--auto-aof-rewrite-percentage", "0"}})
+	s.env["REDIS_URL"] = s.redis.URL()
 }
 
 // journal watches how an append-only file grows.
@@ -129,9 +127,8 @@ func (j *journal) cut(before time.Time) (bytes int64, err error) {
 // not forgotten, nor is what the ledger had; the rest is measured.
 func truncated(t *testing.T, times int) {
 	const every = 5 * time.Second
-	sites, w := several(t, 2)
+	sites, w := several(t, 2, onDisk)
 	s := sites[0]
-	onDisk(sites...)
 	for _, one := range sites {
 		one.serve()
 	}

@@ -54,3 +54,13 @@ func TestProveFlush(t *testing.T) { flushed(t, 8, 10*time.Second) }
 
 // TestProveTruncation takes the last writes from Redis' file, under load.
 func TestProveTruncation(t *testing.T) { truncated(t, 20) }
+
+// TestProveBlackhole freezes Redis under load.
+func TestProveBlackhole(t *testing.T) { blackholed(t, 10, 6*time.Second) }
+
+// TestProveOutage stops Postgres for two minutes: once calls go on all the while, once
+// until the ledger is further behind than it may be.
+func TestProveOutage(t *testing.T) {
+	t.Run("within the cap", func(t *testing.T) { withoutPostgres(t, 2*time.Minute, 0) })
+	t.Run("beyond the cap", func(t *testing.T) { withoutPostgres(t, time.Minute, 15*time.Second) })
+}

@@ -126,6 +126,9 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
+		if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") == "" {
+			w.s.t.Errorf("503 without Retry-After")
+		}
 		w.saw(name, callSeen{})
 		return response.StatusCode, true
 	}
