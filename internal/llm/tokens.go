@@ -37,25 +37,48 @@ func (c *Counter) Count(text string) int64 {
 	if text == "" {
 		return 0
 	}
+	var t tally
+	return c.countOn(&t, text[:countable(text)], len(text))
+}
+
+// tally is how far a growing text has been counted: whole pieces, which stay what
+// they are whatever follows.
+type tally struct {
+	bytes  int
+	tokens int64
+}
+
+// countOn counts a text of so many bytes, of which the tally has the beginning: tail
+// is what follows that, up to what is countable.
+func (c *Counter) countOn(t *tally, tail string, whole int) int64 {
 	c.once.Do(func() { c.codec = codec.NewO200kBase() })
-	counted, whole := text, int64(len(text))
-	if len(counted) > maxCounted {
-		counted = counted[:runeStart(counted, maxCounted)]
-	}
-	var tokens int64
-	for rest := counted; rest != ""; {
+	tokens := int64(0)
+	for rest := tail; rest != ""; {
 		piece := rest[:pieceEnd(rest)]
-		rest = rest[len(piece):]
-		n, err := c.codec.Count(piece)
-		if err != nil {
-			n = (len(piece) + bytesPerToken - 1) / bytesPerToken
+		tokens = c.piece(piece)
+		if rest = rest[len(piece):]; rest != "" { // the last one may grow
+			t.bytes, t.tokens, tokens = t.bytes+len(piece), t.tokens+tokens, 0
+		} else if counted := t.bytes + len(piece); counted < whole {
+			return max(1, (t.tokens+tokens)*int64(whole)/int64(counted))
 		}
-		tokens += int64(n)
 	}
-	if whole > int64(len(counted)) {
-		tokens = tokens * whole / int64(len(counted))
+	return max(1, t.tokens+tokens)
+}
+
+// countable is how much of a text is counted.
+func countable[T string | []byte](text T) int {
+	if len(text) <= maxCounted {
+		return len(text)
 	}
-	return max(1, tokens)
+	return runeStart(text, maxCounted)
+}
+
+func (c *Counter) piece(text string) int64 {
+	n, err := c.codec.Count(text)
+	if err != nil {
+		n = (len(text) + bytesPerToken - 1) / bytesPerToken
+	}
+	return int64(n)
 }
 
 // Prompt estimates the tokens of a request's messages for the model.
@@ -82,7 +105,7 @@ func pieceEnd(text string) int {
 }
 
 // runeStart is the last start of a rune at or before i, or i where there is none near.
-func runeStart(text string, i int) int {
+func runeStart[T string | []byte](text T, i int) int {
 	for back := range utf8.UTFMax {
 		if i-back > 0 && utf8.RuneStart(text[i-back]) {
 			return i - back

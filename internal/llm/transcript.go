@@ -2,6 +2,7 @@ package llm
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/tidwall/gjson"
 )
@@ -24,7 +25,8 @@ type Chunk struct {
 }
 
 // Transcript gathers a streamed answer's text, so that it can be counted where
-// the provider does not say what it used. It is for one goroutine.
+// the provider does not say what it used. It is for one goroutine, but for
+// SentTokens.
 type Transcript struct {
 	Finished bool // some choice has a finish reason
 	ID       string
@@ -32,9 +34,15 @@ type Transcript struct {
 	Created  int64
 
 	counter *Counter
-	text    []byte
-	counted int64 // tokens of text that is no longer kept
 	any     bool
+
+	counting sync.Mutex // taken before mu
+	tally    tally      // of text
+
+	mu      sync.Mutex
+	text    []byte
+	sent    int   // bytes of text
+	counted int64 // tokens of text that is no longer kept
 }
 
 // NewTranscript counts by way of counter.
@@ -44,7 +52,54 @@ func NewTranscript(counter *Counter) *Transcript { return &Transcript{counter: c
 func (t *Transcript) Any() bool { return t.any }
 
 // Tokens counts what has come.
-func (t *Transcript) Tokens() int64 { return t.counted + t.counter.Count(string(t.text)) }
+func (t *Transcript) Tokens() int64 { return t.tokens(false) }
+
+// SentTokens counts what has been passed on. Any goroutine may call it, and keeps
+// the transcript's own from nothing but Tokens meanwhile.
+func (t *Transcript) SentTokens() int64 { return t.tokens(true) }
+
+func (t *Transcript) tokens(sent bool) int64 {
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	t.mu.Lock()
+	text, counted := t.text, t.counted
+	if sent {
+		text = text[:t.sent]
+	}
+	whole, end, known := len(text), countable(text), &t.tally
+	if known.bytes > end { // more than was passed on has been counted
+		known = new(tally)
+	}
+	tail := string(text[known.bytes:end])
+	t.mu.Unlock()
+	if whole == 0 {
+		return counted
+	}
+	return counted + t.counter.countOn(known, tail, whole)
+}
+
+// Sent notes that all that has come was passed on, and returns how many bytes of
+// text that makes more than before.
+func (t *Transcript) Sent() int {
+	t.mu.Lock()
+	fresh, long := len(t.text)-t.sent, len(t.text) > maxTranscript
+	t.sent = len(t.text)
+	t.mu.Unlock()
+	if long {
+		t.fold()
+	}
+	return fresh
+}
+
+// fold keeps the number of a long text in place of the text.
+func (t *Transcript) fold() {
+	tokens := t.tokens(false)
+	t.counting.Lock()
+	defer t.counting.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counted, t.text, t.sent, t.tally = tokens, t.text[:0], 0, tally{}
+}
 
 // Add reads the data of an event. ErrBrokenEvent.
 func (t *Transcript) Add(data []byte) (Chunk, error) {
@@ -106,11 +161,9 @@ func (t *Transcript) choices(c *Chunk, choices gjson.Result) {
 
 func (t *Transcript) keep(text string) {
 	t.any = true
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.text = append(t.text, text...)
-	if len(t.text) > maxTranscript {
-		t.counted += t.counter.Count(string(t.text))
-		t.text = t.text[:0]
-	}
 }
 
 // AnswerTokens counts the answers of a whole, unstreamed body.

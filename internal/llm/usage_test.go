@@ -1,6 +1,8 @@
 package llm
 
 import (
+	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -101,8 +103,49 @@ func TestTranscript(t *testing.T) {
 		if _, err := long.Add([]byte(`{"choices":[{"delta":{"content":"` + strings.Repeat("word ", 200) + `"}}]}`)); err != nil {
 			t.Fatal(err)
 		}
+		long.Sent()
 	}
 	if got := long.Tokens(); got < 150_000 || got > 170_000 || len(long.text) > maxTranscript {
 		t.Errorf("a long answer: %d tokens, %d bytes kept", got, len(long.text))
+	}
+}
+
+// A text counted while it grows comes to the same number as counted at once, at any
+// length, and what was not passed on is left out.
+func TestTranscriptGrows(t *testing.T) {
+	var counter Counter
+	tr := NewTranscript(&counter)
+	random := rand.New(rand.NewPCG(1, 2))
+	words := []string{" lorem", " ipsum", "\n\n", "12345678", " привет", "漢字仮名", " the", "-----", " \U0001f600", "x"}
+	var text, sent string
+	for len(text) < maxCounted+2048 {
+		word := words[random.IntN(len(words))]
+		if random.IntN(50) == 0 {
+			word = strings.Repeat(word, 1+random.IntN(200))
+		}
+		data, err := json.Marshal(map[string]any{"choices": []any{map[string]any{"delta": map[string]any{"content": word}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.Add(data); err != nil {
+			t.Fatal(err)
+		}
+		text += word
+		if random.IntN(3) > 0 {
+			if fresh := tr.Sent(); fresh != len(text)-len(sent) {
+				t.Fatalf("%d bytes are fresh, want %d", fresh, len(text)-len(sent))
+			}
+			sent = text
+		}
+		boundary := len(text) > maxCounted-50 && len(text) < maxCounted+50
+		if !boundary && random.IntN(200) > 0 {
+			continue
+		}
+		if got, want := tr.SentTokens(), counter.Count(sent); got != want {
+			t.Fatalf("%d bytes sent: %d tokens, want %d", len(sent), got, want)
+		}
+		if got, want := tr.Tokens(), counter.Count(text); got != want {
+			t.Fatalf("%d bytes: %d tokens, want %d", len(text), got, want)
+		}
 	}
 }
