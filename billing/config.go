@@ -26,6 +26,7 @@ type Config struct {
 	StarNano      int64                 // nano-USD that a Telegram Star is credited with; 0: none are taken
 	Stripe        *StripeOptions        // nil: no card payments
 	LowBalance    int64                 // nano-USD below which an owner is told, unless theirs says otherwise; 0: never
+	ReapGrace     time.Duration         // Engine only: how long calls get to renew their holds after a hand-over or an outage of Redis; 0: 10 s
 	MaxLag        time.Duration         // how far the ledger may be behind before calls stop; 0: DefaultMaxLag
 	MaxBacklog    int                   // events of one shard that may wait for it; 0: DefaultMaxBacklog
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,12 +30,10 @@ const (
 //
 //   - opens the shard: where Redis lost it, it is rebuilt from Postgres and
 //     opened under a new epoch,
-//   - drains its stream of events into the ledger, and
-//   - relays what Postgres decided and Redis has not been told.
-//
-// Holds that nobody resolves are found through exp:{sNN}, the index of holds by
-// deadline that reserve and settle keep: it lives on the shard, so resolving
-// them is a further duty of the same owner.
+//   - drains its stream of events into the ledger,
+//   - relays what Postgres decided and Redis has not been told, and
+//   - resolves orphans: holds that nobody resolved before their deadline, found
+//     through exp:{sNN}, the index of holds by deadline.
 type Engine struct {
 	redis     redis.UniversalClient
 	postgres  *pgxpool.Pool
@@ -44,6 +43,7 @@ type Engine struct {
 	projector *projector
 	metrics   *metrics
 	now       func() time.Time
+	reapGrace time.Duration
 	slots     chan struct{} // bounds the transactions under way
 	oldest    [stream.Shards]atomic.Int64
 	pause     func(step string) error // tests crash here; nil otherwise
@@ -61,9 +61,13 @@ func newEngine(c Config, s *scripts, m *metrics) *Engine {
 		projector: &projector{redis: c.Blocking, postgres: c.Postgres, scripts: s},
 		metrics:   m,
 		now:       c.Now,
+		reapGrace: c.ReapGrace,
 		slots:     make(chan struct{}, appliesAtOnce),
 
 		lowBalance: c.LowBalance,
+	}
+	if e.reapGrace <= 0 {
+		e.reapGrace = defaultReapGrace
 	}
 	if c.Registerer != nil {
 		for s := stream.Shard(0); s < stream.Shards; s++ {
@@ -96,6 +100,11 @@ func (e *Engine) lag(s stream.Shard) time.Duration {
 // from what is durable.
 func (e *Engine) own(ctx context.Context, s stream.Shard) error {
 	defer e.oldest[s].Store(0)
+	ctx, cancel := context.WithCancel(ctx)
+	var reaping sync.WaitGroup
+	reaping.Go(func() { e.newReaper(s).run(ctx) })
+	defer reaping.Wait()
+	defer cancel()
 	o := &owner{Engine: e, shard: s, log: e.log.With("shard", s.String())}
 	pause := pauseFirst
 	for {

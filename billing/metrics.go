@@ -4,11 +4,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of money. Labels are bounded: the shards.
+// metrics of money. Labels are bounded: the shards, and how an orphan ended.
 type metrics struct {
 	settled, writeOff, late    prometheus.Counter
 	drained, rebuilds, repeats prometheus.Counter
 	unreadable                 prometheus.Counter
+
+	reapedSettled, reapedReleased prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -24,8 +26,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		repeats:    counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
 		unreadable: counter("ledger_unreadable_details_total", "Events whose usage could not be read; their money was applied."),
 	}
+	reaped := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ledger_reaped_total", Help: "Orphaned holds that were settled by their last checkpoint, or released for want of one.",
+	}, []string{"how"})
+	m.reapedSettled, m.reapedReleased = reaped.WithLabelValues("settled"), reaped.WithLabelValues("released")
 	if r != nil {
-		r.MustRegister(m.settled, m.writeOff, m.late, m.drained, m.rebuilds, m.repeats, m.unreadable)
+		r.MustRegister(m.settled, m.writeOff, m.late, m.drained, m.rebuilds, m.repeats, m.unreadable, reaped)
 	}
 	return m
 }

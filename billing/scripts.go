@@ -34,6 +34,8 @@ var (
 	expireLua string
 	//go:embed scripts/debit.lua
 	debitLua string
+	//go:embed scripts/due.lua
+	dueLua string
 	//go:embed scripts/credit.lua
 	creditLua string
 	//go:embed scripts/account.lua
@@ -65,7 +67,7 @@ var (
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.
 type scripts struct {
 	hold, settle, release                         *redis.Script
-	checkpoint, expire, debit                     *redis.Script
+	checkpoint, expire, debit, due                *redis.Script
 	credit, account, balance                      *redis.Script
 	key, revoke, shut                             *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
@@ -79,6 +81,7 @@ func newScripts() *scripts {
 		checkpoint:  redis.NewScript(clockLua + functionsLua + checkpointLua),
 		expire:      redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
 		debit:       redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
+		due:         redis.NewScript(clockLua + dueLua),
 		credit:      redis.NewScript(creditLua),
 		account:     redis.NewScript(accountLua),
 		balance:     redis.NewScript(balanceLua),

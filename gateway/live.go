@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -40,7 +41,10 @@ type Live struct {
 	held       int64
 	available  int64
 	started    time.Time
-	firstToken time.Duration
+	resumed    bool         // under the hold of an attempt that died
+	firstToken atomic.Int64 // nanoseconds after started; 0: not yet
+	kept       *keeping
+	transcript *llm.Transcript // of a streamed call
 	answer     *llm.Answer
 	stream     *llm.Stream
 	ctx        context.Context // of a streamed call
@@ -63,6 +67,7 @@ type Receipt struct {
 func (l *Live) Answer(to []byte) ([]byte, Receipt) {
 	defer l.meter.flight.end()
 	defer l.answer.Release()
+	l.meter.keeper.leave(l)
 	body := gjson.ParseBytes(l.answer.Bytes())
 	reported := l.believe(body.Get("usage"))
 	l.noteFault(reported)
@@ -85,9 +90,10 @@ type Sink func(raw []byte, chunk llm.Chunk) error
 // ended otherwise than well: [*llm.UpstreamError], the sink's, or the cause of
 // the context that the call was opened with. The receipt holds either way.
 func (l *Live) Run(sink Sink) (Receipt, error) {
-	t := llm.NewTranscript(l.meter.counter)
+	t := l.transcript
 	end := ending{usage: llm.Reported{Fault: llm.UsageAbsent}}
 	err := l.pump(t, sink, &end)
+	l.meter.keeper.leave(l)
 	usage := end.usage
 	if err != nil {
 		l.stream.Close() // what the provider would go on producing is nobody's
@@ -112,6 +118,7 @@ func (l *Live) Run(sink Sink) (Receipt, error) {
 // Close leaves a streamed call that Run has settled.
 func (l *Live) Close() {
 	defer l.meter.flight.end()
+	l.meter.keeper.leave(l)
 	l.stream.Finish()
 	l.cancel(nil)
 }
@@ -149,8 +156,8 @@ func (l *Live) pump(t *llm.Transcript, sink Sink, end *ending) error {
 		if chunk.Finish != "" {
 			end.finish = chunk.Finish
 		}
-		if chunk.Text && l.firstToken == 0 {
-			l.firstToken = max(1, l.meter.now().Sub(l.started))
+		if chunk.Text && l.firstToken.Load() == 0 {
+			l.firstToken.Store(int64(max(1, l.meter.now().Sub(l.started))))
 		}
 		if chunk.Usage.IsObject() {
 			end.usage = l.believe(chunk.Usage)
@@ -162,6 +169,7 @@ func (l *Live) pump(t *llm.Transcript, sink Sink, end *ending) error {
 		if err := sink(event.Raw, chunk); err != nil {
 			return err
 		}
+		l.meter.keeper.sent(l, t.Sent())
 	}
 }
 
@@ -199,7 +207,7 @@ func (l *Live) settle(u billing.Usage) Receipt {
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID,
 		Cost: cost, Held: l.held, Usage: u,
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
-		Duration: l.meter.now().Sub(l.started), FirstToken: l.firstToken,
+		Duration: l.meter.now().Sub(l.started), FirstToken: time.Duration(l.firstToken.Load()),
 	})
 	failpoint.Here("call.settled")
 	if !done { // what Redis will say once it is back

@@ -39,6 +39,7 @@ type MeterOptions struct {
 	Registerer        prometheus.Registerer // nil: nothing is registered
 	RequestsPerMinute int                   // of a key or chat without a limit of its own; 0: 120
 	MaxInFlight       int                   // calls at once; more are answered 503; 0: 4096
+	HoldLife          time.Duration         // of a hold that nobody renews; 0: a minute
 	Now               func() time.Time      // nil: time.Now
 }
 
@@ -50,6 +51,7 @@ type Meter struct {
 	gate      *gate
 	backlog   backlog
 	resolver  *resolver
+	keeper    *keeper
 	catalogue *llm.Catalogue
 	client    *llm.Client
 	counter   *llm.Counter
@@ -75,6 +77,9 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.HoldLife <= 0 {
+		o.HoldLife = holdLife
+	}
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = defaultInFlight
 	}
@@ -82,6 +87,7 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 		gate:      newGate(o.Redis, int64(o.RequestsPerMinute), o.Registerer),
 		backlog:   o.Backlog,
 		resolver:  newResolver(o.Holds, o.Log, o.Registerer),
+		keeper:    newKeeper(o.Holds, o.HoldLife, o.Now, o.Registerer),
 		catalogue: o.Catalogue,
 		client:    o.Client,
 		counter:   new(llm.Counter),
@@ -113,6 +119,7 @@ func (m *Meter) Close(ctx context.Context) error {
 	m.flight.close()
 	err := m.flight.wait(ctx)
 	m.resolver.close(ctx)
+	m.keeper.close()
 	if err != nil {
 		return fmt.Errorf("gateway: %d calls are still under way: %w", m.flight.count(), err)
 	}
@@ -210,9 +217,12 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if err != nil {
 		return nil, err
 	}
+	if l.request.Stream {
+		l.transcript = llm.NewTranscript(m.counter)
+	}
+	m.keeper.keep(l)
 	failpoint.Here("call.admitted")
 	body := l.request.AppendPatched(make([]byte, 0, l.request.Size()+patchRoom), l.deployment, l.limit())
-	l.started = m.now()
 	if l.request.Stream {
 		l.ctx, l.cancel = context.WithCancelCause(ctx)
 		if l.stream, err = m.client.Stream(l.ctx, l.deployment, body); err != nil {
@@ -223,6 +233,7 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	}
 	if err != nil {
 		failpoint.Here("call.refused")
+		m.keeper.leave(l)
 		m.resolver.release(l.account, l.holdID)
 		return nil, &CallError{Decision: &l.Decision, Err: err}
 	}
@@ -244,7 +255,7 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		holdID: c.HoldID, fingerprint: c.Source,
 		want:  o.prices.Worst(b.prompt, b.output*b.n),
 		least: o.prices.Worst(b.prompt, b.least*b.n),
-		life:  holdLife,
+		life:  m.keeper.life,
 	}
 	if c.Gift {
 		r.want, r.least = 0, 0
@@ -278,6 +289,7 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	l := &Live{
 		Decision: p.decision, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
 		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, available: p.available,
+		started: m.now(), resumed: p.status == "held",
 	}
 	if b.output < b.least && p.n < r.least {
 		m.resolver.release(l.account, l.holdID)

@@ -63,7 +63,8 @@ type setup struct {
 	own      string // URL of a provider of the test's own, which the model "own" is at
 	peppers  []string
 
-	maxBacklog int // 0: the default
+	maxBacklog int           // 0: the default
+	reapGrace  time.Duration // 0: the default
 
 	stripe   *billing.StripeOptions // nil: no card payments
 	starNano int64                  // 0: no Stars
@@ -173,7 +174,8 @@ func (r *rig) openMoney(s *setup) {
 	blocking := r.redis.ClientWith(redis.Options{PoolSize: 40, ContextTimeoutEnabled: true})
 	var err error
 	r.desk, err = billing.New(billing.Config{
-		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers, MaxBacklog: s.maxBacklog, Stripe: s.stripe, StarNano: s.starNano,
+		Redis: r.gathered, Blocking: blocking, Postgres: r.pool, Log: log, Peppers: s.peppers,
+		MaxBacklog: s.maxBacklog, ReapGrace: s.reapGrace, Stripe: s.stripe, StarNano: s.starNano,
 		Leases: stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: blocking, Log: log}),
 	})
 	r.must(err)
