@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -129,46 +128,63 @@ func TestReapMany(t *testing.T) {
 	}
 }
 
-// Redis is away for longer than holds live: the calls that are under way renew when
-// it is back and are not touched, the others are settled. Postgres need not be there.
-func TestReapAfterOutage(t *testing.T) {
-	server, database := testenv.RedisServer(t), testenv.PostgresServer(t)
-	const life, grace = 1500 * time.Millisecond, time.Second
-	registry := prometheus.NewRegistry()
-	client := server.ClientWith(redis.Options{ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: 200 * time.Millisecond, ReadTimeout: 400 * time.Millisecond, PoolSize: 60})
-	r := running(t, client, database, registry, hasty(grace))
+// After a hand-over and after an outage of Redis the calls under way get the time to
+// renew; what did not is settled then.
+func TestReapGrace(t *testing.T) {
+	server := testenv.RedisServer(t)
+	r := newRig(t, server.ClientWith(redis.Options{ContextTimeoutEnabled: true, MaxRetries: -1, ReadTimeout: 200 * time.Millisecond}))
 	ctx := t.Context()
+	account := r.account(10_000)
+	r.short(account, "live", 1000, time.Millisecond)
+	r.short(account, "orphan", 1000, time.Minute)
+	r.checkpoint(account, "orphan", 250, time.Millisecond)
+	r.overdue(account, 2)
+
+	reaper := r.engine.newReaper(shardOf(account))
+	reaper.grace = time.Hour
+	patient := func() { reaper.calm = time.Now().Add(-2 * time.Hour) }
+	untouched := func(when string) {
+		t.Helper()
+		reaper.look(ctx)
+		if b, err := r.desk.Accounts.Balance(ctx, account); err != nil || b != (Balance{8000, 2000}) {
+			t.Fatalf("%s: %+v, %v", when, b, err)
+		}
+	}
+	untouched("a new owner")
+	patient()
+	server.Pause()
+	reaper.look(ctx)
+	server.Resume()
+	untouched("back from an outage")
+	epoch := r.redis.Get(ctx, EpochKey(account)).Val()
+	patient()
+	r.redis.Del(ctx, EpochKey(account))
+	reaper.look(ctx)
+	r.redis.Set(ctx, EpochKey(account), epoch, 0)
+	untouched("opened again")
+
+	r.checkpoint(account, "live", 0, time.Minute)
+	patient()
+	reaper.look(ctx)
+	r.wantBalance(account, 8750, 1000)
+}
+
+// Money is not held for longer because Postgres is away.
+func TestReapWithoutPostgres(t *testing.T) {
+	database := testenv.PostgresServer(t)
+	r := running(t, testenv.Redis(t), database, prometheus.NewRegistry(), hasty(100*time.Millisecond))
 	account := r.funded(t, 10_000)
 	r.inLedger(t, account, 10_000)
-	r.short(account, "live", 1000, life)
-	r.short(account, "orphan", 1000, life)
-	r.checkpoint(account, "orphan", 250, life)
-	database.Stop()
-
-	keeping, stop := context.WithCancel(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		for keeping.Err() == nil {
-			r.desk.Holds.Checkpoint(keeping, []Mark{{Settlement: settlement(account, "live", 0), Life: life, RenewOnly: true}})
-			select {
-			case <-keeping.Done():
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-	}()
-	server.Pause()
-	<-time.After(life + 500*time.Millisecond) // the outage itself
-	server.Resume()
+	database.Pause()
+	r.short(account, "live", 1000, time.Minute)
+	r.short(account, "orphan", 1000, time.Second)
+	r.checkpoint(account, "orphan", 250, time.Second)
 	eventually(t, "the orphan settled", func() bool {
-		b, err := r.desk.Accounts.Balance(ctx, account)
+		b, err := r.desk.Accounts.Balance(t.Context(), account)
 		return err == nil && b == (Balance{Available: 8750, Held: 1000})
 	})
-	stop()
-	<-kept
+	database.Resume()
 	r.settle(account, "live", 1000)
-	database.Start()
 	r.inLedger(t, account, 8750)
-	r.wantBooks(ctx)
+	r.wantBooks(t.Context())
 }
