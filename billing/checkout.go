@@ -46,6 +46,8 @@ type cardProvider interface {
 	read(body []byte, signature string) (cardEvent, error)
 	// refund gives back all that is left of a payment. Repeated, it is no error.
 	refund(ctx context.Context, payment string) error
+	// list hands over what happened between two times.
+	list(ctx context.Context, from, until time.Time, each func(cardEvent)) error
 }
 
 // cardOrder is what a page is opened for.
@@ -65,13 +67,14 @@ func (e *spentAttemptError) Unwrap() error { return e.error }
 type Checkouts struct {
 	postgres *pgxpool.Pool
 	payments *Payments
+	jobs     *Jobs
 	log      *slog.Logger
 	events   *prometheus.CounterVec // result
 	cards    cardProvider           // nil: none are taken
 }
 
-func newCheckouts(c Config, payments *Payments) *Checkouts {
-	checkouts := &Checkouts{postgres: c.Postgres, payments: payments, log: c.Log,
+func newCheckouts(c Config, payments *Payments, jobs *Jobs) *Checkouts {
+	checkouts := &Checkouts{postgres: c.Postgres, payments: payments, jobs: jobs, log: c.Log,
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "card_events_total", Help: "Events of the card provider, by what became of them.",
 		}, []string{"result"})}

@@ -58,7 +58,13 @@ func (c *Checkouts) Deliver(ctx context.Context, body []byte, signature string) 
 		c.events.WithLabelValues(eventForged).Inc()
 		return err
 	}
-	result := eventIgnored
+	_, err = c.apply(ctx, event)
+	return err
+}
+
+// apply gives an event its effect.
+func (c *Checkouts) apply(ctx context.Context, event cardEvent) (result string, err error) {
+	result = eventIgnored
 	switch event.what {
 	case cardPaid:
 		result, err = c.paid(ctx, event)
@@ -66,10 +72,10 @@ func (c *Checkouts) Deliver(ctx context.Context, body []byte, signature string) 
 		result, err = c.refunded(ctx, event)
 	}
 	if err != nil {
-		return databaseError("take in card event "+event.id, err)
+		return "", databaseError("take in card event "+event.id, err)
 	}
 	c.events.WithLabelValues(result).Inc()
-	return nil
+	return result, nil
 }
 
 // paid credits a checkout, once for each payment of it, and takes back at once what was

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
+	"github.com/stripe/stripe-go/v85/form"
 	"github.com/stripe/stripe-go/v85/webhook"
 )
 
@@ -19,6 +20,8 @@ const (
 	stripeTolerance = 5 * time.Minute // age of an event's signature
 	stripeCurrency  = "usd"
 	stripeItem      = "KikuAI balance"
+	stripePage      = 100 // events
+	stripePages     = 1000
 	metaCheckout    = "kikuai_checkout"
 )
 
@@ -134,10 +137,17 @@ func (s *stripeCards) read(body []byte, signature string) (cardEvent, error) {
 			return cardEvent{}, fmt.Errorf("%w: %w", ErrPaymentSignature, err)
 		}
 	}
-	if err != nil || event.Data == nil {
-		return cardEvent{}, fmt.Errorf("%w: not an event with its object in it (a thin event?)", ErrPaymentEvent)
+	if err != nil {
+		return cardEvent{}, fmt.Errorf("%w: not a whole event (a thin one?)", ErrPaymentEvent)
 	}
-	var e cardEvent
+	return readEvent(&event)
+}
+
+// readEvent takes out of an event what it tells us.
+func readEvent(event *stripe.Event) (e cardEvent, err error) {
+	if event.Data == nil {
+		return e, fmt.Errorf("%w: %s %s without its object", ErrPaymentEvent, event.Type, event.ID)
+	}
 	switch event.Type {
 	case stripe.EventTypeCheckoutSessionCompleted, stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded:
 		e, err = readSession(event.Data.Raw)
@@ -149,6 +159,37 @@ func (s *stripeCards) read(body []byte, signature string) (cardEvent, error) {
 		return cardEvent{}, fmt.Errorf("%w: %s %s: %w", ErrPaymentEvent, event.Type, event.ID, err)
 	}
 	return e, nil
+}
+
+// list reads Stripe's own list of events, newest first. One that cannot be read is left
+// to its delivery, where the fault is answered.
+func (s *stripeCards) list(ctx context.Context, from, until time.Time, each func(cardEvent)) error {
+	params := &stripe.EventListParams{
+		ListParams:   stripe.ListParams{Context: ctx, Limit: stripe.Int64(stripePage)},
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: from.Unix(), LesserThanOrEqual: until.Unix()},
+		Types: []*string{
+			stripe.String(stripe.EventTypeCheckoutSessionCompleted), stripe.String(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded),
+			stripe.String(stripe.EventTypeChargeRefunded),
+		},
+	}
+	for range stripePages {
+		page := &stripe.EventList{}
+		query := &form.Values{}
+		form.AppendTo(query, params)
+		if err := s.backend.CallRaw(http.MethodGet, "/v1/events", s.options.SecretKey, []byte(query.Encode()), params.GetParams(), page); err != nil {
+			return stripeError(err)
+		}
+		for _, event := range page.Data {
+			if e, err := readEvent(event); err == nil && e.what != cardNothing {
+				each(e)
+			}
+		}
+		if !page.HasMore || len(page.Data) == 0 {
+			return nil
+		}
+		params.StartingAfter = stripe.String(page.Data[len(page.Data)-1].ID)
+	}
+	return fmt.Errorf("%w: more than %d events at once", ErrPaymentProvider, stripePage*stripePages)
 }
 
 // readSession reads a finished checkout. One that is not paid yet will be, or not; an

@@ -80,7 +80,7 @@ func New(c Config) (*Desk, error) {
 		Notices:  &Notices{postgres: c.Postgres},
 	}
 	desk.Payments = newPayments(c, desk.Accounts, ring)
-	desk.Checkouts = newCheckouts(c, desk.Payments)
+	desk.Checkouts = newCheckouts(c, desk.Payments, desk.Jobs)
 	if c.Blocking != nil && c.Leases != nil {
 		desk.Engine = newEngine(c, s, m)
 	}

@@ -88,6 +88,7 @@ func (t *terminal) open() (*office, error) {
 	o.Desk, err = billing.New(billing.Config{
 		Redis: s.quick, Postgres: pool, Log: log,
 		Peppers: c.KeyPeppers.Reveal(), WelcomeCredit: c.WelcomeCredit.Nano(), StarNano: c.StarValue.Nano(),
+		Stripe: stripeOptions(c),
 	})
 	if err != nil {
 		return nil, errors.Join(err, o.close())

@@ -107,7 +107,7 @@ func (a *App) openMoney() (err error) {
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
 		StarNano:      a.config.StarValue.Nano(),
-		Stripe:        a.stripe(),
+		Stripe:        stripeOptions(a.config),
 		MaxLag:        a.config.LedgerMaxLag,
 		MaxBacklog:    a.config.LedgerMaxBacklog,
 	})
@@ -343,29 +343,5 @@ func (a *App) username() string {
 	return me.Username
 }
 
-// stripe is how card payments are taken; nil: they are not.
-func (a *App) stripe() *billing.StripeOptions {
-	if !a.config.StripeSecretKey.IsSet() {
-		return nil
-	}
-	return &billing.StripeOptions{
-		SecretKey: a.config.StripeSecretKey.Reveal(), WebhookSecret: a.config.StripeWebhookSecret.Reveal(),
-		APIURL:  a.config.StripeAPIURL,
-		DoneURL: a.publicURL() + gateway.PaymentDonePath, CanceledURL: a.publicURL() + gateway.PaymentCanceledPath,
-	}
-}
-
 // baseURL is what key holders put into their SDK.
-func (a *App) baseURL() string { return a.publicURL() + "/v1" }
-
-// publicURL is where others reach the public listener.
-func (a *App) publicURL() string {
-	if a.config.PublicURL != "" {
-		return a.config.PublicURL
-	}
-	addr := a.config.ListenAddr
-	if strings.HasPrefix(addr, ":") {
-		addr = "localhost" + addr
-	}
-	return "http://" + addr
-}
+func (a *App) baseURL() string { return publicURL(a.config) + "/v1" }

@@ -13,6 +13,8 @@ const (
 	refundsEvery = time.Minute
 	starsEvery   = 10 * time.Minute
 	starsWithin  = 5 * time.Minute
+	eventsEvery  = 10 * time.Minute
+	eventsWithin = 5 * time.Minute
 	pruneEvery   = 24 * time.Hour
 )
 
@@ -31,6 +33,7 @@ func (a *App) jobs() []billing.Job {
 		)
 	}
 	if a.config.StripeSecretKey.IsSet() {
+		jobs = append(jobs, billing.Job{Name: billing.JobCards, Every: eventsEvery, Within: eventsWithin, Do: a.desk.Checkouts.Reconcile})
 		jobs = append(jobs, billing.Job{Name: "card-refunds", Every: refundsEvery, Do: func(ctx context.Context) error {
 			return a.desk.Payments.FinishRefunds(ctx, billing.ProviderCard, a.desk.Checkouts)
 		}})

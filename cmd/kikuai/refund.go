@@ -28,7 +28,8 @@ type adminRefund struct {
 type refundAnswer struct {
 	ChargeID          string `json:"charge_id"`
 	AccountID         int64  `json:"account_id"`
-	Stars             int64  `json:"stars"`
+	Stars             int64  `json:"stars,omitempty"`
+	USD               string `json:"usd,omitempty"` // of a card payment
 	CreditNanoUSD     int64  `json:"credit_nano_usd"`
 	CapturedNanoUSD   int64  `json:"captured_nano_usd"`
 	WrittenOffNanoUSD int64  `json:"written_off_nano_usd"`
@@ -37,21 +38,16 @@ type refundAnswer struct {
 
 // Run gives the payment back. Run again, it goes on where it stopped, and does nothing twice.
 func (c adminRefund) Run(t *terminal) error {
-	_, client, err := t.telegram(config.NeedNothing)
-	if err != nil {
-		return err
-	}
-	log := telemetry.NewTextLogger(t.errs, slog.LevelWarn)
-	sender := bot.NewSender(bot.SenderOptions{Client: client, Log: log, Registerer: prometheus.NewRegistry()})
 	return t.inOffice(func(o *office) error {
 		p, err := o.Payments.Find(t.ctx, c.ChargeID)
 		if err != nil {
 			return err
 		}
-		if p.Provider != billing.ProviderStars {
-			return fmt.Errorf("charge %s was paid by card: refund it at the card provider, which tells the server", c.ChargeID)
+		through, err := c.refunder(t, o, p.Provider)
+		if err != nil {
+			return err
 		}
-		p, err = o.Payments.Refund(t.ctx, c.ChargeID, operator(), handlers.StarRefunds{Sender: sender, Payer: c.TelegramID})
+		p, err = o.Payments.Refund(t.ctx, c.ChargeID, operator(), through)
 		switch {
 		case errors.Is(err, billing.ErrRefundRefused):
 			return err
@@ -61,14 +57,38 @@ func (c adminRefund) Run(t *terminal) error {
 		if p, err = o.posted(t.ctx, p); err != nil {
 			return err
 		}
-		return c.print(t.out, refundAnswer{p.ChargeID, p.AccountID, p.Amount, p.CreditNano, p.Captured, p.WrittenOff, p.State()},
+		answer := refundAnswer{ChargeID: p.ChargeID, AccountID: p.AccountID, CreditNanoUSD: p.CreditNano,
+			CapturedNanoUSD: p.Captured, WrittenOffNanoUSD: p.WrittenOff, State: p.State()}
+		amount := [2]string{"stars", decimal(p.Amount)}
+		if answer.Stars = p.Amount; p.Provider == billing.ProviderCard {
+			answer.Stars, answer.USD = 0, billing.FormatUSD(p.Amount*billing.NanoPerUSD/100)
+			amount = [2]string{"paid", "$" + answer.USD}
+		}
+		return c.print(t.out, answer,
 			[2]string{"charge", p.ChargeID},
 			[2]string{"account", decimal(p.AccountID)},
-			[2]string{"stars", decimal(p.Amount)},
+			amount,
 			[2]string{"taken off", "$" + billing.FormatUSD(p.Captured)},
 			[2]string{"written off", "$" + billing.FormatUSD(p.WrittenOff)},
 			[2]string{"state", p.State()})
 	})
+}
+
+// refunder is who gives the payments of a provider back.
+func (c adminRefund) refunder(t *terminal, o *office, provider string) (billing.Refunder, error) {
+	if provider == billing.ProviderCard {
+		if !o.config.StripeSecretKey.IsSet() {
+			return nil, errors.New("STRIPE_SECRET_KEY is not set, and the charge was paid by card: set it, or refund the charge in Stripe's dashboard")
+		}
+		return o.Checkouts, nil
+	}
+	_, client, err := t.telegram(config.NeedNothing)
+	if err != nil {
+		return nil, err
+	}
+	log := telemetry.NewTextLogger(t.errs, slog.LevelWarn)
+	sender := bot.NewSender(bot.SenderOptions{Client: client, Log: log, Registerer: prometheus.NewRegistry()})
+	return handlers.StarRefunds{Sender: sender, Payer: c.TelegramID}, nil
 }
 
 // posted waits for a moment until the refund is in the ledger.
