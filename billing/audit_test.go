@@ -75,7 +75,7 @@ func TestAuditGoesWithItsChange(t *testing.T) {
 	if !errors.Is(err, failure) || len(r.audited()) != 0 {
 		t.Fatalf("%v; the log has %v", err, r.audited())
 	}
-	_, err = r.pool.Exec(ctx, `alter table audit_log add check (action <> 'key.created')`)
+	_, err = r.owner().Exec(ctx, `alter table audit_log add check (action <> 'key.created')`)
 	r.must(err)
 	if _, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account}); err == nil {
 		t.Fatal("a key was made behind the log's back")

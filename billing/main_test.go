@@ -27,6 +27,7 @@ type rig struct {
 	desk   *Desk
 	engine *Engine
 	owners [stream.Shards]*owner
+	super  *pgxpool.Pool // see owner
 }
 
 func newRig(t testing.TB, client *redis.Client, edit ...func(*Config)) *rig {
@@ -46,6 +47,14 @@ func newRig(t testing.TB, client *redis.Client, edit ...func(*Config)) *rig {
 		r.must(r.owners[s].open(t.Context()))
 	}
 	return r
+}
+
+// owner is a pool with a superuser's rights, for what the program may not do.
+func (r *rig) owner() *pgxpool.Pool {
+	if r.super == nil {
+		r.super = testenv.Owner(r.t, r.pool)
+	}
+	return r.super
 }
 
 // newOwner is a second process' view of a shard.

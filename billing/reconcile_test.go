@@ -60,7 +60,7 @@ func (r *rig) wantDifferences(want ...string) {
 // forge changes a row as only a superuser can.
 func (r *rig) forge(query string, args ...any) {
 	r.t.Helper()
-	tx, err := r.pool.Begin(r.t.Context())
+	tx, err := r.owner().Begin(r.t.Context())
 	r.must(err)
 	_, err = tx.Exec(r.t.Context(), `set local session_replication_role = replica`)
 	r.must(err)

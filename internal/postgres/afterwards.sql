@@ -3,3 +3,54 @@
 select pg_advisory_xact_lock(hashtext('kikuai afterwards'));
 
 select ledger_partitions();
+
+-- kikuai_app is what the program works as (see postgres.New): it may add to the books
+-- and change the projections, and nothing else. The role is the whole cluster's, which
+-- several databases may share. Whoever may not make it is told by kikuai migrate.
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'kikuai_app') then
+        begin
+            create role kikuai_app nologin;
+        exception
+            when insufficient_privilege then return;
+            when duplicate_object or unique_violation then null; -- another database's migration made it meanwhile
+        end;
+    end if;
+    if not pg_has_role(current_user, 'kikuai_app',
+        case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)
+    then
+        begin
+            execute format('grant kikuai_app to %I', current_user);
+        exception
+            when insufficient_privilege then null;
+        end;
+    end if;
+
+    revoke all on all tables in schema public from kikuai_app;
+    revoke all on all sequences in schema public from kikuai_app;
+    revoke execute on function ledger_partitions from public;
+
+    grant usage on schema public to kikuai_app;
+    grant usage on all sequences in schema public to kikuai_app;
+    grant execute on function ledger_partitions to kikuai_app;
+    grant select on all tables in schema public to kikuai_app;
+
+    -- The books and the log: added to, never changed.
+    grant insert on ledger_transactions, ledger_entries, usage, audit_log to kikuai_app;
+
+    -- What is decided once and carries projections and states.
+    grant insert on accounts, api_keys, credits, debits, payments to kikuai_app;
+    grant update (telegram_id, status, name, language, settings, balance_nano, credit_seq, ledger_seq, ledger_hash,
+        budget_day_nano, budget_month_nano, low_balance_nano, met_at, projected_at, confirmed, known) on accounts to kikuai_app;
+    grant update (name, budget_day_nano, budget_month_nano, revoked_at, projected_at, confirmed) on api_keys to kikuai_app;
+    grant update (projected_at, confirmed) on credits to kikuai_app;
+    grant update (posted_at) on debits to kikuai_app;
+    grant update (subscription_until, refund_asked_at, refunded, refunds, refunded_at) on payments to kikuai_app;
+
+    -- What follows from those, or is work under way.
+    grant insert, update on usage_hourly, checkouts, card_refunds, jobs to kikuai_app;
+    grant insert, update, delete on subscriptions, notices to kikuai_app;
+    grant update on stream_positions to kikuai_app;
+    grant insert on departed to kikuai_app;
+end $$;

@@ -29,8 +29,8 @@ const (
 
 func migrationFiles() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
-// Migrate brings the database to the newest of the embedded migrations. It may
-// run from several instances at once: a session lock lets one work while the
+// Migrate brings the database to the newest of the embedded migrations, makes the
+// ledger's months ahead and gives [AppRole] its rights. It may run from several instances at once: a session lock lets one work while the
 // others wait and then find nothing to do. The URL must lead to Postgres
 // itself; behind a pooler in transaction mode a session lock holds nothing.
 func Migrate(ctx context.Context, url string) (err error) {
@@ -42,7 +42,7 @@ func Migrate(ctx context.Context, url string) (err error) {
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(keepRights))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := migrate(ctx, db, files); err != nil {
 		return err

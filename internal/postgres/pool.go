@@ -25,12 +25,13 @@ type Options struct {
 	MaxConns   int32                 // 0: 20
 	Registerer prometheus.Registerer // nil: no pool metrics
 	Tracer     pgx.QueryTracer       // nil: none; telemetry.PostgresTracer measures durations
+	Owner      bool                  // keep the login's own rights instead of AppRole's
 }
 
 var errURL = errors.New("the database URL cannot be read: postgres://user:password@host:port/database is its shape")
 
 // New makes a pool that is bounded in connections and in the time that each step may
-// take. It connects when it is used: a database that is away fails the queries, not
+// take, and whose connections have no rights but AppRole's where they can. It connects when it is used: a database that is away fails the queries, not
 // New. Its error never names the password.
 func New(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
@@ -46,6 +47,9 @@ func New(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config.MaxConnIdleTime = connIdle
 	config.HealthCheckPeriod = healthCheckEvery
 	prepare(config.ConnConfig)
+	if !o.Owner {
+		config.AfterConnect = takeRole
+	}
 	if o.Tracer != nil {
 		config.ConnConfig.Tracer = o.Tracer
 	}

@@ -678,3 +678,120 @@ ALTER TABLE ONLY public.payments
 
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+GRANT USAGE ON SCHEMA public TO kikuai_app;
+
+REVOKE ALL ON FUNCTION public.ledger_partitions(ahead integer, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.ledger_partitions(ahead integer, at timestamp with time zone) TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(telegram_id) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(status) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(name) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(language) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(settings) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(balance_nano) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(credit_seq) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(ledger_seq) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(ledger_hash) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(budget_day_nano) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(budget_month_nano) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(low_balance_nano) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(met_at) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(projected_at) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(confirmed) ON TABLE public.accounts TO kikuai_app;
+
+GRANT UPDATE(known) ON TABLE public.accounts TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.accounts_id_seq TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(name) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(budget_day_nano) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(budget_month_nano) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(revoked_at) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(projected_at) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT UPDATE(confirmed) ON TABLE public.api_keys TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.api_keys_id_seq TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.audit_log TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.audit_log_id_seq TO kikuai_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.card_refunds TO kikuai_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.checkouts TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.credits TO kikuai_app;
+
+GRANT UPDATE(projected_at) ON TABLE public.credits TO kikuai_app;
+
+GRANT UPDATE(confirmed) ON TABLE public.credits TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.credits_id_seq TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.debits TO kikuai_app;
+
+GRANT UPDATE(posted_at) ON TABLE public.debits TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.departed TO kikuai_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.jobs TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_entries TO kikuai_app;
+
+GRANT SELECT ON TABLE public.ledger_entries_default TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_transactions TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.ledger_transactions_id_seq TO kikuai_app;
+
+GRANT SELECT ON TABLE public.ledger_unbalanced TO kikuai_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notices TO kikuai_app;
+
+GRANT USAGE ON SEQUENCE public.notices_id_seq TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.payments TO kikuai_app;
+
+GRANT UPDATE(subscription_until) ON TABLE public.payments TO kikuai_app;
+
+GRANT UPDATE(refund_asked_at) ON TABLE public.payments TO kikuai_app;
+
+GRANT UPDATE(refunded) ON TABLE public.payments TO kikuai_app;
+
+GRANT UPDATE(refunds) ON TABLE public.payments TO kikuai_app;
+
+GRANT UPDATE(refunded_at) ON TABLE public.payments TO kikuai_app;
+
+GRANT SELECT,UPDATE ON TABLE public.stream_positions TO kikuai_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.subscriptions TO kikuai_app;
+
+GRANT SELECT,INSERT ON TABLE public.usage TO kikuai_app;
+
+GRANT SELECT ON TABLE public.usage_default TO kikuai_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_hourly TO kikuai_app;

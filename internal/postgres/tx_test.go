@@ -20,7 +20,7 @@ var serializable = pgx.TxOptions{IsoLevel: pgx.Serializable}
 // accounts makes a table with the rows 1 and 2, each with balance 100.
 func accounts(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), testenv.EmptyPostgresURL(t), postgres.Options{MaxConns: 10})
+	pool, err := postgres.Open(context.Background(), testenv.EmptyPostgresURL(t), postgres.Options{MaxConns: 10, Owner: true})
 	if err != nil {
 		t.Fatal(err)
 	}

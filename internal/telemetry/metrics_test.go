@@ -103,7 +103,7 @@ func TestPostgresMetrics(t *testing.T) {
 	ctx := context.Background()
 	registry := prometheus.NewPedanticRegistry()
 	pool, err := postgres.Open(ctx, testenv.EmptyPostgresURL(t), postgres.Options{
-		Registerer: registry, Tracer: telemetry.NewPostgresTracer(registry), MaxConns: 3,
+		Registerer: registry, Tracer: telemetry.NewPostgresTracer(registry), MaxConns: 3, Owner: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -43,11 +43,19 @@ var cluster struct {
 	err      error
 }
 
-// Postgres opens a pool on a fresh database with the newest schema. Pool and
+// Postgres opens a pool on a fresh database with the newest schema, with the
+// rights that the program has in production (postgres.AppRole). Pool and
 // database go with the test.
 func Postgres(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	return open(t, PostgresURL(t))
+	return open(t, PostgresURL(t), postgres.Options{})
+}
+
+// Owner opens a second pool on the database of a pool, with a superuser's
+// rights: for a test that does what the program may not.
+func Owner(t testing.TB, pool *pgxpool.Pool) *pgxpool.Pool {
+	t.Helper()
+	return open(t, pool.Config().ConnString(), postgres.Options{Owner: true})
 }
 
 // PostgresURL makes a fresh database with the newest schema and returns the
@@ -98,7 +106,7 @@ func (h *PostgresHandle) URL() string { return h.server.URL("postgres") }
 // Pool opens a pool on the migrated database, closed at the test's end.
 func (h *PostgresHandle) Pool() *pgxpool.Pool {
 	h.t.Helper()
-	return open(h.t, h.URL())
+	return open(h.t, h.URL(), postgres.Options{})
 }
 
 // Stop ends the server; clients are refused until Start.
@@ -132,9 +140,9 @@ func (h *PostgresHandle) must(step string, err error) {
 	}
 }
 
-func open(t testing.TB, url string) *pgxpool.Pool {
+func open(t testing.TB, url string, o postgres.Options) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(context.Background(), url, postgres.Options{})
+	pool, err := postgres.Open(context.Background(), url, o)
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}

@@ -75,7 +75,7 @@ func TestPostgresDatabasesAreApartAndDropped(t *testing.T) {
 	url := testenv.EmptyPostgresURL(t)
 	var gone string
 	t.Run("inner", func(t *testing.T) {
-		pool := testenv.Postgres(t)
+		pool := testenv.Owner(t, testenv.Postgres(t))
 		if _, err := pool.Exec(ctx, "create table only_here (id int)"); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,8 @@ func TestPostgresStopStart(t *testing.T) {
 	ctx := context.Background()
 	server := testenv.PostgresServer(t)
 	pool := server.Pool()
-	if _, err := pool.Exec(ctx, "create table kept (id int); insert into kept values (7)"); err != nil {
+	owner := testenv.Owner(t, pool)
+	if _, err := owner.Exec(ctx, "create table kept (id int); grant select on kept to kikuai_app; insert into kept values (7)"); err != nil {
 		t.Fatal(err)
 	}
 	server.Stop()
