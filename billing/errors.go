@@ -14,6 +14,7 @@ import (
 var (
 	ErrClosed              = errors.New("billing: the account's shard is closed")
 	ErrPoor                = errors.New("billing: not enough money")
+	ErrBudget              = errors.New("billing: a budget is spent")
 	ErrHoldUnknown         = errors.New("billing: no such hold")
 	ErrHoldConflict        = errors.New("billing: the hold was resolved or made with other arguments")
 	ErrHoldExpired         = errors.New("billing: the hold passed its deadline and was resolved then")

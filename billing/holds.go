@@ -73,7 +73,7 @@ type Hold struct {
 }
 
 // ReserveOutcome reads the status and number that reserve_plan returned. need is
-// what the caller cannot do without, told in a *PoorError.
+// what the caller cannot do without, told in a *PoorError or a *BudgetError.
 func ReserveOutcome(status string, n, need int64) (state string, replayed bool, err error) {
 	switch status {
 	case "ok":
@@ -91,7 +91,7 @@ func ReserveOutcome(status string, n, need int64) (state string, replayed bool, 
 	case "closed":
 		return "", false, ErrClosed
 	}
-	return "", false, fmt.Errorf("billing: unknown outcome %q of a reservation", status)
+	return "", false, budgetError(status, need)
 }
 
 // ValidHoldID reports whether id may name a hold.

@@ -36,6 +36,8 @@ type KeySpec struct {
 	AccountID         int64
 	Name              string // at most 64 characters are kept
 	RequestsPerMinute int    // 0: the default
+	BudgetDay         int64  // nano-USD a day, UTC; 0: no bound
+	BudgetMonth       int64  // nano-USD a month, UTC; 0: no bound
 	By                Actor
 }
 
@@ -46,6 +48,7 @@ type Key struct {
 	Name              string
 	Hint              string // such as "kk_7_…aB3x"
 	RequestsPerMinute int    // 0: the default
+	Budget            Budget
 	CreatedAt         time.Time
 	RevokedAt         time.Time // zero: usable
 }
@@ -67,7 +70,7 @@ func (k *Keys) Parse(token string) (PresentedKey, error) {
 
 // Create makes a key and returns it in the clear, this once. The key works at
 // once, or, where Redis was away, within a second of its return. Errors:
-// ErrAccountUnknown, ErrKeyLimit.
+// ErrAccountUnknown, ErrKeyLimit, ErrAmount.
 func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 	token := mintToken(spec.AccountID)
 	locator, mac := k.peppers[0].digest(token)
@@ -76,10 +79,15 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 		Name:              cleanText(spec.Name, maxKeyName),
 		Hint:              hintOf(spec.AccountID, token),
 		RequestsPerMinute: int(clamp(int64(spec.RequestsPerMinute), maxRPM)),
+		Budget:            Budget{DayNano: spec.BudgetDay, MonthNano: spec.BudgetMonth},
+	}
+	if err := key.Budget.check(); err != nil {
+		return Key{}, "", err
 	}
 	if key.Name == "" {
 		key.Name = defaultName
 	}
+	record := keyRecord{AccountID: key.AccountID, Locator: locator, MAC: mac, RPM: key.RequestsPerMinute, Name: key.Name}
 	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
 		// The account's lock makes the count hold against concurrent creations.
 		var usable int
@@ -99,25 +107,35 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 			return ErrKeyLimit
 		}
 		err = tx.QueryRow(ctx, `
-			insert into api_keys (account_id, name, locator, mac, pepper_version, hint, requests_per_minute)
-			values ($1, $2, $3, $4, $5, $6, nullif($7::int, 0)) returning id, created_at`,
+			insert into api_keys as k (account_id, name, locator, mac, pepper_version, hint, requests_per_minute,
+				budget_day_nano, budget_month_nano)
+			values ($1, $2, $3, $4, $5, $6, nullif($7::int, 0), nullif($8::bigint, 0), nullif($9::bigint, 0))
+			returning id, created_at, `+keyBudget,
 			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint, key.RequestsPerMinute,
-		).Scan(&key.ID, &key.CreatedAt)
+			key.Budget.DayNano, key.Budget.MonthNano,
+		).Scan(&key.ID, &key.CreatedAt, &record.Budget, &record.Spent)
 		if err != nil {
 			return err
 		}
 		return audit(ctx, tx, Entry{Actor: spec.By, Action: actionKeyMade, AccountID: key.AccountID, KeyID: key.ID,
-			Details: map[string]any{"requests_per_minute": key.RequestsPerMinute}})
+			Details: key.details()})
 	})
 	if err != nil {
 		return Key{}, "", fmt.Errorf("create an API key: %w", err)
 	}
 	failpoint.Here("key.committed")
-	record := keyRecord{ID: key.ID, AccountID: key.AccountID, Locator: locator, MAC: mac, RPM: key.RequestsPerMinute, Name: key.Name}
+	record.ID = key.ID
 	if err := k.projector.key(ctx, record); err != nil {
 		k.log.WarnContext(ctx, "api key left to the relay", "key_id", key.ID, "err", err)
 	}
 	return key, token, nil
+}
+
+// details are what the audit log says of a new key.
+func (k Key) details() map[string]any {
+	details := k.Budget.details()
+	details["requests_per_minute"] = k.RequestsPerMinute
+	return details
 }
 
 // List returns the newest 500 of the account's keys, newest first, the revoked ones too.
@@ -151,7 +169,8 @@ func oneKey(keys []Key, err error) (Key, error) {
 
 func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, error) {
 	rows, err := k.postgres.Query(ctx, `
-		select id, account_id, name, hint, coalesce(requests_per_minute, 0), created_at, revoked_at
+		select id, account_id, name, hint, coalesce(requests_per_minute, 0),
+			coalesce(budget_day_nano, 0), coalesce(budget_month_nano, 0), created_at, revoked_at
 		from api_keys where `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("find API keys: %w", err)
@@ -159,7 +178,8 @@ func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, erro
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
 		var key Key
 		var revoked *time.Time
-		err := row.Scan(&key.ID, &key.AccountID, &key.Name, &key.Hint, &key.RequestsPerMinute, &key.CreatedAt, &revoked)
+		err := row.Scan(&key.ID, &key.AccountID, &key.Name, &key.Hint, &key.RequestsPerMinute,
+			&key.Budget.DayNano, &key.Budget.MonthNano, &key.CreatedAt, &revoked)
 		if revoked != nil {
 			key.RevokedAt = *revoked
 		}

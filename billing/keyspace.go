@@ -14,6 +14,7 @@ const (
 	KeyFieldRPM     = "rpm"     // requests per minute; 0: the default
 	KeyFieldName    = "name"
 	KeyFieldStatus  = "status" // StatusActive; a revoked key has no record
+	KeyFieldBudget  = "budget" // day|month in nano-USD, 0: none; missing: never had one
 )
 
 // Fields of an account's hash in Redis.
@@ -23,6 +24,8 @@ const (
 	AccountFieldStatus    = "status"    // StatusActive, or the account may not spend
 	AccountFieldCreditSeq = "credit_seq"
 	AccountFieldName      = "name"
+	AccountFieldBudget    = "budget" // day|month in nano-USD, 0: none; missing: never had one
+	AccountFieldSpent     = "spent"  // day|nano|month|nano; "spent:<key id>" is a key's
 )
 
 // AcctKey names the hash of an account's hot balance.

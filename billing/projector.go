@@ -40,12 +40,17 @@ type accountRow struct {
 	CreditSeq int64
 	Status    string
 	Name      string
+	Budget    string // as Redis has it; empty: none
+	Spent     string // the same
 }
+
+// accountFields select an accountRow of accounts a.
+var accountFields = `a.id, a.balance_nano, a.credit_seq, a.status, a.name, ` + accountBudget
 
 // account creates the account's hash unless it exists, and notes it in Postgres.
 func (p *projector) account(ctx context.Context, a accountRow) error {
 	status, err := p.scripts.account.Run(ctx, p.redis, []string{EpochKey(a.ID), AcctKey(a.ID)},
-		a.Balance, a.CreditSeq, a.Status, a.Name).Text()
+		a.Balance, a.CreditSeq, a.Status, a.Name, a.Budget, a.Spent).Text()
 	if err != nil {
 		return redisError("project an account", err)
 	}
@@ -122,24 +127,34 @@ type keyRecord struct {
 	RPM       int
 	Name      string
 	Revoked   bool
+	Budget    string // as Redis has it; empty: none
+	Spent     string // the same
 }
+
+// keyFields select a keyRecord of api_keys k.
+var keyFields = `k.id, k.account_id, k.locator, k.mac, coalesce(k.requests_per_minute, 0), k.name,
+	k.revoked_at is not null, ` + keyBudget
 
 // key makes Redis agree with the record.
 func (p *projector) key(ctx context.Context, k keyRecord) error {
 	record, tombstone := KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator)
 	if k.Revoked {
-		err := p.scripts.revoke.Run(ctx, p.redis, []string{record, tombstone}, tombstoneLife.Milliseconds()).Err()
+		err := p.scripts.revoke.Run(ctx, p.redis, []string{record, tombstone, AcctKey(k.AccountID)},
+			tombstoneLife.Milliseconds(), k.ID).Err()
 		if err != nil {
 			return redisError("revoke an API key", err)
 		}
 	} else {
-		status, err := p.scripts.key.Run(ctx, p.redis, []string{EpochKey(k.AccountID), record, tombstone},
-			k.AccountID, k.ID, k.MAC, k.RPM, k.Name).Text()
+		status, err := p.scripts.key.Run(ctx, p.redis, []string{EpochKey(k.AccountID), record, tombstone, AcctKey(k.AccountID)},
+			k.AccountID, k.ID, k.MAC, k.RPM, k.Name, k.Budget, k.Spent).Text()
 		if err != nil {
 			return redisError("project an API key", err)
 		}
-		if status == "closed" {
+		switch status {
+		case "closed":
 			return ErrClosed
+		case "missing":
+			return errNoHash
 		}
 	}
 	if k.Revoked {

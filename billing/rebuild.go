@@ -204,7 +204,7 @@ func nodeOf(ctx context.Context, client redis.UniversalClient, s stream.Shard) (
 // restoreAccounts writes the shard's accounts: the ledger's balance, nothing
 // held. Credits decided after the snapshot follow by their numbers.
 func (o *owner) restoreAccounts(ctx context.Context, ticket string) (int, error) {
-	rows, err := o.postgres.Query(ctx, `select id, balance_nano, credit_seq, status, name from accounts
+	rows, err := o.postgres.Query(ctx, `select `+accountFields+` from accounts a
 		where (id & 15) = $1 order by id`, int64(o.shard))
 	if err != nil {
 		return 0, fmt.Errorf("read the shard's accounts: %w", err)
@@ -213,10 +213,10 @@ func (o *owner) restoreAccounts(ctx context.Context, ticket string) (int, error)
 	run := o.restoring(ticket, o.scripts.restore)
 	for rows.Next() {
 		var a accountRow
-		if err := rows.Scan(&a.ID, &a.Balance, &a.CreditSeq, &a.Status, &a.Name); err != nil {
+		if err := rows.Scan(&a.ID, &a.Balance, &a.CreditSeq, &a.Status, &a.Name, &a.Budget, &a.Spent); err != nil {
 			return 0, fmt.Errorf("read the shard's accounts: %w", err)
 		}
-		if err := run.add(ctx, []string{AcctKey(a.ID)}, a.Balance, a.CreditSeq, a.Status, a.Name); err != nil {
+		if err := run.add(ctx, []string{AcctKey(a.ID)}, a.Balance, a.CreditSeq, a.Status, a.Name, a.Budget, a.Spent); err != nil {
 			return 0, err
 		}
 	}
@@ -228,8 +228,8 @@ func (o *owner) restoreAccounts(ctx context.Context, ticket string) (int, error)
 
 // restoreKeys writes the shard's usable keys, but for those revoked meanwhile.
 func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
-	rows, err := o.postgres.Query(ctx, `select id, account_id, locator, mac, coalesce(requests_per_minute, 0), name
-		from api_keys where (account_id & 15) = $1 and revoked_at is null order by id`, int64(o.shard))
+	rows, err := o.postgres.Query(ctx, `select `+keyFields+` from api_keys k
+		where (account_id & 15) = $1 and revoked_at is null order by id`, int64(o.shard))
 	if err != nil {
 		return 0, fmt.Errorf("read the shard's API keys: %w", err)
 	}
@@ -237,11 +237,11 @@ func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
 	run := o.restoring(ticket, o.scripts.restoreKeys)
 	for rows.Next() {
 		var k keyRecord
-		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.RPM, &k.Name); err != nil {
+		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.RPM, &k.Name, &k.Revoked, &k.Budget, &k.Spent); err != nil {
 			return 0, fmt.Errorf("read the shard's API keys: %w", err)
 		}
-		keys := []string{KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator)}
-		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.RPM, k.Name); err != nil {
+		keys := []string{KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator), AcctKey(k.AccountID)}
+		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.RPM, k.Name, k.Budget, k.Spent); err != nil {
 			return 0, err
 		}
 	}

@@ -42,7 +42,13 @@ func (o *owner) relay(ctx context.Context) error {
 		}
 	}
 	for _, k := range keys {
-		if err := o.projector.key(ctx, k); err != nil {
+		err := o.projector.key(ctx, k)
+		if errors.Is(err, errNoHash) {
+			if err = o.revisit(ctx, []int64{k.AccountID}); err == nil {
+				err = o.projector.key(ctx, k)
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("relay an API key: %w", err)
 		}
 	}
@@ -70,8 +76,7 @@ func (o *owner) pending(ctx context.Context) (accounts []pendingAccount, credits
 			credits, err = pgx.CollectRows(rows, pgx.RowToStructByPos[pendingCredit])
 			return err
 		})
-	batch.Queue(`select id, account_id, locator, mac, coalesce(requests_per_minute, 0), name, revoked_at is not null
-		from api_keys where (account_id & 15) = $1 and `+due+` order by id limit $3`, args...).
+	batch.Queue(`select `+keyFields+` from api_keys k where (account_id & 15) = $1 and `+due+` order by id limit $3`, args...).
 		Query(func(rows pgx.Rows) (err error) {
 			keys, err = pgx.CollectRows(rows, pgx.RowToStructByPos[keyRecord])
 			return err
@@ -148,6 +153,9 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	if err := o.relayClosed(ctx, ids); err != nil {
 		return err
 	}
+	if err := o.relayBudgets(ctx, ids); err != nil {
+		return err
+	}
 	if err := o.introduce(ctx, missing); err != nil {
 		return err
 	}
@@ -176,7 +184,7 @@ func (o *owner) introduce(ctx context.Context, ids []int64) error {
 			}
 		}
 	}
-	rows, err := o.postgres.Query(ctx, `select id, balance_nano, credit_seq, status, name from accounts
+	rows, err := o.postgres.Query(ctx, `select `+accountFields+` from accounts a
 		where id = any($1) order by id`, ids)
 	if err != nil {
 		return fmt.Errorf("read new accounts: %w", err)

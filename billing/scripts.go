@@ -44,6 +44,8 @@ var (
 	balanceLua string
 	//go:embed scripts/key.lua
 	keyLua string
+	//go:embed scripts/budget.lua
+	budgetLua string
 	//go:embed scripts/revoke.lua
 	revokeLua string
 	//go:embed scripts/trim.lua
@@ -69,7 +71,7 @@ type scripts struct {
 	hold, settle, release                         *redis.Script
 	checkpoint, expire, debit, due                *redis.Script
 	credit, account, balance                      *redis.Script
-	key, revoke, shut                             *redis.Script
+	key, budget, revoke, shut                     *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
 }
 
@@ -86,6 +88,7 @@ func newScripts() *scripts {
 		account:     redis.NewScript(accountLua),
 		balance:     redis.NewScript(balanceLua),
 		key:         redis.NewScript(keyLua),
+		budget:      redis.NewScript(budgetLua),
 		revoke:      redis.NewScript(revokeLua),
 		shut:        redis.NewScript(shutLua),
 		trim:        redis.NewScript(trimLua),

@@ -51,6 +51,7 @@ func explain(err error) problem {
 	var (
 		exceeded *ratelimit.ExceededError
 		poor     *UnaffordableError
+		budget   *billing.BudgetError
 		invalid  *llm.RequestError
 		upstream *llm.UpstreamError
 		routing  *fiber.Error
@@ -68,6 +69,8 @@ func explain(err error) problem {
 				exceeded.Limit, int64(exceeded.Window/time.Second), exceeded.RetryAfterSeconds())}
 	case errors.As(err, &poor):
 		return problem{status: 402, code: "insufficient_balance", kind: "insufficient_quota", message: poorSentence(poor)}
+	case errors.As(err, &budget):
+		return problem{status: 402, code: "budget_exceeded", kind: "insufficient_quota", message: budgetSentence(budget)}
 	case errors.Is(err, billing.ErrAccountInactive):
 		return problem{status: 403, code: "account_inactive", kind: kindOfYou, message: "This account may not make calls at present."}
 	case errors.As(err, &invalid):
@@ -109,6 +112,12 @@ func poorSentence(e *UnaffordableError) string {
 		return text + fmt.Sprintf(": the balance affords %d output tokens.", e.Tokens)
 	}
 	return text + ": the balance does not cover the prompt."
+}
+
+func budgetSentence(e *billing.BudgetError) string {
+	return fmt.Sprintf("This call may cost up to %s USD, and of this %s's budget of %s USD a %s %s USD is left. It is whole again on %s UTC.",
+		billing.FormatUSD(e.Need), e.Scope, billing.FormatUSD(e.Limit), e.Period, billing.FormatUSD(e.Left()),
+		e.Resets.Format("2006-01-02 15:04"))
 }
 
 func explainUpstream(e *llm.UpstreamError) problem {

@@ -82,6 +82,7 @@ func compose(answer llm.ChatAnswer, cut bool) string {
 func explain(err error) (string, bool) {
 	var (
 		poor     *billing.PoorError
+		budget   *billing.BudgetError
 		exceeded *ratelimit.ExceededError
 		upstream *llm.UpstreamError
 		invalid  *llm.RequestError
@@ -89,6 +90,9 @@ func explain(err error) (string, bool) {
 	switch {
 	case errors.As(err, &poor):
 		return fmt.Sprintf(textPoor, dollars(poor.Need), dollars(poor.Available)), true
+	case errors.As(err, &budget):
+		return fmt.Sprintf(textBudget, dollars(budget.Need), dollars(budget.Limit), budget.Period,
+			dollars(budget.Left()), budget.Resets.Format("2 January 15:04")), true
 	case errors.As(err, &exceeded):
 		return fmt.Sprintf(textLimited, exceeded.RetryAfterSeconds()), true
 	case errors.Is(err, billing.ErrAccountInactive):

@@ -43,6 +43,7 @@ Revoke it any time with /keys.`
 	textPrivateOnly = "I talk in private: open a chat with me and press Start."
 	textClosed      = "This account is closed."
 
+	textBudget   = "This answer could cost up to %s, and of your budget of %s a %s %s is left. It is whole again on %s UTC."
 	textPoor     = "This answer could cost up to %s and your balance is %s. Top up with /topup, or send a shorter message."
 	textLimited  = "That is faster than I may answer. Try again in %d s."
 	textUpstream = "The model did not answer this time. You were charged nothing. Try again in a moment."

@@ -1,11 +1,21 @@
 -- Makes an API key usable, unless it was revoked: the tombstone wins over a
--- projection that was read before the revocation and arrives after it.
+-- projection that was read before the revocation and arrives after it. What was spent
+-- with the key is told with its first budget only: from then on it is counted here, in
+-- the account's hash.
 --
--- KEYS epoch key tombstone
--- ARGV account key_id mac rpm name
--- -> projected | revoked | closed
+-- KEYS epoch key tombstone acct
+-- ARGV account key_id mac rpm name budget spent ('' '': none)
+-- -> projected | revoked | missing | closed
 if not redis.call('GET', KEYS[1]) then return 'closed' end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'revoked' end
+local budget = ARGV[6]
+if budget ~= '' then
+  if redis.call('EXISTS', KEYS[4]) == 0 then return 'missing' end
+  redis.call('HSETNX', KEYS[4], 'spent:' .. ARGV[2], ARGV[7])
+elseif redis.call('HEXISTS', KEYS[2], 'budget') == 1 then
+  budget = '0|0'
+end
 redis.call('HSET', KEYS[2], 'account', ARGV[1], 'key_id', ARGV[2], 'mac', ARGV[3],
   'rpm', ARGV[4], 'name', ARGV[5], 'status', 'active')
+if budget ~= '' then redis.call('HSET', KEYS[2], 'budget', budget) end
 return 'projected'

@@ -14,6 +14,34 @@ type adminKey struct {
 	asJSON       `embed:""`
 	Name         string `required:"" help:"What the owner will recognise it by."`
 	RPM          int    `name:"rpm" help:"Requests a minute; 0 is the default."`
+	BudgetUSD    string `name:"budget-usd" placeholder:"20" help:"What may be spent with it in a month (UTC), in dollars."`
+	BudgetDayUSD string `name:"budget-day-usd" placeholder:"1.50" help:"What may be spent with it in a day (UTC), in dollars."`
+}
+
+// spec is the key that the flags describe.
+func (c adminKey) spec() (spec billing.KeySpec, err error) {
+	spec = billing.KeySpec{Name: c.Name, RequestsPerMinute: c.RPM, By: operator()}
+	if spec.BudgetMonth, err = budgetFlag("--budget-usd", c.BudgetUSD); err != nil {
+		return spec, err
+	}
+	spec.BudgetDay, err = budgetFlag("--budget-day-usd", c.BudgetDayUSD)
+	return spec, err
+}
+
+// budgetFlag reads a flag that, where it is given, bounds something: a bound of nothing
+// is no bound, and surely a mistake.
+func budgetFlag(name, usd string) (int64, error) {
+	if usd == "" {
+		return 0, nil
+	}
+	nano, err := billing.ParseUSD(usd)
+	if err == nil && nano == 0 {
+		err = errors.New("a budget is above zero")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return nano, nil
 }
 
 func (c adminKey) Run(t *terminal) error {
@@ -23,23 +51,30 @@ func (c adminKey) Run(t *terminal) error {
 	if strings.TrimSpace(c.Name) == "" {
 		return errors.New("--name is empty: say what the key is for")
 	}
+	spec, err := c.spec()
+	if err != nil {
+		return err
+	}
 	return t.inOffice(func(o *office) error {
 		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID, operator())
 		if err != nil {
 			return err
 		}
-		key, secret, err := o.Keys.Create(t.ctx, billing.KeySpec{AccountID: account.ID, Name: c.Name, RequestsPerMinute: c.RPM, By: operator()})
+		spec.AccountID = account.ID
+		key, secret, err := o.Keys.Create(t.ctx, spec)
 		if err != nil {
 			return err
 		}
 		answer := struct {
-			AccountID  int64  `json:"account_id"`
-			TelegramID int64  `json:"telegram_id"`
-			KeyID      int64  `json:"key_id"`
-			Key        string `json:"key"`
-			Name       string `json:"name"`
-			RPM        int    `json:"rpm"`
-		}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute}
+			AccountID   int64  `json:"account_id"`
+			TelegramID  int64  `json:"telegram_id"`
+			KeyID       int64  `json:"key_id"`
+			Key         string `json:"key"`
+			Name        string `json:"name"`
+			RPM         int    `json:"rpm"`
+			BudgetDay   int64  `json:"budget_day_nano_usd"`   // 0: no bound
+			BudgetMonth int64  `json:"budget_month_nano_usd"` // 0: no bound
+		}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute, key.Budget.DayNano, key.Budget.MonthNano}
 		return c.print(t.out, answer,
 			[2]string{"account", decimal(account.ID)},
 			[2]string{"key id", decimal(key.ID)},
