@@ -26,6 +26,8 @@ type adminCommand struct {
 	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
 	Refund      adminRefund      `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
 	Reconcile   adminReconcile   `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
+	Verify      adminVerify      `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`
+	Audit       adminAudit       `cmd:"" help:"Who changed what."`
 	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
 }
 

@@ -52,6 +52,7 @@ type App struct {
 	inboxLeases *stream.Leases
 
 	desk       *billing.Desk
+	drift      *billing.Drift
 	provider   *llm.Client
 	meter      *gateway.Meter
 	telegram   *tg.Bot      // nil without a token
@@ -110,6 +111,10 @@ func (a *App) openMoney() (err error) {
 		Stripe:        stripeOptions(a.config),
 		MaxLag:        a.config.LedgerMaxLag,
 		MaxBacklog:    a.config.LedgerMaxBacklog,
+	})
+	a.drift = billing.NewDrift(billing.DriftOptions{
+		Reconciler: billing.NewReconciler(billing.ReconcilerOptions{Redis: a.stores.blocking, Postgres: a.postgres}),
+		Leases:     a.moneyLeases, Log: a.log, Registerer: a.registry,
 	})
 	return err
 }
@@ -275,7 +280,7 @@ func (a *App) Run(ctx context.Context) error {
 		edge,
 		{{"meter", a.closeMeter}},
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}},
 	})
 	a.log.Info("stopped")
 	return err

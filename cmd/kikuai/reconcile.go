@@ -70,7 +70,7 @@ func (c adminReconcile) Run(t *terminal) error {
 	case err != nil:
 		return exitError{2, fmt.Errorf("not everything could be compared: %w", err)}
 	case n > 0:
-		return exitError{1, fmt.Errorf("%d differences", n)}
+		return exitError{1, errors.New(count(n, "difference", "differences"))}
 	}
 	return nil
 }
@@ -158,17 +158,18 @@ func (d differenceAnswer) whose() string {
 }
 
 func summary(c billing.Checked) string {
-	text := fmt.Sprintf("No differences: %d accounts, %d live holds and %d keys on %d shards; %d transactions with %d entries, %d calls.",
-		c.Accounts, c.Holds, c.Keys, c.Shards, c.Transactions, c.Entries, c.Usage)
+	text := fmt.Sprintf("No differences: %s, %s and %s on %s; %s with %s, %s.",
+		count(c.Accounts, "account", "accounts"), count(c.Holds, "live hold", "live holds"), count(c.Keys, "key", "keys"), count(c.Shards, "shard", "shards"),
+		count(c.Transactions, "transaction", "transactions"), count(c.Entries, "entry", "entries"), count(c.Usage, "call", "calls"))
 	for _, also := range []struct {
-		n    int64
-		what string
+		n               int64
+		one, many, that string
 	}{
-		{c.Events, "events that Postgres has not applied"}, {c.Credits, "credits that Redis has not been told of"},
-		{c.Untold, "accounts that Redis has not been told of"}, {c.Unopened, "shards that no server has opened yet"},
+		{c.Events, "event", "events", "that Postgres has not applied"}, {c.Credits, "credit", "credits", "that Redis has not been told of"},
+		{c.Untold, "account", "accounts", "that Redis has not been told of"}, {c.Unopened, "shard", "shards", "that no server has opened yet"},
 	} {
 		if also.n > 0 {
-			text += fmt.Sprintf(" Also %d %s.", also.n, also.what)
+			text += fmt.Sprintf(" Also %s %s.", count(also.n, also.one, also.many), also.that)
 		}
 	}
 	return text

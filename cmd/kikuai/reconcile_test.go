@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -50,8 +56,11 @@ func TestE2EReconcile(t *testing.T) {
 	}
 	s.reconciled()
 	out := string(s.command("admin", "reconcile"))
-	if !strings.HasPrefix(out, "No differences: 1 accounts, 0 live holds and 1 keys on 16 shards;") || strings.Count(out, "\n") != 1 {
+	if !strings.HasPrefix(out, "No differences: 1 account, 0 live holds and 1 key on 16 shards; ") || strings.Count(out, "\n") != 1 {
 		t.Errorf("without a difference it says %q", out)
+	}
+	if status, body := s.metrics(); status != http.StatusOK || !strings.Contains(body, "\nledger_drift_nano_usd 0\n") {
+		t.Errorf("no drift of nought in the metrics: %d", status)
 	}
 	serve.stop()
 	s.reconciled()
@@ -70,7 +79,7 @@ func TestE2EReconcile(t *testing.T) {
 		t.Errorf("exit %d, %+v, want %+v", code, answer.Differences, want)
 	}
 	table, errs, err := s.try("admin", "reconcile")
-	if err == nil || !strings.Contains(string(errs), "1 differences") {
+	if err == nil || !strings.Contains(string(errs), "1 difference\n") {
 		t.Errorf("the table's command: %v %s", err, errs)
 	}
 	for _, column := range []string{"balance", "account 1", "$0.005000007", "$-2.494999993", "$-2.50", "-2500000000"} {
@@ -92,6 +101,25 @@ func TestE2EReconcile(t *testing.T) {
 	if answer, code := s.reconcile("--shard=s01"); code != 1 || len(answer.Differences) != 1 || answer.Differences[0].What != billing.AboutShard {
 		t.Errorf("a closed shard: exit %d, %+v", code, answer)
 	}
+}
+
+// metrics are what the operations listener tells.
+func (s *site) metrics() (int, string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.env["OPS_ADDR"]+"/metrics", http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }
 
 // TestE2EReconcileInTheDark: with a store away nothing is said to be right.
@@ -120,5 +148,81 @@ func TestE2EReconcileInTheDark(t *testing.T) {
 		}
 		outage.end()
 		s.reconciled()
+	}
+}
+
+// TestE2EVerifyAndAudit: whole chains are said to hold and a forged link is told; what
+// operators did can be read again, page by page.
+func TestE2EVerifyAndAudit(t *testing.T) {
+	s := newSite(t)
+	serve := s.serve()
+	key := s.key(personID, "0.010000007")
+	if paid, _ := s.rush(key, 5, s); paid != 5 {
+		t.Fatalf("paid %d", paid)
+	}
+	s.until(time.Minute, "drained", func() bool {
+		answer, code := s.reconcile()
+		return code == 0 && answer.Checked.Events == 0
+	})
+	serve.stop()
+	if out := string(s.command("admin", "verify")); out != "All chains hold: 6 transactions of 1 account.\n" {
+		t.Errorf("verify says %q", out)
+	}
+	s.command("admin", "verify", "--account", "1")
+	s.forge(`update ledger_entries set amount_nano = -99999 where amount_nano = -100000 and transaction_id = (select id from ledger_transactions where account_seq = 3)`)
+	out, errs, err := s.try("admin", "verify", "--json")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(errs), "1 broken chain\n") {
+		t.Errorf("a forged entry: %v %s", err, errs)
+	}
+	var verified verifyAnswer
+	if err := json.Unmarshal(out, &verified); err != nil || len(verified.Breaks) != 1 || verified.Breaks[0].AccountID != 1 || verified.Breaks[0].Seq != 3 {
+		t.Errorf("%v %s", err, out)
+	}
+	if _, _, err := s.try("admin", "verify", "--account", "2"); !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("no such account: %v", err)
+	}
+
+	var page auditAnswer
+	s.admin(&page, "audit", "--account", "1", "--limit", "2")
+	if len(page.Entries) != 2 || page.Entries[0].Action != "key.created" || page.Entries[1].Action != "account.credited" || page.NextCursor == 0 {
+		t.Fatalf("%+v", page)
+	}
+	if !strings.HasPrefix(page.Entries[0].Actor, "operator:") {
+		t.Errorf("the actor is %q", page.Entries[0].Actor)
+	}
+	cursor := page.NextCursor
+	page = auditAnswer{}
+	s.admin(&page, "audit", "--account", "1", "--cursor", fmt.Sprint(cursor))
+	if len(page.Entries) != 1 || page.Entries[0].Action != "account.registered" || page.NextCursor != 0 {
+		t.Errorf("%+v", page)
+	}
+	page = auditAnswer{}
+	s.admin(&page, "audit", "--detail", "idempotency_key=admin:site-5000001", "--detail", "amount_nano_usd=10000007", "--since", "1h")
+	if len(page.Entries) != 1 {
+		t.Errorf("%+v", page)
+	}
+	if table := string(s.command("admin", "audit")); strings.Count(table, "\n") != 4 || !strings.Contains(table, "key.created") || strings.Contains(table, key) {
+		t.Errorf("the table says %s", table)
+	}
+	for _, args := range [][]string{{"--since", "yesterday"}, {"--limit", "0"}, {"--limit", "1001"}, {"--detail", "x"}} {
+		if out, _, err := s.try(append([]string{"admin", "audit"}, args...)...); err == nil {
+			t.Errorf("%q passes: %s", args, out)
+		}
+	}
+}
+
+// forge changes the database as only a superuser can.
+func (s *site) forge(query string) {
+	s.t.Helper()
+	conn, err := pgx.Connect(s.t.Context(), s.database)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	for _, statement := range []string{"set session_replication_role = replica", query} {
+		if _, err := conn.Exec(s.t.Context(), statement); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }

@@ -604,11 +604,19 @@ ALTER TABLE ONLY public.usage_default
 ALTER TABLE ONLY public.usage_hourly
     ADD CONSTRAINT usage_hourly_pkey PRIMARY KEY (account_id, hour, key_id, model);
 
+CREATE INDEX accounts_of_shard ON public.accounts USING btree (((id & (15)::bigint)), id);
+
 CREATE INDEX accounts_to_project ON public.accounts USING btree (((id & (15)::bigint)), id) WHERE (NOT confirmed);
 
 CREATE INDEX api_keys_of_account ON public.api_keys USING btree (account_id, id);
 
+CREATE INDEX api_keys_of_shard ON public.api_keys USING btree (((account_id & (15)::bigint)), id);
+
 CREATE INDEX api_keys_to_project ON public.api_keys USING btree (((account_id & (15)::bigint)), id) WHERE (NOT confirmed);
+
+CREATE INDEX audit_log_by_details ON public.audit_log USING gin (details jsonb_path_ops);
+
+CREATE INDEX audit_log_of_account ON public.audit_log USING btree (account_id, id) WHERE (account_id IS NOT NULL);
 
 CREATE INDEX credits_to_project ON public.credits USING btree (((account_id & (15)::bigint)), account_id, seq) WHERE (NOT confirmed);
 

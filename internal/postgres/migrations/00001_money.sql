@@ -33,6 +33,8 @@ create table accounts (
     known        boolean not null default false
 ) with (fillfactor = 80);
 
+-- A shard is read as a whole, in order, when it is rebuilt and when it is reconciled.
+create index accounts_of_shard on accounts ((id & 15), id);
 create index accounts_to_project on accounts ((id & 15), id) where not confirmed;
 
 create table api_keys (
@@ -54,6 +56,7 @@ create table api_keys (
 );
 
 create index api_keys_of_account on api_keys (account_id, id);
+create index api_keys_of_shard on api_keys ((account_id & 15), id);
 create index api_keys_to_project on api_keys ((account_id & 15), id) where not confirmed;
 
 -- One row per movement of money; its entries sum to zero. reference names the

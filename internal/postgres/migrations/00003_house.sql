@@ -12,6 +12,9 @@ create table audit_log (
     created_at timestamptz not null default now()
 );
 
+create index audit_log_of_account on audit_log (account_id, id) where account_id is not null;
+create index audit_log_by_details on audit_log using gin (details jsonb_path_ops);
+
 -- What the bot has yet to tell an account's owner. unique_key makes a notice single.
 -- Whoever sends one moves due_at ahead first, so that no other does meanwhile.
 create table notices (
