@@ -108,6 +108,7 @@ func (a *App) openMoney() (err error) {
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
 		StarNano:      a.config.StarValue.Nano(),
+		LowBalance:    a.config.LowBalance.Nano(),
 		Stripe:        stripeOptions(a.config),
 		MaxLag:        a.config.LedgerMaxLag,
 		MaxBacklog:    a.config.LedgerMaxBacklog,
@@ -214,7 +215,7 @@ func (a *App) openBot(o Options) (err error) {
 func (a *App) openServer() (err error) {
 	probes := map[string]func(context.Context) error{
 		"redis":    redisServes(a.stores.quick),
-		"postgres": postgresProbe(a.postgres),
+		"postgres": postgresProbe(a.postgres, a.log),
 		"leases":   leasesProbe(a.moneyLeases, a.stores.quick),
 	}
 	var webhook fiber.Handler

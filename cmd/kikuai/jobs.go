@@ -16,6 +16,7 @@ const (
 	eventsEvery  = 10 * time.Minute
 	eventsWithin = 5 * time.Minute
 	pruneEvery   = 24 * time.Hour
+	monthsEvery  = 6 * time.Hour
 )
 
 // runJobs does what the house does on a schedule, on one instance at a time.
@@ -24,7 +25,10 @@ func (a *App) runJobs(ctx context.Context) error {
 }
 
 func (a *App) jobs() []billing.Job {
-	jobs := []billing.Job{{Name: "checkouts", Every: pruneEvery, Do: a.desk.Checkouts.Prune}}
+	jobs := []billing.Job{
+		{Name: "checkouts", Every: pruneEvery, Do: a.desk.Checkouts.Prune},
+		{Name: "months", Every: monthsEvery, Do: a.makeMonths},
+	}
 	if a.telegram != nil {
 		jobs = append(jobs,
 			billing.Job{Name: "notices", Every: noticesEvery, Do: a.router.SendNotices},
@@ -39,4 +43,18 @@ func (a *App) jobs() []billing.Job {
 		}})
 	}
 	return jobs
+}
+
+// makeMonths keeps the ledger's partitions ahead of the calendar.
+func (a *App) makeMonths(ctx context.Context) error {
+	months, err := a.desk.Ledger.MakeMonths(ctx)
+	for _, m := range months {
+		switch m.State {
+		case billing.MonthMade:
+			a.log.InfoContext(ctx, "month of the ledger made", "partition", m.Partition)
+		case billing.MonthInDefault:
+			a.log.WarnContext(ctx, "month of the ledger left in the default partition, which has rows of it", "partition", m.Partition)
+		}
+	}
+	return err
 }

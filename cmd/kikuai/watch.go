@@ -107,8 +107,10 @@ func onceThen(first, next probe) probe {
 	}
 }
 
-// postgresProbe asks the database, at first for the newest schema too.
-func postgresProbe(pool *pgxpool.Pool) probe {
+// postgresProbe asks the database, at first for the newest schema too, and says then
+// if nothing but triggers keeps the program from changing the ledger.
+func postgresProbe(pool *pgxpool.Pool, log *slog.Logger) probe {
+	var told sync.Once
 	schema := func(ctx context.Context) error {
 		conn, err := pool.Acquire(ctx)
 		if err != nil {
@@ -118,6 +120,13 @@ func postgresProbe(pool *pgxpool.Pool) probe {
 		pending, err := postgres.Pending(ctx, conn.Conn())
 		if err == nil && pending > 0 {
 			err = errSchema
+		}
+		if err != nil {
+			return err
+		}
+		may, err := postgres.MayRewrite(ctx, conn.Conn())
+		if err == nil && may {
+			told.Do(func() { log.WarnContext(ctx, adviceOnRole) })
 		}
 		return err
 	}

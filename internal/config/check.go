@@ -18,6 +18,8 @@ const (
 	// maxWelcome is given to each new account: a slip of the pen in it is
 	// multiplied by all of them.
 	maxWelcome = 100 * nanosPerUSD
+	// maxLowBalance would have nearly every owner told.
+	maxLowBalance = 1000 * nanosPerUSD
 )
 
 // checker gathers faults; its methods ignore variables that are faulty already.
@@ -140,6 +142,9 @@ func (c *Config) checkMoney(check checker) {
 	}
 	if c.WelcomeCredit > maxWelcome {
 		check.fault("WELCOME_CREDIT_USD", "is more than 100 dollars for each new account", "set less")
+	}
+	if c.LowBalance > maxLowBalance {
+		check.fault("LOW_BALANCE_USD", "is more than 1000 dollars", "set the balance below which owners are told, such as 0.10, or 0 for never")
 	}
 	if c.StarValue <= 0 || c.StarValue > nanosPerUSD {
 		check.fault("STAR_USD", "is not between 0 and 1 dollar", "set what one Star pays out, about 0.013")

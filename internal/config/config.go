@@ -70,6 +70,7 @@ type Config struct {
 	KeyPeppers    Secrets `env:"KEY_PEPPER"` // newest first
 	WelcomeCredit USD     `env:"WELCOME_CREDIT_USD" envDefault:"0"`
 	StarValue     USD     `env:"STAR_USD" envDefault:"0.013"`
+	LowBalance    USD     `env:"LOW_BALANCE_USD" envDefault:"0.10"` // 0: nobody is told
 
 	LedgerMaxLag     time.Duration `env:"LEDGER_MAX_LAG" envDefault:"15m"`
 	LedgerMaxBacklog int           `env:"LEDGER_MAX_BACKLOG" envDefault:"100000"` // events of one shard
