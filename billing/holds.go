@@ -153,6 +153,7 @@ type Settlement struct {
 	AccountID, KeyID  int64 // as reserved
 	Cost              int64 // nano-USD, 0 … MaxNano
 	Held              int64 // nano-USD; bounds what is taken should Redis have lost the hold; 0: Cost
+	Gift              bool  // nothing was held: should Redis have lost the hold, nothing is taken
 	Usage             Usage
 	Model, Deployment string
 	Source            string // SourceAPI or SourceTelegram

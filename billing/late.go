@@ -34,7 +34,7 @@ const referenceLate = "late:"
 // these and of the settlement itself one has an effect.
 func (h *Holds) settleLate(ctx context.Context, s Settlement, details []byte) (Captured, error) {
 	take := s.Cost
-	if s.Held > 0 {
+	if s.Held > 0 || s.Gift {
 		take = min(take, s.Held)
 	}
 	var fresh bool

@@ -39,6 +39,7 @@ type Live struct {
 	holdID     string
 	source     string
 	held       int64
+	gift       bool
 	available  int64
 	started    time.Time
 	resumed    bool         // under the hold of an attempt that died
@@ -205,7 +206,7 @@ func (l *Live) settle(u billing.Usage) Receipt {
 	cost := l.offer.prices.Cost(u)
 	captured, done := l.meter.resolver.settle(billing.Settlement{
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID,
-		Cost: cost, Held: l.held, Usage: u,
+		Cost: cost, Held: l.held, Gift: l.gift, Usage: u,
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
 		Duration: l.meter.now().Sub(l.started), FirstToken: time.Duration(l.firstToken.Load()),
 	})

@@ -288,7 +288,7 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	}
 	l := &Live{
 		Decision: p.decision, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
-		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, available: p.available,
+		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, gift: c.Gift, available: p.available,
 		started: m.now(), resumed: p.status == "held",
 	}
 	if b.output < b.least && p.n < r.least {
