@@ -106,7 +106,12 @@ func TestTopUpCard(t *testing.T) {
 func TestTopUpOnceAtOnce(t *testing.T) {
 	var sessions sync.Map
 	var n atomic.Int64
+	answers := make([]answer, 16)
+	var arrived sync.WaitGroup
+	arrived.Add(len(answers))
 	stripe := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		arrived.Done()
+		arrived.Wait() // so that none of them finds another's page
 		// Stripe answers a repeated key with its first answer.
 		id, _ := sessions.LoadOrStore(q.Header.Get("Idempotency-Key"), n.Add(1))
 		fmt.Fprintf(w, `{"id":"cs_%d","object":"checkout.session","url":"https://stripe.example/%d"}`, id, id)
@@ -115,7 +120,6 @@ func TestTopUpOnceAtOnce(t *testing.T) {
 	r := newRig(t, taking(stripe.URL))
 	_, key := r.account(0)
 	var all sync.WaitGroup
-	answers := make([]answer, 16)
 	for i := range answers {
 		all.Go(func() { answers[i] = r.topUp(key, "once", card("7.50")) })
 	}
