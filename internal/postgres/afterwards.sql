@@ -49,8 +49,8 @@ begin
     grant update (subscription_until, refund_asked_at, refunded, refunds, refunded_at) on payments to kikuai_app;
 
     -- What follows from those, or is work under way.
-    grant insert, update on usage_hourly, checkouts, card_refunds, jobs to kikuai_app;
-    grant insert, update, delete on subscriptions, notices to kikuai_app;
+    grant insert, update on usage_hourly, card_refunds, jobs to kikuai_app;
+    grant insert, update, delete on subscriptions, notices, checkouts to kikuai_app;
     grant update on stream_positions to kikuai_app;
     grant insert on departed to kikuai_app;
 end $$;

@@ -95,7 +95,7 @@ func TestRights(t *testing.T) {
 		"api_keys: insert update(budget_day_nano budget_month_nano confirmed name projected_at revoked_at)",
 		"audit_log: insert",
 		"card_refunds: insert update",
-		"checkouts: insert update",
+		"checkouts: insert update delete",
 		"credits: insert update(confirmed projected_at)",
 		"debits: insert update(posted_at)",
 		"departed: insert",

@@ -750,7 +750,7 @@ GRANT USAGE ON SEQUENCE public.audit_log_id_seq TO kikuai_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.card_refunds TO kikuai_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.checkouts TO kikuai_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.checkouts TO kikuai_app;
 
 GRANT SELECT,INSERT ON TABLE public.credits TO kikuai_app;
 
