@@ -57,6 +57,26 @@ func (o *owner) drain(ctx context.Context) (int, error) {
 	return len(events), nil
 }
 
+// catchUp applies all that is in the stream now.
+func (o *owner) catchUp(ctx context.Context) error {
+	newest, err := o.redis.XRevRangeN(ctx, evKey(o.shard), "+", "-", 1).Result()
+	if err != nil {
+		return redisError("find the end of the stream", err)
+	}
+	if len(newest) > 0 {
+		end, err := parseEventID(newest[0].ID)
+		if err != nil {
+			return err
+		}
+		for o.at.last.before(end) {
+			if _, err := o.drain(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // fetch reads the events after the position, and makes sure on the way that the
 // stream still is what it was: same epoch, and the last applied event in place.
 func (o *owner) fetch(ctx context.Context) ([]event, error) {

@@ -31,7 +31,7 @@ const (
 //   - opens the shard: where Redis lost it, it is rebuilt from Postgres and
 //     opened under a new epoch,
 //   - drains its stream of events into the ledger,
-//   - relays what Postgres decided and Redis has not been told, and
+//   - relays what Postgres decided and Redis has not been told, or has not taken, and
 //   - resolves orphans: holds that nobody resolved before their deadline, found
 //     through exp:{sNN}, the index of holds by deadline.
 type Engine struct {
@@ -46,7 +46,8 @@ type Engine struct {
 	reapGrace time.Duration
 	slots     chan struct{} // bounds the transactions under way
 	oldest    [stream.Shards]atomic.Int64
-	pause     func(step string) error // tests crash here; nil otherwise
+	debits    [stream.Shards]atomic.Int64 // that Redis is yet to take, or the ledger to show
+	pause     func(step string) error     // tests crash here; nil otherwise
 
 	lowBalance int64 // nano-USD below which an owner is told, unless theirs says otherwise
 }
@@ -70,6 +71,15 @@ func newEngine(c Config, s *scripts, m *metrics) *Engine {
 		e.reapGrace = defaultReapGrace
 	}
 	if c.Registerer != nil {
+		c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ledger_debits_pending",
+			Help: "Debits decided in Postgres that the ledger does not show yet, on the shards held here.",
+		}, func() (n float64) {
+			for s := range e.debits {
+				n += float64(e.debits[s].Load())
+			}
+			return n
+		}))
 		for s := stream.Shard(0); s < stream.Shards; s++ {
 			c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name:        "ledger_drain_lag_seconds",
@@ -99,7 +109,10 @@ func (e *Engine) lag(s stream.Shard) time.Duration {
 // own works on a shard until ctx ends. Whatever fails, the shard is opened anew
 // from what is durable.
 func (e *Engine) own(ctx context.Context, s stream.Shard) error {
-	defer e.oldest[s].Store(0)
+	defer func() {
+		e.oldest[s].Store(0)
+		e.debits[s].Store(0)
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	var reaping sync.WaitGroup
 	reaping.Go(func() { e.newReaper(s).run(ctx) })
@@ -152,6 +165,9 @@ func (o *owner) session(ctx context.Context) error {
 		}
 		if now := o.now(); now.Sub(relayed) >= relayEvery {
 			if err := o.relay(ctx); err != nil {
+				return err
+			}
+			if err := o.relayDebits(ctx); err != nil {
 				return err
 			}
 			relayed = now

@@ -143,7 +143,7 @@ type debit struct {
 	account, key int64
 	nano         int64 // above zero
 	kind, book   string
-	details      []byte // of the event
+	details      string // of the event
 }
 
 // Outcomes of taking a debit.
@@ -154,9 +154,9 @@ const (
 )
 
 // takeDebit has Redis take a debit, once, however often it is repeated within two
-// days. All events that were in the stream when the row was read must be in the
-// ledger by then, and the ledger must not know the reference.
-func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, d debit) (status string, captured, writeOff int64, err error) {
+// days, and in no epoch but the named one. All events that were in the stream when the
+// row was read must be in the ledger by then, and the ledger must not know the reference.
+func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, epoch int64, d debit) (status string, captured, writeOff int64, err error) {
 	holdID, settles := strings.CutPrefix(d.reference, holdReference(""))
 	keys := []string{EpochKey(d.account), AcctKey(d.account), takenKey(d.account, d.reference),
 		evKey(shardOf(d.account))}
@@ -164,7 +164,7 @@ func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, d debit)
 		keys = append(keys, HoldKey(d.account, holdID))
 	}
 	answer, err := s.debit.Run(ctx, client, keys, d.reference, d.account, d.key, d.nano, d.kind, d.book,
-		d.details, keepTaken.Milliseconds(), holdID).Slice()
+		d.details, keepTaken.Milliseconds(), holdID, epoch).Slice()
 	if err != nil {
 		return "", 0, 0, redisError("take a debit", err)
 	}

@@ -16,6 +16,8 @@ import (
 type modelHold struct {
 	state                  string
 	amount, captured, cost int64
+	mark                   int64 // at the last checkpoint
+	expired                bool  // resolved at its deadline
 }
 
 // modelAccount is an account as it should be: all of it in plain numbers.
@@ -28,6 +30,8 @@ type modelAccount struct {
 	holds           map[string]*modelHold
 	credits         map[string]int64
 	late            map[string]int64 // recorded to be taken
+	pending         []string         // of these, what is not known to be in the ledger
+	marker          map[string]bool  // of these, what Redis took in this epoch
 	queue           []modelEvent     // that Postgres has not applied
 	posted          map[string]bool  // holds that the ledger knows
 }
@@ -95,6 +99,8 @@ func (m *machine) settle(t *rapid.T) {
 	switch {
 	case hold == nil:
 		m.settledLate(t, a, id, cost, c, err)
+	case hold.expired:
+		m.settledExpired(t, hold, err)
 	case hold.state == HoldReleased || hold.state == HoldSettled && hold.cost != cost:
 		if !errors.Is(err, ErrHoldConflict) {
 			t.Fatalf("settle of %+v for %d: %v", hold, cost, err)
@@ -129,6 +135,7 @@ func (m *machine) settledLate(t *rapid.T, a *modelAccount, id string, cost int64
 		t.Fatalf("settle of nothing for %d: %+v, %v", cost, c, err)
 	case !known && cost > 0:
 		a.late[id] = cost
+		a.pending = append(a.pending, id)
 	}
 }
 
@@ -307,6 +314,7 @@ func (m *machine) loseHash(t *rapid.T) {
 func (m *machine) restored(a *modelAccount) {
 	a.available, a.held, a.unprojected = a.ledger, 0, 0
 	clear(a.holds)
+	clear(a.marker)
 }
 
 // flush loses everything: debits that were not in Postgres are forgotten.
@@ -362,11 +370,12 @@ func TestModel(t *testing.T) {
 		m := &machine{rig: r, run: run}
 		for range 2 {
 			id := r.account(0)
-			m.accounts = append(m.accounts, &modelAccount{id: id, holds: map[string]*modelHold{}, credits: map[string]int64{}, late: map[string]int64{}, posted: map[string]bool{}})
+			m.accounts = append(m.accounts, &modelAccount{id: id, holds: map[string]*modelHold{}, credits: map[string]int64{}, late: map[string]int64{}, marker: map[string]bool{}, posted: map[string]bool{}})
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.check, "reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,
 			"release": m.release, "credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies,
+			"checkpoint": m.checkpoint, "orphan": m.orphan, "debits": m.debits,
 			"rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
 		})
 		m.relay(t)
@@ -380,6 +389,7 @@ func TestModel(t *testing.T) {
 			m.applied(a)
 		}
 		m.check(t)
+		m.allTaken(t)
 	})
 	differences, err := r.desk.Ledger.Check(t.Context())
 	if err != nil || len(differences) > 0 {

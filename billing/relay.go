@@ -169,20 +169,8 @@ func (o *owner) introduce(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	newest, err := o.redis.XRevRangeN(ctx, evKey(o.shard), "+", "-", 1).Result()
-	if err != nil {
-		return redisError("find the end of the stream", err)
-	}
-	if len(newest) > 0 {
-		end, err := parseEventID(newest[0].ID)
-		if err != nil {
-			return err
-		}
-		for o.at.last.before(end) {
-			if _, err := o.drain(ctx); err != nil {
-				return err
-			}
-		}
+	if err := o.catchUp(ctx); err != nil {
+		return err
 	}
 	rows, err := o.postgres.Query(ctx, `select `+accountFields+` from accounts a
 		where id = any($1) order by id`, ids)

@@ -5,11 +5,12 @@
 -- take any more; held, it is too early to say.
 --
 -- KEYS epoch acct taken ev, then the hold of a late settlement
--- ARGV reference account key_id amount kind book payload keep_ms hold_id
+-- ARGV reference account key_id amount kind book payload keep_ms hold_id epoch
 -- -> { status, captured, write_off, available }
 --    taken | replayed | held | missing | closed
 local epoch, before = shard_read(KEYS[1], KEYS[3])
-if not epoch then return { 'closed', 0, 0, 0 } end
+-- Another epoch has forgotten what was taken in this one, and may have lost it too.
+if epoch ~= ARGV[10] then return { 'closed', 0, 0, 0 } end
 local acct = redis.call('HGET', KEYS[2], 'available')
 if not acct then return { acct_lost(KEYS[2]), 0, 0, 0 } end
 if before then

@@ -295,7 +295,11 @@ CREATE TABLE public.debits (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     posted_at timestamp with time zone,
     CONSTRAINT debits_amount_nano_check CHECK ((amount_nano > 0)),
-    CONSTRAINT debits_book_check CHECK ((book = ANY (ARRAY['revenue'::text, 'promotion'::text, 'adjustment'::text, 'stars'::text, 'card'::text]))),
+    CONSTRAINT debits_check CHECK (
+CASE kind
+    WHEN 'settle'::text THEN ((book = 'revenue'::text) AND (reference ~~ 'hold:%'::text))
+    ELSE ((book = ANY (ARRAY['promotion'::text, 'adjustment'::text, 'stars'::text, 'card'::text])) AND (reference !~~ 'hold:%'::text))
+END),
     CONSTRAINT debits_kind_check CHECK ((kind = ANY (ARRAY['settle'::text, 'refund'::text]))),
     CONSTRAINT debits_reference_check CHECK (((char_length(reference) >= 1) AND (char_length(reference) <= 400)))
 );
