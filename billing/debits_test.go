@@ -149,6 +149,23 @@ func TestDebitOfAHoldThatStands(t *testing.T) {
 	r.wantBooks(ctx)
 }
 
+// A settlement that is repeated when Redis has long forgotten the hold, while the first
+// one's event still waits in the stream, takes nothing more.
+func TestDebitBehindItsEvent(t *testing.T) {
+	r := newRig(t, testenv.Redis(t))
+	ctx := t.Context()
+	account := r.account(1000)
+	r.spend(account, "slow", 100)
+	r.redis.Del(ctx, HoldKey(account, "slow")) // its time was up
+	if c, err := r.desk.Holds.Settle(ctx, settlement(account, "slow", 100)); err != nil || !c.Late {
+		t.Fatalf("the repeat: %+v, %v", c, err)
+	}
+	r.relayed(r.owners[shardOf(account)])
+	r.wantBalance(account, 900, 0)
+	r.wantEntries("hold:slow", "[customer -100 revenue 100]")
+	r.wantBooks(ctx)
+}
+
 // An owner that dies between any two durable steps leaves each debit with one effect.
 func TestDebitCrash(t *testing.T) {
 	for _, step := range []string{"debit-due", "debit-taken", "fetched", "applied", "committed"} {
