@@ -143,7 +143,7 @@ type debit struct {
 	account, key int64
 	nano         int64 // above zero
 	kind, book   string
-	details      string // of the event
+	details      []byte // of the event
 }
 
 // Outcomes of taking a debit.

@@ -35,7 +35,7 @@ func (r *rig) pendingDebits(account int64) []debit {
 
 func (r *rig) takeDebit(d debit, status string, captured, writeOff int64) {
 	r.t.Helper()
-	got, c, w, err := r.engine.scripts.takeDebit(r.t.Context(), r.redis, d)
+	got, c, w, err := r.engine.scripts.takeDebit(r.t.Context(), r.redis, r.owners[shardOf(d.account)].at.epoch, d)
 	r.must(err)
 	if got != status || c != captured || w != writeOff {
 		r.t.Fatalf("debit %s: %s %d %d, want %s %d %d", d.reference, got, c, w, status, captured, writeOff)
@@ -260,14 +260,14 @@ func testTakeDebit(t *testing.T, client *redis.Client) {
 	}
 
 	client.Del(ctx, AcctKey(account))
-	if _, _, _, err := r.engine.scripts.takeDebit(ctx, client, refund("refund:c3", 1)); !errors.Is(err, errNoHash) {
+	if _, _, _, err := r.engine.scripts.takeDebit(ctx, client, r.owners[shardOf(account)].at.epoch, refund("refund:c3", 1)); !errors.Is(err, errNoHash) {
 		t.Errorf("without a hash: %v", err)
 	}
 	if !client.SIsMember(ctx, lostKey(shardOf(account)), account).Val() {
 		t.Error("nobody is told of the lost hash")
 	}
 	client.Del(ctx, EpochKey(account))
-	if _, _, _, err := r.engine.scripts.takeDebit(ctx, client, refund("refund:c3", 1)); !errors.Is(err, ErrClosed) {
+	if _, _, _, err := r.engine.scripts.takeDebit(ctx, client, r.owners[shardOf(account)].at.epoch, refund("refund:c3", 1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("on a closed shard: %v", err)
 	}
 }
