@@ -94,6 +94,7 @@ const (
 	AboutAccount = "account" // a hash that is missing, unreadable or of nobody
 	AboutCredits = "credits" // the numbers of an account's credits
 	AboutStatus  = "status"  // of an account
+	AboutBudget  = "budget"  // of an account; day|month in nano-USD, 0: none
 	AboutKey     = "key"     // an API key's record
 	AboutStream  = "stream"  // events that Postgres applied and Redis lost, or that nobody can read
 	AboutShard   = "shard"   // a shard that stays closed: nothing of it could be compared

@@ -35,15 +35,18 @@ type hotAccount struct {
 	held      int64
 	creditSeq int64
 	status    string
+	budget    string
 	unread    string  // a field that is no number
 	end       eventID // the newest event at that moment
 }
 
-// toldAccount is what Redis should have been told of an account.
+// toldAccount is what Redis should have been told of an account. Every change of it
+// forgets that it was confirmed.
 type toldAccount struct {
 	status    string
-	projected bool
-	confirmed bool
+	budget    string
+	known     bool // Redis has had a hash of it
+	confirmed bool // Redis was told all of this, twice
 }
 
 // accountTruth is an account in a snapshot of Postgres.
@@ -66,11 +69,11 @@ func (r *reconciliation) gather(ctx context.Context, s stream.Shard, after int64
 		from stream_positions where shard = $1`, int16(s)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&b.before.epoch, &b.before.last.ms, &b.before.last.seq, &b.after)
 	})
-	batch.Queue(`select id, status, projected_at is not null, confirmed from accounts
-		where (id & 15) = $1 and id > $2 and ($3::bigint = 0 or id = $3) order by id limit $4`,
+	batch.Queue(`select a.id, a.status, `+budgetText+`, a.known, a.confirmed from accounts a
+		where (a.id & 15) = $1 and a.id > $2 and ($3::bigint = 0 or a.id = $3) order by a.id limit $4`,
 		int64(s), after, r.scope.Account, r.most).Query(func(rows pgx.Rows) error {
 		var a hotAccount
-		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.told.status, &a.told.projected, &a.told.confirmed}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.told.status, &a.told.budget, &a.told.known, &a.told.confirmed}, func() error {
 			b.accounts = append(b.accounts, a)
 			return nil
 		})
@@ -98,7 +101,7 @@ func (r *reconciliation) look(ctx context.Context, b *accountBatch, chunk []hotA
 	for i := range chunk {
 		keys[i] = AcctKey(chunk[i].id)
 	}
-	fields := []any{AccountFieldAvailable, AccountFieldHeld, AccountFieldCreditSeq, AccountFieldStatus}
+	fields := []any{AccountFieldAvailable, AccountFieldHeld, AccountFieldCreditSeq, AccountFieldStatus, AccountFieldBudget}
 	epoch, end, values, err := r.readHashes(ctx, b.shard, keys, fields)
 	if err != nil {
 		return err
@@ -113,7 +116,7 @@ func (r *reconciliation) look(ctx context.Context, b *accountBatch, chunk []hotA
 	for i := range chunk {
 		a := &chunk[i]
 		v := values[i*len(fields) : (i+1)*len(fields)]
-		a.end, a.status = end, v[3]
+		a.end, a.status, a.budget = end, v[3], v[4]
 		a.there = slices.ContainsFunc(v, func(field string) bool { return field != "" })
 		if !a.there {
 			continue
@@ -197,11 +200,11 @@ func (r *reconciliation) readTruth(ctx context.Context, b *accountBatch) (truth 
 	batch := &pgx.Batch{}
 	batch.Queue(`select epoch, last_ms, last_seq from stream_positions where shard = $1`, int16(b.shard)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&at.epoch, &at.last.ms, &at.last.seq) })
-	batch.Queue(`select id, status, projected_at is not null, confirmed, balance_nano, credit_seq from accounts
-		where id = any($1)`, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(`select a.id, a.status, `+budgetText+`, a.known, a.confirmed, a.balance_nano, a.credit_seq from accounts a
+		where a.id = any($1)`, ids).Query(func(rows pgx.Rows) error {
 		var id int64
 		var a accountTruth
-		_, err := pgx.ForEachRow(rows, []any{&id, &a.told.status, &a.told.projected, &a.told.confirmed, &a.balance, &a.creditSeq}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&id, &a.told.status, &a.told.budget, &a.told.known, &a.told.confirmed, &a.balance, &a.creditSeq}, func() error {
 			truth[id] = &accountTruth{known: true, told: a.told, balance: a.balance, creditSeq: a.creditSeq}
 			return nil
 		})
@@ -252,7 +255,7 @@ func (r *reconciliation) judge(b *accountBatch, truth map[int64]*accountTruth, u
 			d.What, d.Expected, d.Found = AboutAccount, "a row in Postgres", "none"
 			r.found(d)
 			continue
-		case !a.there && !a.told.projected:
+		case !a.there && !a.told.known:
 			r.checked.Untold++
 			continue
 		case !a.there:
@@ -275,8 +278,24 @@ func (r *reconciliation) judge(b *accountBatch, truth map[int64]*accountTruth, u
 			r.found(Discrepancy{What: AboutCredits, Shard: shard, AccountID: a.id,
 				Expected: fmt.Sprintf("%d credits", t.creditSeq), Found: fmt.Sprintf("%d told and %d to tell", a.creditSeq, t.untold)})
 		}
-		if a.told == t.told && t.told.confirmed && a.status != t.told.status {
-			r.found(Discrepancy{What: AboutStatus, Shard: shard, AccountID: a.id, Expected: t.told.status, Found: a.status})
+		if a.told != t.told || !a.told.confirmed {
+			continue
+		}
+		for _, f := range [][3]string{{AboutStatus, a.told.status, a.status}, {AboutBudget, a.told.budget, budgetOf(a.budget)}} {
+			if f[1] != f[2] {
+				r.found(Discrepancy{What: f[0], Shard: shard, AccountID: a.id, Expected: f[1], Found: f[2]})
+			}
 		}
 	}
+}
+
+// budgetText is the budget of a row a as Redis has it, but for those who never had one.
+const budgetText = `coalesce(a.budget_day_nano, 0) || '|' || coalesce(a.budget_month_nano, 0)`
+
+// budgetOf is a hash's field of that form.
+func budgetOf(field string) string {
+	if field == "" {
+		return noBudget
+	}
+	return field
 }

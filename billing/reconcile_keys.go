@@ -16,13 +16,15 @@ type keyTruth struct {
 	ID, AccountID int64
 	Locator, MAC  string
 	RPM           int64
+	Budget        string
+	Confirmed     bool // Redis was told all of this, twice
 	ProjectedAt   time.Time
 }
 
 // usableKeys selects keys that Redis was told of; what is changed since, or revoked, is
 // not among them, because every change forgets when that was.
-const usableKeys = `select id, account_id, locator, mac, coalesce(requests_per_minute, 0)::bigint, projected_at
-	from api_keys where revoked_at is null and projected_at is not null and `
+const usableKeys = `select id, account_id, locator, mac, coalesce(requests_per_minute, 0)::bigint, ` + budgetText + `, confirmed, projected_at
+	from api_keys a where revoked_at is null and projected_at is not null and `
 
 // keys holds the records of the shard's usable keys against Postgres.
 func (r *reconciliation) keys(ctx context.Context, s stream.Shard) error {
@@ -59,7 +61,7 @@ func (r *reconciliation) compareKeys(ctx context.Context, s stream.Shard, keys [
 	for i, k := range keys {
 		names[i] = KeyKey(k.AccountID, k.Locator)
 	}
-	fields := []any{KeyFieldAccount, KeyFieldID, KeyFieldMAC, KeyFieldRPM, KeyFieldStatus}
+	fields := []any{KeyFieldAccount, KeyFieldID, KeyFieldMAC, KeyFieldRPM, KeyFieldStatus, KeyFieldBudget}
 	epoch, _, values, err := r.readHashes(ctx, s, names, fields)
 	if err != nil {
 		return err
@@ -70,8 +72,13 @@ func (r *reconciliation) compareKeys(ctx context.Context, s stream.Shard, keys [
 	var suspects []int64
 	differ := map[int64]Discrepancy{}
 	for i, k := range keys {
-		want := []string{decimal(k.AccountID), decimal(k.ID), k.MAC, decimal(k.RPM), StatusActive}
+		want := []string{decimal(k.AccountID), decimal(k.ID), k.MAC, decimal(k.RPM), StatusActive, k.Budget}
 		for j, got := range values[i*len(fields) : (i+1)*len(fields)] {
+			if fields[j] == KeyFieldBudget {
+				if got = budgetOf(got); !k.Confirmed {
+					continue // a relay that read it before the last change may have told it since
+				}
+			}
 			if got == want[j] {
 				continue
 			}
@@ -100,7 +107,7 @@ func (r *reconciliation) compareKeys(ctx context.Context, s stream.Shard, keys [
 		before[k.ID] = k
 	}
 	for _, k := range again {
-		if was := before[k.ID]; was.ProjectedAt.Equal(k.ProjectedAt) && was.RPM == k.RPM {
+		if was := before[k.ID]; was.ProjectedAt.Equal(k.ProjectedAt) {
 			r.found(differ[k.ID])
 		}
 	}

@@ -32,6 +32,12 @@ func TestReconcileBetweenTheLooks(t *testing.T) {
 			r.must(r.owners[shardOf(account)].rebuild(r.t.Context()))
 			r.spend(account, fmt.Sprintf("call-%d", n), 3)
 		},
+		"budgets": func(r *rig, account int64, n int) {
+			r.must(r.desk.Accounts.SetBudget(r.t.Context(), account, Budget{DayNano: int64(1_000_000 + n)}, House))
+			r.must(r.desk.Keys.SetBudget(r.t.Context(), account, 1, Budget{DayNano: int64(1_000_000 + n)}, House))
+			r.forge(`update accounts set confirmed = true`)
+			r.forge(`update api_keys set confirmed = true`)
+		},
 		"a key and another's end": func(r *rig, account int64, _ int) {
 			key, _, err := r.desk.Keys.Create(r.t.Context(), KeySpec{AccountID: account, Name: "more"})
 			r.must(err)
@@ -156,6 +162,8 @@ func (r *rig) operate(open *[]Hold, account int64, id string) error {
 			return err
 		}
 		return r.desk.Keys.Revoke(ctx, account, key.ID, House)
+	case n == 2:
+		return r.desk.Accounts.SetBudget(ctx, account, Budget{DayNano: MaxCredit, MonthNano: rand.Int64N(2) * MaxCredit}, House)
 	case n < 20 && len(*open) < 20:
 		hold, err := r.desk.Holds.Reserve(ctx, reservation(account, id, 1+rand.Int64N(300)))
 		if err == nil {

@@ -227,6 +227,22 @@ func TestReconcileFindsFaults(t *testing.T) {
 		}, func(_ *rig, account, _ int64) []string {
 			return []string{fmt.Sprintf("status account %d: active, found suspended", account)}
 		}},
+		{"budget changed in Redis", func(t *testing.T, r *rig, account, _ int64) {
+			r.must(r.desk.Accounts.SetBudget(t.Context(), account, Budget{DayNano: 900, MonthNano: 5000}, House))
+			r.forge(`update accounts set confirmed = true where id = $1`, account)
+			r.wantDifferences()
+			r.must(r.redis.HSet(t.Context(), AcctKey(account), AccountFieldBudget, "9000|5000").Err())
+		}, func(_ *rig, account, _ int64) []string {
+			return []string{fmt.Sprintf("budget account %d: 900|5000, found 9000|5000", account)}
+		}},
+		{"key's budget gone from Redis", func(t *testing.T, r *rig, account, key int64) {
+			r.must(r.desk.Keys.SetBudget(t.Context(), account, key, Budget{MonthNano: 5000}, House))
+			r.forge(`update api_keys set confirmed = true where id = $1`, key)
+			r.wantDifferences()
+			r.must(r.redis.HDel(t.Context(), r.keyName(key), KeyFieldBudget).Err())
+		}, func(r *rig, account, key int64) []string {
+			return []string{fmt.Sprintf(`key account %d key %d (%s): budget 0|5000, found "0|0"`, account, key, r.keyName(key))}
+		}},
 		{"hash of nobody", func(t *testing.T, r *rig, _, _ int64) {
 			r.must(r.redis.HSet(t.Context(), AcctKey(1<<40), AccountFieldAvailable, "9").Err())
 		}, func(*rig, int64, int64) []string {
