@@ -34,26 +34,34 @@ func TestProveMutations(t *testing.T) {
 	for _, m := range table {
 		tests[m.pkg] = append(tests[m.pkg], m.test)
 	}
-	for _, pkg := range slices.Sorted(maps.Keys(tests)) {
-		if out, err := run(ctx, dir, pkg, strings.Join(tests[pkg], "|")); err != nil {
-			t.Fatalf("without a bug: %v\n%s", err, out)
+	t.Run("without a bug", func(t *testing.T) {
+		for _, pkg := range slices.Sorted(maps.Keys(tests)) {
+			if out, err := run(ctx, dir, pkg, strings.Join(tests[pkg], "|")); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
 		}
+	})
+	if t.Failed() {
+		return
 	}
 	var text strings.Builder
 	lines := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(lines, "bug\tfile\ttest\tred after")
+	red := 0
 	for _, m := range table {
-		began := time.Now()
-		red := "NO"
-		if err := m.seed(ctx, dir); err != nil {
-			t.Errorf("%s: %v", m.bug, err)
-		} else {
-			red = time.Since(began).Round(100 * time.Millisecond).String()
-		}
-		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\n", m.bug, m.edits[0].file, m.test, red)
+		t.Run(m.bug, func(t *testing.T) {
+			began, took := time.Now(), "NO"
+			if err := m.seed(ctx, dir); err != nil {
+				t.Error(err)
+			} else {
+				took = time.Since(began).Round(100 * time.Millisecond).String()
+				red++
+			}
+			fmt.Fprintf(lines, "%s\t%s\t%s\t%s\n", m.bug, m.edits[0].file, m.test, took)
+		})
 	}
 	_ = lines.Flush()
-	t.Logf("mutations: %d bugs\n%s", len(table), text.String())
+	t.Logf("mutations: %d of %d bugs turned their test red\n%s", red, len(table), text.String())
 }
 
 // seed puts the bug in, runs the test, and takes the bug out again. An error means

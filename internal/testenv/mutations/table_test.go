@@ -105,7 +105,28 @@ var table = []mutation{
 		edits: []edit{{"billing/scripts/expire.lua",
 			"if now_ms() <= tonumber(deadline) then return 'early' end\n",
 			""}},
+		pkg: "billing", test: "TestCheckpointMark",
+	},
+	{
+		bug: "settle an orphan at its full hold",
+		edits: []edit{{"billing/scripts/expire.lua",
+			"local cost, payload = string.match(mark or '', '^(%d+)|(.*)$')",
+			"local cost, payload = n, '{}'"}},
 		pkg: "billing", test: "TestReap",
+	},
+	{
+		bug: "take a debit as often as it is relayed",
+		edits: []edit{{"billing/scripts/debit.lua",
+			"if before then\n",
+			"if before and not epoch then\n"}},
+		pkg: "billing", test: "TestTakeDebit",
+	},
+	{
+		bug: "reserve without looking at the budgets",
+		edits: []edit{{"billing/scripts/reserve.lua",
+			"most = math.min(available, left)",
+			"most = available"}},
+		pkg: "billing", test: "TestBudgetExactlyK",
 	},
 	{
 		bug: "let the instance's clock set the deadline",
