@@ -283,6 +283,9 @@ func TestKeysAreShownMarkedAndRevoked(t *testing.T) {
 func TestRefusalsAreExplained(t *testing.T) {
 	r := newRig(t)
 	for pattern, err := range map[string]error{
+		`could cost up to \$0\.02, and of your budget of \$5\.00 a day \$0\.01 is left\. It is whole again on 2 March 00:00 UTC`: &billing.BudgetError{
+			Scope: billing.BudgetAccount, Period: billing.BudgetDay, Limit: 5_000_000_000, Spent: 4_990_000_000, Need: 20_000_000,
+			Resets: time.Date(2027, 3, 2, 0, 0, 0, 0, time.UTC)},
 		`could cost up to \$0\.02 and your balance is \$0\.001`: &billing.PoorError{Need: 20_000_000, Available: 1_000_000},
 		`Try again in 3 s`:  &ratelimit.ExceededError{Limit: 1, Window: time.Minute, RetryAfter: 2500 * time.Millisecond},
 		`model did not`:     &llm.UpstreamError{Fault: llm.FaultTimeout},
