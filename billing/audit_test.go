@@ -48,7 +48,8 @@ func TestAudit(t *testing.T) {
 		{Actor: "operator:ada", Action: "account.registered", AccountID: account.ID, Details: map[string]any{}},
 		{Actor: "operator:ada", Action: "account.credited", AccountID: account.ID, Details: map[string]any{
 			"kind": "adjustment", "amount_nano_usd": 50.0, "transaction_id": float64(given.TransactionID), "idempotency_key": "k"}},
-		{Actor: owner, Action: "key.created", AccountID: account.ID, KeyID: key.ID, Details: map[string]any{"requests_per_minute": 9.0}},
+		{Actor: owner, Action: "key.created", AccountID: account.ID, KeyID: key.ID, Details: map[string]any{
+			"requests_per_minute": 9.0, "day_nano_usd": 0.0, "month_nano_usd": 0.0}},
 		{Actor: owner, Action: "key.revoked", AccountID: account.ID, KeyID: key.ID, Details: map[string]any{}},
 	}
 	got := r.audited()
