@@ -57,7 +57,7 @@ func (s *site) newDesk() func() (*billing.Desk, error) {
 		}
 		s.t.Cleanup(func() { _ = stores.close() })
 		return billing.New(billing.Config{
-			Redis: stores.quick, Postgres: pool, Log: testenv.Logger(s.t), Peppers: []string{s.env["KEY_PEPPER"]},
+			Redis: stores.quick, Postgres: pool, Log: testenv.Logger(s.t), Peppers: []string{s.env["KEY_PEPPER"]}, StarNano: starNano,
 		})
 	})
 }
