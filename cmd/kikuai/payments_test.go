@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -225,6 +226,28 @@ func (s *till) spendAll(account int64) {
 func TestE2ECheckouts(t *testing.T) {
 	s := openTill(t)
 	s.rush(100, 20)
+	if waits := s.checkoutWaits(); len(waits) != 100 || waits[98] > 5*time.Second {
+		t.Errorf("answered after %v", waits)
+	}
+}
+
+// checkoutWaits are the times from the delivery of each pre-checkout query to its
+// answer, the shortest first: what the payer waits for the program.
+func (s *till) checkoutWaits() []time.Duration {
+	answered := map[int64]time.Time{}
+	for _, call := range s.telegram.Calls() {
+		if call.Method == "answerPreCheckoutQuery" && call.OK() {
+			answered[call.Chat] = call.At
+		}
+	}
+	var waits []time.Duration
+	for _, ack := range s.telegram.Acked() {
+		if at, ok := answered[ack.Object]; ok && ack.Kind == "pre_checkout_query" {
+			waits = append(waits, at.Sub(ack.At.Add(-ack.Took)))
+		}
+	}
+	slices.Sort(waits)
+	return waits
 }
 
 // rush lets many people pay at once while others wait for slow answers; everybody's
