@@ -107,12 +107,15 @@ func poorSentence(e *UnaffordableError) string {
 		billing.FormatUSD(e.Need), billing.FormatUSD(e.Available))
 	switch {
 	case e.Tokens > 0 && e.Stated:
-		return text + fmt.Sprintf(". Ask for a shorter answer: the balance affords at most %d output tokens.", e.Tokens)
+		return text + fmt.Sprintf(". Ask for a shorter answer: the balance affords at most %d output tokens."+topUpHint, e.Tokens)
 	case e.Tokens > 0:
-		return text + fmt.Sprintf(": the balance affords %d output tokens.", e.Tokens)
+		return text + fmt.Sprintf(": the balance affords %d output tokens."+topUpHint, e.Tokens)
 	}
-	return text + ": the balance does not cover the prompt."
+	return text + ": the balance does not cover the prompt." + topUpHint
 }
+
+// topUpHint says what helps where money is short.
+const topUpHint = " Top up with /topup in the bot."
 
 func budgetSentence(e *billing.BudgetError) string {
 	return fmt.Sprintf("This call may cost up to %s USD, and of this %s's budget of %s USD a %s %s USD is left. It is whole again on %s UTC.",

@@ -18,6 +18,7 @@ const (
 	noticesAtOnce = 25
 	noticePause   = 50 * time.Millisecond // Telegram's pace for what nobody asked for: below 30 a second
 	noticeIn      = 20 * time.Second      // for one; it is claimed for a minute
+	noticesIn     = 30 * time.Second      // to begin the last of those claimed at once
 	noticeLater   = 5 * time.Minute
 	lowLife       = 24 * time.Hour // a warning that comes later would be wrong
 )
@@ -25,11 +26,15 @@ const (
 // SendNotices tells account owners what is to be told them, until nothing is due.
 func (r *Router) SendNotices(ctx context.Context) error {
 	for {
+		claimed := time.Now()
 		due, err := r.Notices.Claim(ctx, noticesAtOnce)
 		if err != nil || len(due) == 0 {
 			return err
 		}
 		for _, n := range due {
+			if time.Since(claimed) > noticesIn {
+				return nil // Telegram is slow: the rest falls due again
+			}
 			if err := r.sendNotice(ctx, n); err != nil {
 				return err
 			}
