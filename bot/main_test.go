@@ -127,7 +127,7 @@ func (m *machine) left() (entries int64) {
 	m.t.Helper()
 	for s := range stream.Shards {
 		for l := range laneCount {
-			n, err := m.client.XLen(context.Background(), stream.Shard(s).Key(lane(l).String())).Result()
+			n, err := m.client.XLen(context.Background(), stream.Shard(s).Key(l.String())).Result()
 			if err != nil {
 				m.t.Fatal(err)
 			}
