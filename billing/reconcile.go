@@ -193,6 +193,7 @@ type reconciliation struct {
 	scope   Scope
 	found   func(Discrepancy)
 	checked Checked
+	spent   bool // the patience
 }
 
 func (r *reconciliation) at(step string) {
@@ -277,12 +278,16 @@ func (e *unsteadyError) Error() string {
 	return fmt.Sprintf("billing: the shard is at epoch %q in Redis, and at %d in Postgres", e.inRedis, e.inPostgres)
 }
 
-// steadily calls do again while the shard is being rebuilt, as long as the patience lasts.
+// steadily calls do again while the shard is being rebuilt, as long as the patience
+// lasts: where one shard took all of it, nobody is there to rebuild the others.
 func (r *reconciliation) steadily(ctx context.Context, do func() error) error {
 	for deadline := time.Now().Add(r.patience); ; {
 		err := do()
 		var unsteady *unsteadyError
-		if !errors.As(err, &unsteady) || unsteady.inPostgres == 0 && unsteady.inRedis == "" || time.Now().After(deadline) {
+		if !errors.As(err, &unsteady) || unsteady.inPostgres == 0 && unsteady.inRedis == "" {
+			return err
+		}
+		if r.spent = r.spent || time.Now().After(deadline); r.spent {
 			return err
 		}
 		select {

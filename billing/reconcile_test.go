@@ -2,11 +2,13 @@ package billing
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/postgres"
@@ -125,6 +127,28 @@ func TestReconcileFindsNothing(t *testing.T) {
 		r.settle(account, "live", 300)
 		r.wantDifferences()
 	})
+}
+
+// Behind a pooler statements are not prepared.
+func TestReconcileWithoutPreparing(t *testing.T) {
+	r, account, key := busy(t, testenv.Redis(t))
+	config := r.pool.Config()
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	r.must(err)
+	defer pool.Close()
+	r.must(r.redis.HIncrBy(t.Context(), AcctKey(account), AccountFieldAvailable, 3).Err())
+	r.must(r.redis.Del(t.Context(), r.keyName(key)).Err())
+	var got []string
+	_, err = NewReconciler(ReconcilerOptions{Redis: r.redis, Postgres: pool}).
+		Run(t.Context(), Scope{}, func(d Discrepancy) { got = append(got, d.What) })
+	if err != nil || !slices.Equal(got, []string{AboutBalance, AboutKey}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	lines, _, err := NewAuditLog(pool).Read(t.Context(), AuditQuery{AccountID: account, Details: map[string]string{"amount_nano_usd": "1000"}, Limit: 5})
+	if err != nil || len(lines) != 1 {
+		t.Errorf("%+v, %v", lines, err)
+	}
 }
 
 // Each kind of fault, made on purpose, is found, told exactly, and nothing else is.

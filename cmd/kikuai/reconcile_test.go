@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
@@ -98,8 +100,15 @@ func TestE2EReconcile(t *testing.T) {
 		}
 	}
 	r.FlushAll(t.Context())
-	if answer, code := s.reconcile("--shard=s01"); code != 1 || len(answer.Differences) != 1 || answer.Differences[0].What != billing.AboutShard {
-		t.Errorf("a closed shard: exit %d, %+v", code, answer)
+	began := time.Now()
+	answer, code = s.reconcile()
+	for i, d := range answer.Differences {
+		if d.What != billing.AboutShard || d.Shard != stream.Shard(i).String() || d.Expected != "epoch 1" || d.Found != "closed" {
+			t.Errorf("%+v", d)
+		}
+	}
+	if took := time.Since(began); code != 1 || len(answer.Differences) != stream.Shards || took > 30*time.Second {
+		t.Errorf("closed shards: exit %d, %d differences after %s", code, len(answer.Differences), took)
 	}
 }
 
@@ -224,5 +233,37 @@ func (s *site) forge(query string) {
 		if _, err := conn.Exec(s.t.Context(), statement); err != nil {
 			s.t.Fatal(err)
 		}
+	}
+}
+
+// TestE2EClusterReconcile: on a cluster every node is looked at.
+func TestE2EClusterReconcile(t *testing.T) {
+	s, cluster := onCluster(t)
+	serve := s.serve()
+	for n := range stream.Shards {
+		s.customer(personID+n, 1000)
+	}
+	serve.stop()
+	s.reconciled()
+	client, want := cluster.Client(), []string{}
+	for _, account := range []int64{1, 6, 11, 16} {
+		if err := client.HIncrBy(t.Context(), billing.AcctKey(account), billing.AccountFieldAvailable, account).Err(); err != nil {
+			t.Fatal(err)
+		}
+		stray := billing.AcctKey(account + 1600)
+		if err := client.HSet(t.Context(), stray, billing.AccountFieldAvailable, 1).Err(); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, fmt.Sprintf("balance %d: %d", account, account), fmt.Sprintf("account %d: 0", account+1600))
+	}
+	answer, code := s.reconcile()
+	var got []string
+	for _, d := range answer.Differences {
+		got = append(got, fmt.Sprintf("%s %d: %d", d.What, d.AccountID, d.DifferenceNanoUSD))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if code != 1 || !slices.Equal(got, want) {
+		t.Errorf("exit %d, %q, want %q", code, got, want)
 	}
 }
