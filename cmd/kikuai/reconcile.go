@@ -158,9 +158,9 @@ func (d differenceAnswer) whose() string {
 }
 
 func summary(c billing.Checked) string {
-	text := fmt.Sprintf("No differences: %s, %s and %s on %s; %s with %s, %s.",
+	sentences := []string{fmt.Sprintf("No differences: %s, %s and %s on %s; %s with %s, %s.",
 		count(c.Accounts, "account", "accounts"), count(c.Holds, "live hold", "live holds"), count(c.Keys, "key", "keys"), count(c.Shards, "shard", "shards"),
-		count(c.Transactions, "transaction", "transactions"), count(c.Entries, "entry", "entries"), count(c.Usage, "call", "calls"))
+		count(c.Transactions, "transaction", "transactions"), count(c.Entries, "entry", "entries"), count(c.Usage, "call", "calls"))}
 	for _, also := range []struct {
 		n               int64
 		one, many, that string
@@ -169,8 +169,8 @@ func summary(c billing.Checked) string {
 		{c.Untold, "account", "accounts", "that Redis has not been told of"}, {c.Unopened, "shard", "shards", "that no server has opened yet"},
 	} {
 		if also.n > 0 {
-			text += fmt.Sprintf(" Also %s %s.", count(also.n, also.one, also.many), also.that)
+			sentences = append(sentences, fmt.Sprintf("Also %s %s.", count(also.n, also.one, also.many), also.that))
 		}
 	}
-	return text
+	return strings.Join(sentences, " ")
 }
