@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -164,6 +165,20 @@ func (r *rig) operate(open *[]Hold, account int64, id string) error {
 		return r.desk.Keys.Revoke(ctx, account, key.ID, House)
 	case n == 2:
 		return r.desk.Accounts.SetBudget(ctx, account, Budget{DayNano: MaxCredit, MonthNano: rand.Int64N(2) * MaxCredit}, House)
+	case n == 3: // left to the reaper, with a checkpoint
+		short := reservation(account, id, 200)
+		short.Life = 50 * time.Millisecond
+		if _, err := r.desk.Holds.Reserve(ctx, short); err != nil {
+			return err
+		}
+		err := r.desk.Holds.Checkpoint(ctx, []Mark{{Settlement: settlement(account, id, 70), Life: short.Life}})[0]
+		if errors.Is(err, ErrHoldConflict) {
+			return nil // the reaper was there before
+		}
+		return err
+	case n == 4: // settled late, through Postgres
+		_, err := r.desk.Holds.Settle(ctx, settlement(account, id, 30))
+		return err
 	case n < 20 && len(*open) < 20:
 		hold, err := r.desk.Holds.Reserve(ctx, reservation(account, id, 1+rand.Int64N(300)))
 		if err == nil {
