@@ -121,8 +121,9 @@ func (l *Ledger) Balance(ctx context.Context, accountID int64) (int64, error) {
 // Sum is the sum of the account's customer entries, in nano-USD.
 func (l *Ledger) Sum(ctx context.Context, accountID int64) (int64, error) {
 	var nano int64
-	err := l.postgres.QueryRow(ctx, `select coalesce(sum(amount_nano), 0)::bigint from ledger_entries
-		where account_id = $1 and book = $2`, accountID, bookCustomer).Scan(&nano)
+	err := l.postgres.QueryRow(ctx, `select coalesce(sum(e.amount_nano), 0)::bigint
+		from ledger_transactions t join ledger_entries e on e.transaction_id = t.id and e.created_at = t.created_at
+		where t.account_id = $1 and e.book = $2`, accountID, bookCustomer).Scan(&nano)
 	return nano, err
 }
 

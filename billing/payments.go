@@ -285,8 +285,11 @@ const selectPayments = `
 			coalesce(-sum(e.amount_nano) filter (where e.book = 'customer'), 0)::bigint as captured,
 			coalesce(-sum(e.amount_nano) filter (where e.book = 'write_off'), 0)::bigint as written_off
 		from generate_series(1, p.refunds) n
-		join ledger_transactions t on t.reference = 'refund:' || p.charge_id || case when n = 1 then '' else ':' || n end
-		join ledger_entries e on e.transaction_id = t.id
+		cross join lateral ( -- "offset 0": one look into the index each, whatever the planner thinks of n
+			select id, created_at from ledger_transactions
+			where reference = 'refund:' || p.charge_id || case when n = 1 then '' else ':' || n end offset 0
+		) t
+		join ledger_entries e on e.transaction_id = t.id and e.created_at = t.created_at
 	) back
 	where `
 

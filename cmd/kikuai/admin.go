@@ -20,16 +20,17 @@ import (
 
 // adminCommand is what an operator does by hand.
 type adminCommand struct {
-	User        adminUser        `cmd:"" help:"Show a Telegram user's account, which is opened if need be."`
-	Credit      adminCredit      `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
-	Key         adminKey         `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
-	Revoke      adminRevoke      `cmd:"" help:"Revoke an API key."`
-	Budget      adminBudget      `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`
-	Refund      adminRefund      `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
-	Reconcile   adminReconcile   `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
-	Verify      adminVerify      `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`
-	Audit       adminAudit       `cmd:"" help:"Who changed what."`
-	DeadLetters adminDeadLetters `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
+	User         adminUser         `cmd:"" help:"Show a Telegram user's account, which is opened if need be."`
+	Credit       adminCredit       `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
+	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
+	Revoke       adminRevoke       `cmd:"" help:"Revoke an API key."`
+	Budget       adminBudget       `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`
+	Refund       adminRefund       `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
+	Reconcile    adminReconcile    `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
+	Verify       adminVerify       `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`
+	Transactions adminTransactions `cmd:"" help:"A Telegram user's transactions with their entries, the newest first."`
+	Audit        adminAudit        `cmd:"" help:"Who changed what."`
+	DeadLetters  adminDeadLetters  `cmd:"" name:"dead-letters" help:"Updates that could not be handled."`
 }
 
 // asJSON is the flag that every admin command has.

@@ -178,6 +178,20 @@ func TestE2EVerifyAndAudit(t *testing.T) {
 		t.Errorf("verify says %q", out)
 	}
 	s.command("admin", "verify", "--account", "1")
+	var posted transactionsAnswer
+	s.admin(&posted, "transactions", "--telegram-id", fmt.Sprint(personID), "--limit", "4")
+	if len(posted.Transactions) != 4 || posted.Transactions[0].Seq != 6 || posted.NextCursor != 3 || posted.Transactions[0].NanoUSD != -100000 {
+		t.Errorf("transactions: %+v", posted)
+	}
+	posted = transactionsAnswer{}
+	s.admin(&posted, "transactions", "--telegram-id", fmt.Sprint(personID), "--cursor", "3")
+	if last := posted.Transactions[len(posted.Transactions)-1]; len(posted.Transactions) != 2 || posted.NextCursor != 0 ||
+		last.Kind != "credit" || last.NanoUSD != 10000007 || fmt.Sprint(last.Entries) != "[{customer 10000007} {adjustment -10000007}]" {
+		t.Errorf("transactions: %+v", posted)
+	}
+	if table := string(s.command("admin", "transactions", "--telegram-id", fmt.Sprint(personID))); strings.Count(table, "\n") != 7 {
+		t.Errorf("the table says %s", table)
+	}
 	s.forge(`update ledger_entries set amount_nano = -99999 where amount_nano = -100000 and transaction_id = (select id from ledger_transactions where account_seq = 3)`)
 	out, errs, err := s.try("admin", "verify", "--json")
 	var exit *exec.ExitError
