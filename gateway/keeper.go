@@ -41,7 +41,7 @@ type keeper struct {
 	every time.Duration
 
 	mu    sync.Mutex
-	calls map[*keeping]struct{}
+	calls keeping // the head of a ring: most calls come and go between two looks
 
 	due    []*keeping // of the goroutine, kept for its memory
 	marks  []billing.Mark
@@ -58,15 +58,16 @@ type keeper struct {
 
 // keeping is what the keeper knows of a call.
 type keeping struct {
-	live  *Live
-	asked atomic.Bool // it wants a checkpoint before its turn
-	fresh int         // bytes since it asked; of the call's own goroutine
+	live       *Live
+	prev, next *keeping    // nil: not kept
+	asked      atomic.Bool // it wants a checkpoint before its turn
+	fresh      int         // bytes since it asked; of the call's own goroutine
 
 	// Of the keeper's goroutine alone.
 	renewed time.Time
 	prompt  int64 // tokens; 0: not counted yet
-	tokens  int64 // of the answer, at the last checkpoint
-	next    int64 // of the answer, at the one under way
+	told    int64 // tokens of the answer, at the last checkpoint
+	tokens  int64 // of the answer, at the one under way
 	void    bool  // the hold is not there any more
 }
 
@@ -77,36 +78,43 @@ func newKeeper(h checkpointer, life time.Duration, now func() time.Time, registe
 	if registerer != nil {
 		registerer.MustRegister(results)
 	}
-	return &keeper{
+	k := &keeper{
 		holds: h, now: now, life: life, every: min(keepEvery, life/lookParts),
-		calls: map[*keeping]struct{}{},
-		wake:  make(chan struct{}, 1), quit: make(chan struct{}),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		marked: results.WithLabelValues("marked"), renews: results.WithLabelValues("renewed"),
 		failed: results.WithLabelValues("failed"), void: results.WithLabelValues("void"),
 	}
+	k.calls.prev, k.calls.next = &k.calls, &k.calls
+	return k
 }
 
 // keep takes charge of a call whose money is held from now on.
 func (k *keeper) keep(l *Live) {
-	l.kept = &keeping{live: l}
+	c := &l.kept
+	c.live = l
 	if !l.resumed {
-		l.kept.renewed = l.started
+		c.renewed = l.started
 	}
 	k.mu.Lock()
-	k.calls[l.kept] = struct{}{}
+	c.prev, c.next = k.calls.prev, &k.calls
+	c.prev.next, c.next.prev = c, c
 	k.mu.Unlock()
 	k.start.Do(func() { k.work.Go(k.run) })
 	if l.resumed { // who knows how much of the hold's life is left
-		l.kept.asked.Store(true)
+		c.asked.Store(true)
 		signal(k.wake)
 	}
 }
 
 // leave forgets a call that is about to be settled. Repeating it is harmless.
 func (k *keeper) leave(l *Live) {
+	c := &l.kept
 	k.mu.Lock()
-	delete(k.calls, l.kept)
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if c.next != nil {
+		c.prev.next, c.next.prev = c.next, c.prev
+		c.prev, c.next = nil, nil
+	}
 }
 
 // sent tells of so many more bytes of an answer: the first of them, and then every so
@@ -155,7 +163,7 @@ func (k *keeper) run() {
 // look checkpoints and renews what is due: of all calls, or of those that asked.
 func (k *keeper) look(all bool) {
 	k.mu.Lock()
-	for c := range k.calls {
+	for c := k.calls.next; c != &k.calls; c = c.next {
 		if all || c.asked.Load() {
 			k.due = append(k.due, c)
 		}
@@ -190,16 +198,16 @@ func (k *keeper) mark(c *keeping, now time.Time) (billing.Mark, bool) {
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
 	}}
 	if l.transcript != nil {
-		c.next = l.transcript.SentTokens()
+		c.tokens = l.transcript.SentTokens()
 	}
-	if c.next <= c.tokens {
+	if c.tokens <= c.told {
 		return m, now.Sub(c.renewed) >= k.life/lifeParts
 	}
 	if c.prompt == 0 {
 		c.prompt = l.meter.counter.Prompt(l.request, l.offer.Model)
 	}
 	m.RenewOnly = false
-	m.Usage = billing.Usage{Prompt: c.prompt, Completion: c.next, Estimated: true}
+	m.Usage = billing.Usage{Prompt: c.prompt, Completion: c.tokens, Estimated: true}
 	m.Cost = l.offer.prices.Cost(m.Usage)
 	m.Duration, m.FirstToken = now.Sub(l.started), time.Duration(l.firstToken.Load())
 	return m, true
@@ -224,7 +232,7 @@ func (k *keeper) write(batch []*keeping, now time.Time) {
 			c.renewed = now
 			k.renews.Inc()
 		default:
-			c.renewed, c.tokens = now, c.next
+			c.renewed, c.told = now, c.tokens
 			k.marked.Inc()
 		}
 	}

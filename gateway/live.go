@@ -44,7 +44,7 @@ type Live struct {
 	started    time.Time
 	resumed    bool         // under the hold of an attempt that died
 	firstToken atomic.Int64 // nanoseconds after started; 0: not yet
-	kept       *keeping
+	kept       keeping
 	transcript *llm.Transcript // of a streamed call
 	answer     *llm.Answer
 	stream     *llm.Stream
