@@ -131,7 +131,8 @@ func readTopUp(c *fiber.Ctx) (wish topUpWish, err error) {
 		return wish, &llm.RequestError{Param: "method", Message: `"method" says how to pay: send "card" or "stars".`}
 	}
 	usd, stars := members["usd"], members["stars"]
-	param, fault := "usd", ""
+	param := "usd"
+	var fault string
 	switch {
 	case usd != nil && stars != nil:
 		param, fault = "stars", `The amount is stated twice: send "usd" or "stars", and leave out the other.`

@@ -25,6 +25,7 @@ import (
 func failpoints(t *testing.T, marks []string) {
 	s := newSite(t, func(o *telegramsim.Options) { o.RetryScale = 0.02 })
 	s.withFailpoints()
+	s.takeCards()
 	s.env["WELCOME_CREDIT_USD"] = "5"
 	s.command("webhook", "set")
 	w := newWitness(s)
@@ -137,6 +138,7 @@ func (p *passage) work(try int) {
 	all.Go(func() { p.chat(ctx, serial) })
 	all.Go(func() { p.callAPI(ctx, c) })
 	all.Go(func() { p.administer(serial) })
+	all.Go(func() { p.payByCard(ctx, c, serial) })
 	all.Wait()
 }
 
