@@ -328,8 +328,3 @@ func (p *passage) payByCard(ctx context.Context, c customer, serial int) {
 		p.w.credited("card:" + payment)
 	}
 }
-
-// TestE2ECardFailpoints kills the server between the durable steps of a card payment.
-func TestE2ECardFailpoints(t *testing.T) {
-	failpoints(t, []string{"checkout.recorded", "checkout.begun", "checkout.credited", "checkout.refunded"})
-}
