@@ -77,7 +77,8 @@ func TestJobIsTakenOver(t *testing.T) {
 	}
 	runJobs(t, live, job)
 	eventually(t, "the take-over", func() bool { return runs.Load() == 1 })
-	// The dead one comes back to life: it may not shorten what the other put down.
+	// The dead one comes back to life and fails: it may not shorten what the other put down.
+	job.Do = func(context.Context) error { return errors.New("no") }
 	dead.turn(t.Context(), job, held, 0)
 	var far bool
 	err = pool.QueryRow(t.Context(), `select next_at > now() + interval '50 minutes' from jobs where name = 'orphan'`).Scan(&far)

@@ -55,13 +55,16 @@ func (c *counter) setAnswer(model func(context.Context)) {
 
 // openCounter starts it. Telegram's clock is two minutes behind, so that what happened
 // there is old enough to be compared with the books at once.
-func openCounter(t *testing.T) *counter {
+func openCounter(t *testing.T) *counter { return openCounterAt(t, -2*time.Minute) }
+
+// openCounterAt starts it with Telegram's clock that much ahead of ours.
+func openCounterAt(t *testing.T, ahead time.Duration) *counter {
 	t.Helper()
 	server := testenv.RedisServer(t)
 	client, blocking := server.Client(), server.ClientWith(redis.Options{PoolSize: 128}) // 64 wait at a time
 	log := testenv.Logger(t)
 	telegram, err := telegramsim.Start(telegramsim.Options{Token: token, Username: "KikuBot", Log: log,
-		Now: func() time.Time { return time.Now().Add(-2 * time.Minute) }})
+		Now: func() time.Time { return time.Now().Add(ahead) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,6 +49,13 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	if sum, err := c.desk.Ledger.Sum(c.ctx, account.ID); err != nil || sum != welcomeNano+50*starNano {
 		t.Errorf("the ledger says %d, %v", sum, err)
+	}
+	// The button again, as after a crash between the deletion and its acknowledgement.
+	c.handle(c.decode(99, fmt.Sprintf(`{"update_id":99,"callback_query":{"id":"99","chat_instance":"1","data":"delete:%d",
+		"from":{"id":%d,"is_bot":false,"first_name":"Ada"},"message":{"message_id":%d,"date":1790000000,"chat":{"id":%d,"type":"private"}}}}`,
+		account.ID, person, question.MessageID, person)))
+	if found, err := c.desk.Accounts.ByTelegram(c.ctx, person); !errors.Is(err, billing.ErrAccountUnknown) {
+		t.Errorf("deleting opened %+v, %v", found, err)
 	}
 	c.tell(person, "/deleteaccount")
 	c.hears(person, `^There is no account`)

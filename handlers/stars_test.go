@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 )
@@ -19,7 +21,6 @@ func (c *counter) debited(charge string, nano int64) {
 	})
 }
 
-// refundsTold counts the refunds that the books were told of a charge.
 func (c *counter) payment(charge string) billing.Payment {
 	c.t.Helper()
 	p, err := c.desk.Payments.Find(c.ctx, charge)
@@ -151,18 +152,29 @@ func TestReconcileStars(t *testing.T) {
 	c.debited(told.Charge, 10*starNano)
 
 	// Another list, as of another Telegram: compared from its beginning.
-	if err := c.desk.Jobs.Save(c.ctx, JobStars, starsPlace{Bot: 424242, Offset: 2, Last: "another"}); err != nil {
+	if err := c.desk.Jobs.Save(c.ctx, JobStars, starsPlace{Bot: 424242, Offset: 4, Last: "another"}); err != nil {
 		t.Fatal(err)
 	}
+	before := c.comparedAs(starKnown)
 	if err := c.router.ReconcileStars(c.ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 4 {
-		t.Errorf("kept %+v, %v", place, err)
+	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 4 || c.comparedAs(starKnown) != before+3 {
+		t.Errorf("kept %+v, %v; %v were known", place, err, c.comparedAs(starKnown)-before)
 	}
 	if found, err := c.desk.Payments.Latest(c.ctx, account.ID, 10); err != nil || len(found) != 2 {
 		t.Errorf("payments %+v, %v", found, err)
 	}
+}
+
+// comparedAs counts the transactions that were compared with such a result.
+func (c *counter) comparedAs(result string) float64 {
+	c.t.Helper()
+	var m dto.Metric
+	if err := c.router.compared.WithLabelValues(result).Write(&m); err != nil {
+		c.t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }
 
 // stopHearing keeps further updates from the bot: they go to a webhook that is nowhere.
@@ -177,16 +189,22 @@ func (c *counter) stopHearing() {
 
 // TestYoungTransactionsAreLeftToTheirUpdates keeps the count of what was missed honest.
 func TestYoungTransactionsAreLeftToTheirUpdates(t *testing.T) {
-	r := newRig(t)
-	if err := r.router.ReconcileStars(t.Context()); err != nil {
+	c := openCounterAt(t, 0)
+	account := c.start(person)
+	c.tell(person, "/topup 10")
+	_, err := c.telegram.Pay(c.ctx, telegramsim.Purchase{User: person, Message: c.invoice(person, 10).MessageID, Unannounced: true})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.telegram.Checkouts(t.Context(), telegramsim.CheckoutOptions{}); err == nil {
-		t.Fatal("checkouts need a bill")
+	if err := c.router.ReconcileStars(c.ctx); err != nil {
+		t.Fatal(err)
 	}
 	var place starsPlace
-	if err := r.desk.Jobs.Load(t.Context(), JobStars, &place); err != nil || place.Offset != 0 {
+	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 0 {
 		t.Errorf("kept %+v, %v", place, err)
+	}
+	if found, err := c.desk.Payments.Latest(c.ctx, account.ID, 1); err != nil || len(found) != 0 {
+		t.Errorf("credited %+v, %v", found, err)
 	}
 }
 
