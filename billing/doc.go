@@ -14,7 +14,9 @@
 //	Release: held → available      no event
 //
 // Credits, accounts and keys are decided in Postgres and projected to Redis, at
-// once by whoever decided and again by a relay.
+// once by whoever decided and again by a relay. So are refunds, and the cost of calls
+// whose holds Redis lost: rows of the table debits, which the shard's owner has Redis
+// take, once each, and which come back as events.
 //
 // So at any moment, for each account:
 //
@@ -25,9 +27,22 @@
 // Each shard has an epoch, a number that Postgres and Redis must agree on. While
 // Redis has none, the shard is closed: every script answers so, and callers get
 // ErrClosed; a call is never free for want of data. A shard whose epoch is gone,
-// or whose stream lost what Postgres has applied, is rebuilt from Postgres and
-// opened under the next epoch (see Engine). Calls in flight at that moment lose
-// their holds; settling them returns ErrHoldUnknown.
+// or whose stream lost what Postgres has applied, or that lost an account's hash, is
+// rebuilt from Postgres and opened under the next epoch (see Engine). Calls in flight
+// at that moment lose their holds; their cost is recorded when they are settled.
+//
+// # Orphans
+//
+// A hold lives for a minute by Redis' clock. The process that makes the call gives it
+// another life in time, and notes with it what the call has come to (Checkpoint).
+// When that process dies, the hold passes its deadline, and the shard's owner settles
+// it by the last note, or gives it back where there is none.
+//
+// # Back-pressure
+//
+// While Postgres is away events gather in Redis and calls go on, until a shard's
+// backlog is too old or too long (Backlog); then none is begun there until the ledger
+// has caught up.
 //
 // # What is not promised
 //
