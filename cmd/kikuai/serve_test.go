@@ -210,4 +210,5 @@ func TestE2EEveryUpdate(t *testing.T) {
 		t.Errorf("a handler panicked:\n%s", serve.log)
 	}
 	serve.stop()
+	s.reconciled()
 }
