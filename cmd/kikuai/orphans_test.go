@@ -30,8 +30,10 @@ func TestE2EOrphans(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	words := make(chan string, 1)
-	go func() { words <- s.listen(ctx, streamed) }()
-	go s.chat(whole, "exact", "hello", 100) // its connection breaks
+	go func() {
+		words <- s.listen(ctx, streamed, `{"model":"slow","stream":true,"max_tokens":4000,"messages":[{"role":"user","content":"Tell me a long story."}]}`)
+	}()
+	go s.listen(ctx, whole, `{"model":"exact","max_tokens":100,"messages":[{"role":"user","content":"Tell me a short one."}]}`)
 	redis := s.redis.Client()
 	var mark string
 	s.until(30*time.Second, "under way, with a checkpoint", func() bool {
@@ -79,9 +81,8 @@ func TestE2EOrphans(t *testing.T) {
 	t.Logf("orphans: killed with %d nano-USD held, settled at %d, %d ms after the deadline", held, spent, settled-deadline)
 }
 
-// listen streams an answer until the connection breaks and returns what was said.
-func (s *site) listen(ctx context.Context, key string) (said string) {
-	body := `{"model":"slow","stream":true,"max_tokens":4000,"messages":[{"role":"user","content":"Tell me a long story."}]}`
+// listen makes a call and returns what was streamed until the connection broke.
+func (s *site) listen(ctx context.Context, key, body string) (said string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return err.Error()
