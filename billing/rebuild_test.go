@@ -411,7 +411,7 @@ func TestRebuildMany(t *testing.T) {
 	const accounts = 5000
 	for _, flush := range []bool{true, false} {
 		b := rebuildMany(t, accounts, flush)
-		if b.away > 10*time.Second || b.slowest > 100*time.Millisecond || b.refused == 0 {
+		if b.away > 30*time.Second || b.slowest > 2*time.Second || b.refused == 0 { // the figures are make prove-rebuild's
 			t.Errorf("all gone: %v: %d accounts took %s, %d calls meanwhile up to %s", flush, accounts, b.away, b.refused, b.slowest)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestE2EBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	s := &site{t: t, binary: path, env: map[string]string{"LISTEN_ADDR": freeAddr(t), "OPS_ADDR": freeAddr(t)}}
+	s := &site{t: t, binary: path, client: http.DefaultClient, env: map[string]string{"LISTEN_ADDR": freeAddr(t), "OPS_ADDR": freeAddr(t)}}
 	s.url = "http://" + s.env["LISTEN_ADDR"]
 	page := freeAddr(t)
 	dev := s.spawn("dev", "--data", data, "--chat", page)
@@ -33,7 +34,7 @@ func TestE2EBrowser(t *testing.T) {
 
 	walk := exec.Command("node", "walk.mjs")
 	walk.Dir = walker
-	walk.Env = append(os.Environ(), "PAGE_URL=http://"+page+"/", "API_URL="+s.url, "STEP_MS=60000", "SHOTS="+os.Getenv("KIKUAI_SHOTS"))
+	walk.Env = append(os.Environ(), "PAGE_URL=http://"+page+"/", "API_URL="+s.url, "STEP_MS=60000", "TOPUP=250", "SHOTS="+os.Getenv("KIKUAI_SHOTS"))
 	out, err := walk.Output()
 	if err != nil {
 		t.Fatalf("walk: %v\n%s", err, stderrOf(err))
