@@ -24,13 +24,15 @@ type columns struct {
 	model, deployment, source                         []string
 	estimated                                         []bool
 	duration, firstToken                              []int32
+	first                                             []bool // with its reference
 }
 
 func columnsOf(events []event, renamed bool) *columns {
 	n := len(events)
 	ints := make([]int64, 12*n)
 	texts := make([]string, 7*n)
-	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n)}
+	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n), first: make([]bool, n)}
+	seen := make(map[string]bool, n)
 	for i, column := range []*[]int64{&c.ms, &c.seq, &c.epoch, &c.account, &c.key, &c.captured, &c.writeOff,
 		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning} {
 		*column = ints[i*n : (i+1)*n]
@@ -49,6 +51,8 @@ func columnsOf(events []event, renamed bool) *columns {
 		if renamed {
 			c.reference[i] = fmt.Sprintf("%s@%d/%s", cleanText(e.reference, maxReference-60), e.epoch, e.id)
 		}
+		c.first[i] = !seen[c.reference[i]]
+		seen[c.reference[i]] = true
 		c.model[i], c.deployment[i], c.source[i] = e.details.Model, e.details.Deployment, e.details.Source
 		c.estimated[i], c.duration[i], c.firstToken[i] = u.Estimated, e.details.Duration, e.details.FirstToken
 	}
@@ -75,7 +79,7 @@ func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event
 	batch.Queue(`select id from accounts where id = any($1) order by id for no key update`, c.account)
 	batch.Queue(postingSQL, int16(s), low, c.ms, c.seq, c.epoch, c.kind, c.reference, c.book, c.hold, c.account, c.key,
 		c.captured, c.writeOff, c.model, c.deployment, c.source, c.prompt, c.cached, c.cacheWrite, c.completion,
-		c.reasoning, c.estimated, c.duration, c.firstToken).
+		c.reasoning, c.estimated, c.duration, c.firstToken, c.first).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&accounts, &balances, &repeated) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("post events: %w", err)

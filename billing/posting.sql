@@ -1,6 +1,6 @@
 -- Posts a batch of events of one shard with all their effects. What the ledger has
--- already under the same reference, or has an earlier event of the batch, is left
--- out everywhere and reported by its ordinal.
+-- already under the same reference, or comes a second time in the batch, is left out
+-- everywhere and reported by its ordinal.
 --
 -- The caller holds the locks of the accounts, taken in the order of their ids, so
 -- nothing here waits for another but for the rollups, which only this shard writes.
@@ -8,29 +8,23 @@ with event as materialized (
     select e.*,
         -- Redis' clock dates an event, whatever it says: what a date cannot be is the latest one.
         to_timestamp(least(e.ms, 253402300799000) / 1000.0) as created_at,
-        (select t.id from ledger_transactions t where t.reference = e.reference) is null
-            and row_number() over (partition by e.reference order by e.ordinal) = 1 as fresh
+        e.first and (select t.id from ledger_transactions t where t.reference = e.reference) is null as fresh
     from unnest(
         $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[],
         $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::bigint[],
-        $19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::integer[], $24::integer[]
+        $19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::integer[], $24::integer[], $25::boolean[]
     ) with ordinality as e (
         ms, seq, epoch, kind, reference, book, hold_id, account_id, key_id,
         captured, write_off, model, deployment, source, prompt, cached,
-        cache_write, completion, reasoning, estimated, duration, first_token, ordinal
+        cache_write, completion, reasoning, estimated, duration, first_token, first, ordinal
     )
 ), account as materialized (
     select id, ledger_seq, ledger_hash, coalesce(low_balance_nano, $2::bigint) as low
     from accounts where id in (select account_id from event where fresh)
-), ordered as materialized (
-    select e.*, a.ledger_hash as head, a.low,
-        a.ledger_seq + row_number() over (partition by e.account_id order by e.ordinal) as account_seq
-    from event e join account a on a.id = e.account_id
-    where e.fresh
-    order by e.ordinal
-), numbered as materialized (
+), numbered as (
     -- customer gives what was captured, write_off what was not, the event's book takes both
-    select nextval('ledger_transactions_id_seq') as id, o.*,
+    select nextval('ledger_transactions_id_seq') as id, e.*, a.ledger_hash as head, a.low,
+        a.ledger_seq + row_number() over (partition by e.account_id order by e.ordinal) as account_seq,
         case when captured = 0 and write_off = 0 then array[]::text[]
             when write_off = 0 then array['customer', book]
             when captured = 0 then array[book, 'write_off']
@@ -39,25 +33,25 @@ with event as materialized (
             when write_off = 0 then array[-captured, captured]
             when captured = 0 then array[write_off, -write_off]
             else array[-captured, captured + write_off, -write_off] end as amounts
-    from ordered o
+    from event e join account a on a.id = e.account_id
+    where e.fresh
 ), linked as materialized (
     select n.*,
         ledger_chain(head, ledger_bytes(id, account_id, account_seq, kind, reference, $1::smallint, epoch, ms, seq,
             null, created_at, books, amounts)) over so_far as hash,
-        account_seq = max(account_seq) over whole as last,
+        ordinal = max(ordinal) over whole as last,
         sum(captured) over whole as spent
     from numbered n
-    window so_far as (partition by account_id order by account_seq rows unbounded preceding),
+    window so_far as (partition by account_id order by ordinal rows unbounded preceding),
         whole as (partition by account_id)
 ), posted as (
     insert into ledger_transactions (id, kind, account_id, account_seq, reference, shard, epoch, stream_ms, stream_seq, hash, created_at)
     select id, kind, account_id, account_seq, reference, $1::smallint, epoch, ms, seq, hash, created_at
-    from linked order by id
+    from linked
 ), entered as (
     insert into ledger_entries (transaction_id, position, account_id, book, amount_nano, created_at)
     select l.id, v.position, l.account_id, v.book, v.amount, l.created_at
     from linked l cross join lateral unnest(l.books, l.amounts) with ordinality v (book, amount, position)
-    order by l.id, v.position
 ), used as (
     insert into usage (transaction_id, hold_id, account_id, key_id, model, deployment, source,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
@@ -65,12 +59,12 @@ with event as materialized (
     select id, hold_id, account_id, key_id, model, deployment, source,
         prompt, cached, cache_write, completion, reasoning,
         captured + write_off, captured, write_off, estimated, duration, first_token, created_at
-    from linked where kind = 'settle' order by id
+    from linked where kind = 'settle'
 ), rolled as (
     insert into usage_hourly as h (account_id, key_id, model, hour, calls, estimated_calls,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
         cost_nano, captured_nano, write_off_nano)
-    select account_id, key_id, model, date_trunc('hour', created_at, 'UTC') as hour,
+    select account_id, key_id, model, to_timestamp(least(ms, 253402300799000) / 3600000 * 3600) as hour,
         count(*), count(*) filter (where estimated),
         sum(prompt)::bigint, sum(cached)::bigint, sum(cache_write)::bigint, sum(completion)::bigint, sum(reasoning)::bigint,
         sum(captured + write_off)::bigint, sum(captured)::bigint, sum(write_off)::bigint
