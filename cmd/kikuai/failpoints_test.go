@@ -34,9 +34,7 @@ func failpoints(t *testing.T, marks []string) {
 	fmt.Fprintln(lines, "mark\tkilled\tcalls\tupdates\tmissing\tduplicates\tdifferences")
 	for n, mark := range marks {
 		p := &passage{w: w, mark: mark, n: n}
-		killed := p.run()
-		v := w.settled(30 * time.Second)
-		differences := p.differences()
+		killed, v, differences := p.run()
 		answer := "yes"
 		if !killed {
 			answer = "NO"
@@ -100,8 +98,8 @@ func (p *passage) noteKilled(killed bool) {
 }
 
 // run works until a process was killed at the mark and all work is finished, at most
-// three times over.
-func (p *passage) run() bool {
+// three times over. Then a server that was not killed goes on until the books have it all.
+func (p *passage) run() (killed bool, v *verdict, differences []differenceAnswer) {
 	s := p.w.s
 	p.keeper = s.keep(p.mark)
 	defer p.keeper.end()
@@ -112,19 +110,12 @@ func (p *passage) run() bool {
 			break
 		}
 	}
-	return p.killed
-}
-
-// differences are what admin reconcile finds while a server runs.
-func (p *passage) differences() []differenceAnswer {
-	s := p.w.s
-	serve := s.serve()
-	defer serve.kill()
+	v = p.w.settled(30 * time.Second)
 	answer, code := s.reconcile()
 	if code != 0 && len(answer.Differences) == 0 {
 		s.t.Errorf("%s: admin reconcile ended with %d: %+v", p.mark, code, answer)
 	}
-	return answer.Differences
+	return p.killed, v, answer.Differences
 }
 
 // work is something of everything.
@@ -244,4 +235,10 @@ func (p *passage) administer(serial int) {
 		status, _ := s.get("/v1/models", made.Key)
 		return status == 401
 	})
+}
+
+// TestE2EFailpoints kills the server between two durable steps at a few places; the
+// proof of the same name does so at all of them.
+func TestE2EFailpoints(t *testing.T) {
+	failpoints(t, []string{"money.applied", "call.answered", "webhook.persisted"})
 }
