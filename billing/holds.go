@@ -176,7 +176,8 @@ type Captured struct {
 // appended first, then the balances change, in one script. A repeat returns the
 // first result, for ten minutes after it (two days for a chat).
 //
-// A hold that Redis lost is settled late, through Postgres, once under its id. One
+// A hold that Redis lost, or is about to lose with its closed shard, is settled late,
+// through Postgres, once under its id. One
 // that passed its deadline was resolved by what its last checkpoint said, and is not
 // taken again: what the call cost beyond that is written off, once, and the error is
 // a *HoldExpiredError. Errors besides: ErrHoldUnknown (there is no such account),
@@ -212,7 +213,7 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 		return Captured{}, err
 	}
 	switch status {
-	case "unknown":
+	case "unknown", "closed": // before a closed shard opens again, its holds are wiped
 		return h.settleLate(ctx, s, payload)
 	case "expired":
 		return Captured{}, h.settleExpired(ctx, s, HoldExpiredError{Captured: numbers[0], WriteOff: numbers[1], Available: numbers[2]})

@@ -171,7 +171,6 @@ func testClosedShard(t *testing.T, client *redis.Client) {
 	r.reserve(account, "h", 10)
 	calls := map[string]func() error{
 		"reserve": func() error { return errOf(r.desk.Holds.Reserve(ctx, reservation(account, "i", 1))) },
-		"settle":  func() error { return errOf(r.desk.Holds.Settle(ctx, settlement(account, "h", 1))) },
 		"release": func() error { return r.desk.Holds.Release(ctx, account, "h") },
 		"balance": func() error { return errOf(r.desk.Accounts.Balance(ctx, account)) },
 	}
@@ -186,10 +185,16 @@ func testClosedShard(t *testing.T, client *redis.Client) {
 	epoch := client.Get(ctx, EpochKey(account)).Val()
 	client.Del(ctx, EpochKey(account))
 	refused("no epoch")
+	if c := r.settle(account, "h", 1); !c.Late {
+		t.Errorf("settled on a closed shard: %+v", c)
+	}
 	r.must(client.Set(ctx, EpochKey(account), epoch, 0).Err())
 	r.wantBalance(account, 990, 10)
 	client.Del(ctx, AcctKey(account))
 	refused("no hash")
+	if _, err := r.desk.Holds.Settle(ctx, settlement(account, "h", 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("settled without a hash: %v", err)
+	}
 	client.Del(ctx, EpochKey(account))
 	if n := client.XLen(ctx, evKey(shardOf(account))).Val(); n != 0 {
 		t.Errorf("%d events from a closed shard", n)
