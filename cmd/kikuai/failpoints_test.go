@@ -23,7 +23,10 @@ import (
 // failpoints kills a process at each mark in turn, lets another one go on, and holds
 // the books against what was seen from outside.
 func failpoints(t *testing.T, marks []string) {
-	s := newSite(t, func(o *telegramsim.Options) { o.RetryScale = 0.02 })
+	s := newSite(t, func(o *telegramsim.Options) {
+		o.RetryScale = 0.02
+		o.Now = func() time.Time { return time.Now().Add(-2 * time.Minute) } // payments are old enough to be compared
+	})
 	s.withFailpoints()
 	s.takeCards()
 	s.env["WELCOME_CREDIT_USD"] = "5"
@@ -31,7 +34,7 @@ func failpoints(t *testing.T, marks []string) {
 	w := newWitness(s)
 	var table strings.Builder
 	lines := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(lines, "mark\tkilled\tcalls\tupdates\tmissing\tduplicates\tdifferences")
+	fmt.Fprintln(lines, "mark\tkilled\tcalls\tupdates\tcredits\tpayments\tmissing\tduplicates\tdifferences")
 	for n, mark := range marks {
 		p := &passage{w: w, mark: mark, n: n}
 		killed, v, differences := p.run()
@@ -43,10 +46,11 @@ func failpoints(t *testing.T, marks []string) {
 		if v.missing()+v.duplicates+len(differences) > 0 {
 			t.Errorf("%s: %s\n%s", mark, strings.Join(v.details, "\n"), fmt.Sprintf("%+v", differences))
 		}
-		fmt.Fprintf(lines, "%s\t%s\t%d\t%d\t%d\t%d\t%d\n", mark, answer, v.calls, v.updates, v.missing(), v.duplicates, len(differences))
+		fmt.Fprintf(lines, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", mark, answer,
+			v.calls, v.updates, v.credits, v.charges, v.missing(), v.duplicates, len(differences))
 	}
 	_ = lines.Flush()
-	t.Logf("failpoints: %d marks, calls and updates added up\n%s", len(marks), table.String())
+	t.Logf("failpoints: %d marks; what was seen is added up from mark to mark\n%s", len(marks), table.String())
 }
 
 // allMarks finds the marks in the source, so that none is left out.
@@ -130,6 +134,7 @@ func (p *passage) work(try int) {
 	all.Go(func() { p.callAPI(ctx, c) })
 	all.Go(func() { p.administer(serial) })
 	all.Go(func() { p.payByCard(ctx, c, serial) })
+	all.Go(func() { p.stars(ctx, serial) })
 	all.Wait()
 }
 
@@ -173,6 +178,7 @@ func (p *passage) chat(ctx context.Context, serial int) {
 // account's shard loses its epoch and is rebuilt with streams under way.
 func (p *passage) callAPI(ctx context.Context, c customer) {
 	s := p.w.s
+	s.chat(c.key, "refuses", "go", 10)
 	var lines sync.WaitGroup
 	var mu sync.Mutex
 	next, answered, lost := 0, 0, false
@@ -229,6 +235,11 @@ func (p *passage) administer(serial int) {
 		Key   string `json:"key"`
 	}
 	p.decode(out, &made)
+	for _, which := range [][]string{{}, {"--key-id", fmt.Sprint(made.KeyID)}} {
+		args := append([]string{"admin", "budget", "--telegram-id", id, "--month-usd", "1000", "--json"}, which...)
+		_, killed = s.insist(p.mark, args...)
+		p.noteKilled(killed)
+	}
 	_, killed = s.insist(p.mark, "admin", "revoke", "--key-id", fmt.Sprint(made.KeyID), "--json")
 	p.noteKilled(killed)
 	s.until(startIn, "revoked", func() bool {

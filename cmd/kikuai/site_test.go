@@ -324,6 +324,11 @@ func (s *site) send(method, path, key, body string) (int, string) {
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
 	}
+	return s.do(request)
+}
+
+// do sends a request; status 0 is no answer.
+func (s *site) do(request *http.Request) (int, string) {
 	response, err := s.client.Do(request)
 	if err != nil {
 		return 0, err.Error()

@@ -37,6 +37,7 @@ type witness struct {
 	updates map[int64]int64 // a message's update → its chat
 	credits map[string]bool // idempotency keys of credits that were confirmed
 	keys    map[int64]bool  // ids of API keys that were made
+	charges map[string]bool // of payments; true: and given back
 }
 
 // callName tells a call from all others.
@@ -57,6 +58,7 @@ func newWitness(s *site) *witness {
 	s.t.Helper()
 	var text strings.Builder
 	fmt.Fprintf(&text, siteCatalogue, s.model.URL())
+	text.WriteString("  - {id: refuses, prices: {input: \"1\", output: \"1\"}, context: 1000, max_output: 100, deployments: [{provider: sim, model: sim-error-400}]}\n")
 	for i := range numbered {
 		fmt.Fprintf(&text, "  - id: %s\n    prices: {input: \"0.15\", output: \"0.60\"}\n    context: 128000\n    max_output: 4096\n"+
 			"    deployments: [{provider: sim, model: sim-paced}]\n", modelName(i))
@@ -72,7 +74,7 @@ func newWitness(s *site) *witness {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(pool.Close)
-	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}, keys: map[int64]bool{}}
+	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}, keys: map[int64]bool{}, charges: map[string]bool{}}
 }
 
 func modelName(i int) string { return fmt.Sprintf("number-%04d", i) }
@@ -100,6 +102,20 @@ func (w *witness) keyed(id int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.keys[id] = true
+}
+
+// paid takes down that a payment was made.
+func (w *witness) paid(charge string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.charges[charge] = w.charges[charge]
+}
+
+// refunds takes down that a payment was given back.
+func (w *witness) refunds(charge string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.charges[charge] = true
 }
 
 // call makes one call and takes down what came of it. Status 0: no answer, or none to
@@ -152,12 +168,12 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 
 // verdict is how the books differ from what was seen.
 type verdict struct {
-	calls, updates, credits, keys int        // seen to have succeeded
-	lostCalls                     []callSeen // and are not in the books
-	lostUpdates                   int
-	lostOthers                    int // credits and keys
-	duplicates                    int
-	details                       []string
+	calls, updates, credits, keys, charges int        // seen to have succeeded
+	lostCalls                              []callSeen // and are not in the books
+	lostUpdates                            int
+	lostOthers                             int // credits, keys, payments and refunds
+	duplicates                             int
+	details                                []string
 }
 
 func (v *verdict) missing() int { return len(v.lostCalls) + v.lostUpdates + v.lostOthers }
@@ -203,7 +219,8 @@ func (v *verdict) repeats(format string, args ...any) {
 // judge compares.
 func (w *witness) judge(ctx context.Context) (verdict, error) {
 	w.mu.Lock()
-	calls, updates, credits, keys := maps.Clone(w.calls), maps.Clone(w.updates), maps.Clone(w.credits), maps.Clone(w.keys)
+	calls, updates := maps.Clone(w.calls), maps.Clone(w.updates)
+	credits, keys, charges := maps.Clone(w.credits), maps.Clone(w.keys), maps.Clone(w.charges)
 	w.mu.Unlock()
 	var v verdict
 	for _, compare := range []func() error{
@@ -211,6 +228,7 @@ func (w *witness) judge(ctx context.Context) (verdict, error) {
 		func() error { return w.judgeUpdates(ctx, updates, &v) },
 		func() error { return w.judgeCredits(ctx, credits, &v) },
 		func() error { return w.judgeKeys(ctx, keys, &v) },
+		func() error { return w.judgeCharges(ctx, charges, &v) },
 	} {
 		if err := compare(); err != nil {
 			return v, err
@@ -321,6 +339,37 @@ func (w *witness) judgeKeys(ctx context.Context, keys map[int64]bool, v *verdict
 		if rows[fmt.Sprint(id)].n == 0 {
 			v.lostOthers++
 			v.lacks("key %d", id)
+		}
+	}
+	return nil
+}
+
+// judgeCharges holds each payment against the credit it became, and each refund against
+// the debit.
+func (w *witness) judgeCharges(ctx context.Context, charges map[string]bool, v *verdict) error {
+	credits, err := w.rows(ctx, `select p.charge_id, count(c.id), coalesce(sum(c.amount_nano), 0)::bigint
+		from payments p left join credits c on c.transaction_id = p.transaction_id group by 1`)
+	if err != nil {
+		return err
+	}
+	debits, err := w.rows(ctx, `select p.charge_id, count(t.id), 0::bigint
+		from payments p left join ledger_transactions t on t.reference like 'refund:' || p.charge_id || '%' group by 1`)
+	if err != nil {
+		return err
+	}
+	v.charges = len(charges)
+	for charge, refunded := range charges {
+		if n := credits[charge].n; n == 0 {
+			v.lostOthers++
+			v.lacks("payment %s", charge)
+		} else if n > 1 {
+			v.repeats("payment %s: %d times", charge, n)
+		}
+		if n := debits[charge].n; refunded && n == 0 {
+			v.lostOthers++
+			v.lacks("refund of %s", charge)
+		} else if n > 1 || !refunded && n > 0 {
+			v.repeats("refund of %s: %d times", charge, n)
 		}
 	}
 	return nil
