@@ -169,8 +169,9 @@ func (p *passage) chat(ctx context.Context, serial int) {
 		Chats: 2, PerChat: 3, FirstChat: int64(8_000_000 + 2*serial), Wait: 50 * time.Second, Written: p.w.wrote,
 		Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
 	})
-	if err != nil || len(report.Missing)+len(report.Lost) > 0 {
-		p.w.s.t.Errorf("%s: updates unacknowledged %v, given up %v: %v", p.mark, report.Missing, report.Lost, err)
+	// Others write meanwhile, so that what is not acknowledged yet is left to the verdict.
+	if err != nil || len(report.Lost) > 0 {
+		p.w.s.t.Errorf("%s: updates given up %v: %v", p.mark, report.Lost, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"time"
 
 	"github.com/kikuai/kikuai/internal/telegramsim"
 )
@@ -24,10 +25,7 @@ func (p *passage) stars(ctx context.Context, serial int) {
 		s.t.Errorf("%s: %v", p.mark, err)
 	}
 	p.w.refunds(second)
-	p.pays(ctx, telegramsim.Purchase{User: who, Message: invoice, Unannounced: true})
-	if _, err := p.w.pool.Exec(ctx, `update jobs set next_at = now() where name = 'stars'`); err != nil {
-		s.t.Errorf("%s: %v", p.mark, err)
-	}
+	p.found(ctx, p.pays(ctx, telegramsim.Purchase{User: who, Message: invoice, Unannounced: true}))
 
 	leaver := s.telegram.User(int64(7_600_000+serial), "Eve").ID
 	p.say(ctx, leaver, "hello", "sendMessage", `balance \$`)
@@ -37,7 +35,25 @@ func (p *passage) stars(ctx context.Context, serial int) {
 	if _, err := s.telegram.Press(leaver, leaver, question.Message.MessageID, account); err != nil {
 		s.t.Errorf("%s: press %s: %v", p.mark, account, err)
 	}
-	p.heard(ctx, leaver, "sendMessage", `deleted`)
+	p.heard(ctx, leaver, "editMessageText", `deleted`)
+}
+
+// found makes the comparison with Telegram due until it has found the payment.
+func (p *passage) found(ctx context.Context, charge string) {
+	for {
+		var there bool
+		err := p.w.pool.QueryRow(ctx, `select exists (select from payments where charge_id = $1)`, charge).Scan(&there)
+		if err == nil && !there {
+			_, err = p.w.pool.Exec(ctx, `update jobs set next_at = now() where name = 'stars'`)
+		}
+		if err != nil {
+			p.w.s.t.Errorf("%s: an untold payment: %v", p.mark, err)
+		}
+		if err != nil || there {
+			return
+		}
+		sleep(ctx, 500*time.Millisecond)
+	}
 }
 
 // say writes to the bot and waits for its answer.
