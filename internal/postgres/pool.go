@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -47,8 +48,12 @@ func New(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config.MaxConnIdleTime = connIdle
 	config.HealthCheckPeriod = healthCheckEvery
 	prepare(config.ConnConfig)
-	if !o.Owner {
-		config.AfterConnect = takeRole
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		describe(conn.TypeMap())
+		if o.Owner {
+			return nil
+		}
+		return takeRole(ctx, conn)
 	}
 	if o.Tracer != nil {
 		config.ConnConfig.Tracer = o.Tracer
@@ -64,6 +69,13 @@ func New(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 		}
 	}
 	return pool, nil
+}
+
+// describe says what pgx is to make of types that it would have to ask the server
+// about. In the mode that goes through PgBouncer it does not ask.
+func describe(types *pgtype.Map) {
+	types.RegisterDefaultPgType(map[string]string(nil), "jsonb")
+	types.RegisterDefaultPgType(map[string]any(nil), "jsonb")
 }
 
 // Open is New for those who would rather fail at once: it returns when the database

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,5 +44,25 @@ func TestPoolOutlivesItsDatabase(t *testing.T) {
 	}
 	if families, err := registry.Gather(); err != nil || len(families) != 3 {
 		t.Errorf("%d metrics, %v", len(families), err)
+	}
+}
+
+// TestObjectsGoThroughPgBouncer: in the mode for it, pgx asks the server about no type.
+func TestObjectsGoThroughPgBouncer(t *testing.T) {
+	url := testenv.PostgresURL(t)
+	separator := "?"
+	if strings.Contains(url, separator) {
+		separator = "&"
+	}
+	pool, err := postgres.Open(t.Context(), url+separator+"default_query_exec_mode=exec", postgres.Options{MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for _, object := range []any{map[string]string{"a": "b"}, map[string]any{"a": "b"}} {
+		var got string
+		if err := pool.QueryRow(t.Context(), `select $1::jsonb ->> 'a'`, object).Scan(&got); err != nil || got != "b" {
+			t.Errorf("%T: %q, %v", object, got, err)
+		}
 	}
 }
