@@ -60,8 +60,14 @@ func (h *Holds) settleLate(ctx context.Context, s Settlement, details []byte) (C
 
 // insertLate records a debit and what is beyond it, unless they are known.
 func insertLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64, details []byte) (fresh bool, err error) {
-	if take == 0 {
-		return false, nil
+	if take == 0 { // a gift of the house, if it cost anything
+		var known bool
+		err := tx.QueryRow(ctx, `select exists (select from ledger_transactions where reference = $1)`,
+			holdReference(s.HoldID)).Scan(&known)
+		if err != nil || known {
+			return false, err
+		}
+		return false, writeOffLate(ctx, tx, s.AccountID, s.HoldID, s.Cost)
 	}
 	tag, err := tx.Exec(ctx, `
 		insert into debits (reference, account_id, kind, amount_nano, key_id, book, details)

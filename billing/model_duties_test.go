@@ -3,72 +3,155 @@ package billing
 import (
 	"errors"
 	"slices"
-	"strconv"
-	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/kikuai/kikuai/internal/stream"
 )
 
-// checkpoint notes what a call came to so far; of two marks the dearer one stands.
-func (m *machine) checkpoint(t *rapid.T) {
-	a, cost := m.pick(t), rapid.Int64Range(0, 500).Draw(t, "cost")
-	m.mark(t, a, m.holdID(t)+"-"+strconv.FormatInt(a.id, 10), cost, time.Minute)
-}
-
-func (m *machine) mark(t *rapid.T, a *modelAccount, id string, cost int64, life time.Duration) {
-	err := m.desk.Holds.Checkpoint(t.Context(), []Mark{{Settlement: settlement(a.id, id, cost), Life: life, RenewOnly: cost == 0}})[0]
-	hold := a.holds[id]
-	switch {
-	case hold == nil:
-		if !errors.Is(err, ErrHoldUnknown) {
-			t.Fatalf("checkpoint of nothing: %v", err)
+func (m *machine) relay(t *rapid.T) {
+	for _, a := range m.accounts {
+		o := m.fresh(t, shardOf(a.account))
+		if err := o.relay(t.Context()); err != nil {
+			t.Fatalf("relay: %v", err)
 		}
-	case hold.state != HoldHeld:
-		if !errors.Is(err, ErrHoldConflict) {
-			t.Fatalf("checkpoint of %+v: %v", hold, err)
-		}
-	default:
-		if err != nil {
-			t.Fatalf("checkpoint: %v", err)
-		}
-		hold.mark = max(hold.mark, cost)
+		m.projected(a)
+		a.ofAccount.tell()
+		a.ofKey.tell()
 	}
 }
 
-// orphan lets a call die, perhaps after a last checkpoint, and the reaper find it.
-func (m *machine) orphan(t *rapid.T) {
-	a, cost := m.pick(t), rapid.SampledFrom([]int64{0, 0, 50, 500}).Draw(t, "cost")
-	id := m.holdID(t) + "-" + strconv.FormatInt(a.id, 10)
-	m.mark(t, a, id, cost, time.Millisecond)
-	hold := a.holds[id]
-	if hold == nil || hold.state != HoldHeld {
+func (m *machine) fresh(t *rapid.T, s stream.Shard) *owner {
+	o := m.newOwner(s)
+	if err := o.open(t.Context()); err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	return o
+}
+
+// applied is what the stream brought to Postgres: all that Redis took.
+func (m *machine) applied(a *modelAccount) {
+	for _, e := range a.queue {
+		a.post(e)
+	}
+	a.queue = nil
+}
+
+// salvaged is what a rebuild applies of the rest of the stream: not what bears the name
+// of a hold that the ledger has already, since Redis is about to follow the ledger.
+func (m *machine) salvaged(a *modelAccount) {
+	for _, e := range a.queue {
+		if !a.posted[e.hold] {
+			a.post(e)
+		}
+	}
+	a.queue = nil
+}
+
+func (a *modelAccount) post(e modelEvent) {
+	a.ledger -= e.captured
+	a.writeOff += e.writeOff
+	a.revenue += e.captured + e.writeOff
+	a.posted[e.hold] = true
+	a.use(e)
+}
+
+// drain lets an owner that may have slept through anything do its work.
+func (m *machine) drain(t *rapid.T) {
+	a := m.pick(t)
+	o := m.owners[shardOf(a.account)]
+	for tries := 0; ; tries++ {
+		n, err := o.drain(t.Context())
+		if err == nil && n == 0 {
+			break
+		}
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, errLost) && !errors.Is(err, errMoved) || tries > 5 {
+			t.Fatalf("drain: %v", err)
+		}
+		if err := o.open(t.Context()); err != nil {
+			t.Fatalf("open: %v", err)
+		}
+	}
+	m.applied(a)
+	m.books(t, a)
+}
+
+func (m *machine) drainerDies(t *rapid.T) {
+	a := m.pick(t)
+	step := rapid.SampledFrom([]string{"fetched", "applied", "committed"}).Draw(t, "step")
+	o := m.crashing(shardOf(a.account), step)
+	if err := o.open(t.Context()); err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	if _, err := o.drain(t.Context()); err != nil && !errors.Is(err, errCrash) {
+		t.Fatalf("drain: %v", err)
+	}
+	if step == "committed" {
+		m.applied(a)
+	}
+}
+
+// rebuild loses the epoch: events are salvaged, holds are not.
+func (m *machine) rebuild(t *rapid.T) {
+	a := m.pick(t)
+	s := shardOf(a.account)
+	m.redis.Del(t.Context(), epochKey(s))
+	if step := rapid.SampledFrom([]string{"", "closed", "applied", "bumped", "wiped", "restored"}).Draw(t, "dies at"); step != "" {
+		if err := m.crashing(s, step).open(t.Context()); err != nil && !errors.Is(err, errCrash) {
+			t.Fatalf("rebuild: %v", err)
+		}
+	}
+	m.fresh(t, s)
+	m.salvaged(a)
+	m.restored(a)
+	m.books(t, a)
+}
+
+// loseHash loses one account's hash: its shard goes back to what the ledger knows.
+func (m *machine) loseHash(t *rapid.T) {
+	a := m.pick(t)
+	s := shardOf(a.account)
+	m.redis.Del(t.Context(), AcctKey(a.account))
+	m.redis.SAdd(t.Context(), lostKey(s), a.account)
+	o := m.fresh(t, s)
+	if err := o.relay(t.Context()); !errors.Is(err, errLost) {
+		t.Fatalf("a lost hash goes unseen: %v", err)
+	}
+	if err := o.open(t.Context()); err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	m.salvaged(a)
+	m.restored(a)
+}
+
+func (m *machine) restored(a *modelAccount) {
+	a.available, a.held, a.untold = a.ledger, 0, 0
+	clear(a.holds)
+	clear(a.marker)
+	a.ofAccount.restore()
+	a.ofKey.restore()
+}
+
+// flush loses everything: debits that were not in Postgres are forgotten.
+func (m *machine) flush(t *rapid.T) {
+	if !rapid.Bool().Draw(t, "really") {
 		return
 	}
-	m.overdue(a.id, 1)
-	m.reaper(a.id).look(t.Context())
-	a.held -= hold.amount
-	a.available += hold.amount
-	hold.expired, hold.state = true, HoldReleased
-	if hold.mark > 0 {
-		hold.state, hold.captured, hold.cost = HoldSettled, min(hold.mark, hold.amount), hold.mark
-		a.available -= hold.captured
-		a.unapplied += hold.captured
-		a.queue = append(a.queue, modelEvent{id, hold.captured})
-	}
-}
-
-// settledExpired is the settlement of a call that was taken for dead.
-func (m *machine) settledExpired(t *rapid.T, hold *modelHold, err error) {
-	var expired *HoldExpiredError
-	if !errors.As(err, &expired) || expired.Captured != hold.captured {
-		t.Fatalf("settle of %+v after its deadline: %v", hold, err)
+	m.redis.FlushAll(t.Context())
+	for _, a := range m.accounts {
+		m.fresh(t, shardOf(a.account))
+		a.queue = nil
+		m.restored(a)
 	}
 }
 
 // debits has Redis take what was settled late, perhaps with an owner that dies.
 func (m *machine) debits(t *rapid.T) {
 	a := m.pick(t)
-	s := shardOf(a.id)
+	s := shardOf(a.account)
 	step := rapid.SampledFrom([]string{"", "", "debit-due", "debit-taken", "fetched", "applied", "committed"}).Draw(t, "dies at")
 	if step != "" {
 		dying := m.crashing(s, step)
@@ -112,11 +195,12 @@ func (m *machine) taken(a *modelAccount, most int) {
 		if hold := a.holds[id]; a.marker[id] || hold != nil && hold.state == HoldHeld {
 			continue
 		}
-		captured := min(a.late[id], a.available)
+		e := a.late[id]
+		e.captured, e.writeOff = min(e.captured, a.available), e.captured-min(e.captured, a.available)
 		a.marker[id] = true
-		a.available -= captured
-		a.unapplied += captured
-		a.queue = append(a.queue, modelEvent{id, captured})
+		a.available -= e.captured
+		a.queue = append(a.queue, e)
+		a.spend(e.captured, true, e.byKey)
 	}
 }
 
@@ -124,7 +208,7 @@ func (m *machine) taken(a *modelAccount, most int) {
 // where a hold of its name still stands.
 func (m *machine) allTaken(t *rapid.T) {
 	for _, a := range m.accounts {
-		o := m.fresh(t, shardOf(a.id))
+		o := m.fresh(t, shardOf(a.account))
 		for range 2 {
 			if err := o.relayDebits(t.Context()); err != nil {
 				t.Fatalf("relay debits: %v", err)

@@ -87,9 +87,10 @@ func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billin
 	return captured, err
 }
 
-// release gives a hold back, now or soon.
+// release gives a hold back, now or soon. One that Redis has lost meanwhile is given back.
 func (r *resolver) release(account int64, holdID string) {
-	if err := r.holds.Release(context.Background(), account, holdID); err != nil {
+	err := r.holds.Release(context.Background(), account, holdID)
+	if err != nil && !errors.Is(err, billing.ErrHoldUnknown) {
 		r.releaseLater(account, holdID, err)
 	}
 }
