@@ -10,7 +10,8 @@ import (
 func (m *machine) reserve(t *rapid.T) {
 	a, nano := m.pick(t), rapid.Int64Range(0, 400).Draw(t, "nano")
 	least := nano / rapid.Int64Range(1, 4).Draw(t, "part")
-	id, byKey := m.call(t, a)
+	n := rapid.IntRange(0, modelCalls-1).Draw(t, "hold")
+	id, byKey := m.callID(a, n), n%2 == 0
 	ask := a.ask(id, nano, least)
 	if !byKey {
 		ask.KeyID, ask.KeyLocator = 0, ""
