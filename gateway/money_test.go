@@ -102,12 +102,12 @@ func TestHoldLost(t *testing.T) {
 	w.await("data:")
 	r.must(r.client.FlushAll(t.Context()).Err())
 	w.leave(false)
-	r.meter.resolver.release(id, "lost-too")
 	r.eventually("the call is recorded", func() bool {
 		var n, nano int64
 		r.must(r.pool.QueryRow(t.Context(), `select count(*), coalesce(sum(amount_nano), 0)::bigint from debits where account_id = $1 and reference like 'hold:%'`, id).Scan(&n, &nano))
 		return n == 1 && nano > 0
 	})
+	r.meter.resolver.release(id, "lost-too")
 	for _, kind := range []string{"settle", "release"} {
 		if n := testutil.ToFloat64(r.meter.resolver.lost.WithLabelValues(kind)); n != 0 {
 			t.Errorf("%v were given up at %s", n, kind)
