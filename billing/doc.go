@@ -38,6 +38,17 @@
 // When that process dies, the hold passes its deadline, and the shard's owner settles
 // it by the last note, or gives it back where there is none.
 //
+// A call that outlives its hold all the same is not taken again: what it cost beyond
+// that is written off, once.
+//
+// # Budgets
+//
+// What an account, or a key, may spend in a day and a month (UTC, by Redis' clock) is
+// decided in the script that holds: a hold counts as spent, and its settlement gives
+// the rest back to the day and month it was counted in. The counters live in the
+// account's hash, begin with what the ledger knows, and come back from it with a
+// rebuild.
+//
 // # Back-pressure
 //
 // While Postgres is away events gather in Redis and calls go on, until a shard's

@@ -19,7 +19,7 @@ for first = 0, live - 1, 500 do
   for i = 1, #ids do names[i] = ARGV[1] .. ids[i] end
   local holds = redis.call('MGET', unpack(names))
   for i = 1, #ids do
-    -- the hold's form stands in reserve.lua
+    -- the hold's form stands in functions.lua
     local n, account = string.match(holds[i] or '', '^h|(%d+)|(%d+)|')
     if n then
       sums[account] = (sums[account] or 0) + tonumber(n)
