@@ -191,21 +191,38 @@ func modelRound(t *testing.T, client *redis.Client) {
 	rapid.Check(t, func(t *rapid.T) {
 		run++
 		m := newMachine(t, r, run)
-		t.Repeat(map[string]func(*rapid.T){
-			"": m.check, "reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,
-			"release": m.release, "checkpoint": m.checkpoint, "orphan": m.orphan,
-			"credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies, "debits": m.debits,
-			"budget": m.budget, "rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
-		})
-		m.relay(t)
-		m.drainAllOf(t)
-		m.check(t)
-		m.allTaken(t)
-		m.drainAllOf(t)
-		for _, a := range m.accounts {
-			m.books(t, a)
-		}
+		actions := m.actions()
+		actions[""] = m.check
+		t.Repeat(actions)
+		m.finish(t)
 	})
+	r.ledgerAgrees(t)
+}
+
+// actions are the operations that a sequence is made of.
+func (m *machine) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,
+		"release": m.release, "checkpoint": m.checkpoint, "orphan": m.orphan,
+		"credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies, "debits": m.debits,
+		"budget": m.budget, "rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
+	}
+}
+
+// finish lets everything that is on its way arrive.
+func (m *machine) finish(t *rapid.T) {
+	m.relay(t)
+	m.drainAllOf(t)
+	m.check(t)
+	m.allTaken(t)
+	m.drainAllOf(t)
+	for _, a := range m.accounts {
+		m.books(t, a)
+	}
+}
+
+func (r *rig) ledgerAgrees(t *testing.T) {
+	t.Helper()
 	differences, err := r.desk.Ledger.Check(t.Context())
 	if err != nil || len(differences) > 0 {
 		t.Fatalf("the ledger differs: %+v, %v", differences, err)
