@@ -60,8 +60,6 @@ func (e *BudgetError) Is(target error) bool { return target == ErrBudget }
 // Left is what the budget still allows, in nano-USD.
 func (e *BudgetError) Left() int64 { return max(0, e.Limit-e.Spent) }
 
-const budgetStatus = "budget|"
-
 // budgetError reads a status of reserve_plan.
 func budgetError(status string, need int64) error {
 	parts := strings.Split(status, "|")
