@@ -51,7 +51,7 @@ func TestLostDataRefuses(t *testing.T) {
 			})
 			refused := took[:len(took)-1]
 			slices.Sort(refused)
-			if len(refused) == 0 || refused[len(refused)*9/10] > 100*time.Millisecond {
+			if n := len(refused); n == 0 || refused[n/2] > 100*time.Millisecond || refused[n-1] > 2*time.Second {
 				t.Errorf("%d calls were refused, within %v", len(refused), refused)
 			}
 			if now := r.ledger(id, 2); r.settled(id) != dollar-now || now <= spent {

@@ -47,8 +47,8 @@ var table = []mutation{
 	{
 		bug: "post an event that the ledger has already",
 		edits: []edit{{"billing/posting.sql",
-			"(select t.id from ledger_transactions t where t.reference = e.reference) is null\n",
-			"true\n"}},
+			"(select t.id from ledger_transactions t where t.reference = e.reference) is null as fresh\n",
+			"true as fresh\n"}},
 		pkg: "billing", test: "TestRepeatedHold",
 	},
 	{
