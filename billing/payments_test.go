@@ -182,7 +182,7 @@ func TestCheckRefuses(t *testing.T) {
 		want   OfferFault
 	}{
 		"no payload":       {func(p *Purchase) { p.Payload = "" }, OfferForged},
-		"another's seal":   {func(p *Purchase) { p.Payload = p.Payload[:len(p.Payload)-1] + "0" }, OfferForged},
+		"another's seal":   {func(p *Purchase) { p.Payload = p.Payload[:len(p.Payload)-1] + "x" }, OfferForged},
 		"a cheaper one":    {func(p *Purchase) { p.Payload = strings.Replace(p.Payload, ".250.", ".1.", 1); p.Amount = 1 }, OfferForged},
 		"another account":  {func(p *Purchase) { p.Payload = strings.Replace(p.Payload, "once.", "once.9", 1) }, OfferForged},
 		"unicode":          {func(p *Purchase) { p.Payload = "k1.once.１.２５０.３.４.五" }, OfferForged},
