@@ -67,7 +67,8 @@ func openTill(ctx context.Context) (m *till, err error) {
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return nil, err
 	}
-	if m.pool, err = postgres.Open(ctx, url, postgres.Options{}); err != nil {
+	// The bare COPY wants tables of its own, which the program's role may not make.
+	if m.pool, err = postgres.Open(ctx, url, postgres.Options{Owner: true}); err != nil {
 		return nil, err
 	}
 	m.closers = append(m.closers, func() error { m.pool.Close(); return nil })
