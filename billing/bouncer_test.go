@@ -1,0 +1,50 @@
+package billing
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/testenv"
+)
+
+// Everything that is money works through PgBouncer in transaction mode, where a
+// statement cannot count on the connection of the one before.
+func TestBehindPgBouncer(t *testing.T) {
+	r := newRig(t, testenv.Redis(t), func(c *Config) {
+		direct := c.Postgres.Config().ConnString()
+		pool, err := postgres.Open(t.Context(), testenv.PgBouncer(t, direct), postgres.Options{MaxConns: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		c.Postgres, c.WelcomeCredit, c.LowBalance = pool, 700, 100
+	})
+	r.pool = r.config.Postgres
+	ctx := t.Context()
+	account := r.storied()
+	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", RequestsPerMinute: 9, By: OfAccount(account)})
+	r.must(err)
+	for i := range 20 {
+		r.spend(account, fmt.Sprintf("b-%d", i), 10)
+	}
+	r.drainAll()
+	for _, o := range r.owners {
+		r.must(o.relay(ctx))
+	}
+	r.must(r.desk.Keys.Revoke(ctx, account, key.ID, Operator("ada")))
+	_, err = r.desk.Ledger.MakeMonths(ctx)
+	r.must(err)
+	_, _, err = r.desk.Ledger.Transactions(ctx, account, 0, 10)
+	r.must(err)
+	r.wantBooks(ctx)
+	if breaks := r.verify(); len(breaks) > 0 {
+		t.Errorf("%+v", breaks)
+	}
+	r.wantDifferences()
+	var balance int64
+	r.must(r.pool.QueryRow(ctx, `select balance_nano from accounts where id = $1`, account).Scan(&balance))
+	if balance != 700+1320-200 {
+		t.Errorf("balance %d", balance)
+	}
+}
