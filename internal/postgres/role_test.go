@@ -196,3 +196,19 @@ func TestRoleMissing(t *testing.T) {
 		t.Error("the role was not taken")
 	}
 }
+
+// Behind PgBouncer a login that owns the tables may keep its rights, and works; one that
+// is a member of the role and nothing else has the role's, whichever connection it gets.
+func TestRoleBehindPgBouncer(t *testing.T) {
+	owner := testenv.Owner(t, testenv.Postgres(t))
+	const work = "insert into jobs (name) values (gen_random_uuid()::text)"
+	do(t, open(t, testenv.PgBouncer(t, owner.Config().ConnString()), postgres.Options{MaxConns: 8}), work)
+	name, member := login(t, owner, "in role "+postgres.AppRole)
+	pool := open(t, testenv.PgBouncer(t, member), postgres.Options{MaxConns: 8})
+	for range 20 {
+		if mayRewrite(t, pool) {
+			t.Fatalf("%s may rewrite the ledger", name)
+		}
+		do(t, pool, work)
+	}
+}
