@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -59,13 +58,9 @@ func audit(ctx context.Context, tx pgx.Tx, e Entry) error {
 	if e.Details == nil {
 		e.Details = map[string]any{}
 	}
-	details, err := json.Marshal(e.Details)
-	if err != nil {
-		return fmt.Errorf("write the audit log: %w", err)
-	}
-	_, err = tx.Exec(ctx, `insert into audit_log (actor, action, account_id, key_id, details)
+	_, err := tx.Exec(ctx, `insert into audit_log (actor, action, account_id, key_id, details)
 		values ($1, $2, nullif($3::bigint, 0), nullif($4::bigint, 0), $5)`,
-		string(e.Actor), cleanText(e.Action, maxAction), e.AccountID, e.KeyID, string(details))
+		string(e.Actor), cleanText(e.Action, maxAction), e.AccountID, e.KeyID, e.Details)
 	if err != nil {
 		return fmt.Errorf("write the audit log: %w", err)
 	}

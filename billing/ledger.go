@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -59,15 +58,6 @@ func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
 		books = append(books, m.to, m.from)
 		amounts = append(amounts, m.nano, -m.nano)
 	}
-	var memo *string // as text, which needs no knowledge of the column: PgBouncer has none
-	if len(t.memo) > 0 {
-		raw, err := json.Marshal(t.memo)
-		if err != nil {
-			return 0, fmt.Errorf("post a transaction: %w", err)
-		}
-		text := string(raw)
-		memo = &text
-	}
 	var used bool
 	batch := &pgx.Batch{}
 	// A statement of its own, so that what follows it sees all that the lock waited for.
@@ -84,7 +74,7 @@ func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
 	case used:
 		return 0, errPosted
 	}
-	err = tx.QueryRow(ctx, postSQL, t.kind, t.account, t.reference, memo, books, amounts).Scan(&id)
+	err = tx.QueryRow(ctx, postSQL, t.kind, t.account, t.reference, t.memo, books, amounts).Scan(&id)
 	if err != nil {
 		return 0, fmt.Errorf("post a transaction: %w", err)
 	}
