@@ -182,9 +182,16 @@ func (c *Config) checkNumbers(check checker) {
 	between(check, "RATE_LIMIT_REQUESTS_PER_MINUTE", c.RequestsPerMinute, 1, 1<<31-1)
 	between(check, "RATE_LIMIT_PER_SECOND", c.RatePerSecond, 0.001, 1_000_000)
 	between(check, "RATE_LIMIT_BURST_SIZE", c.RateBurst, 1, 1_000_000)
+	between(check, "RATE_LIMIT_GLOBAL_PER_MINUTE", c.GlobalPerMinute, 0, 1<<31-1)
+	between(check, "AUTH_FAILURES_PER_MINUTE", c.AuthFailures, 0, 1_000_000)
+	between(check, "TOPUPS_PER_HOUR", c.TopUpsPerHour, 0, 1_000_000)
 	between(check, "LEDGER_MAX_BACKLOG", c.LedgerMaxBacklog, 1, 10_000_000)
 	between(check, "CACHE_MAX_SIZE", c.CacheSize, 1, 100_000_000)
 	between(check, "CACHE_COMPRESSION_THRESHOLD", c.CacheCompression, 0, 1<<30)
+	between(check, "CACHE_MAX_VALUE_BYTES", c.CacheMaxValue, 1<<10, 64<<20)
+	if !slices.Contains([]string{"tinylfu", "lru", "ttl"}, c.CachePolicy) {
+		check.fault("CACHE_POLICY", "is none of the policies", "set tinylfu, lru or ttl")
+	}
 	between(check, "CIRCUIT_BREAKER_FAILURE_THRESHOLD", c.BreakerFailures, 1, 10_000)
 	between(check, "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS", c.BreakerHalfOpenCalls, 1, 1000)
 
@@ -192,6 +199,9 @@ func (c *Config) checkNumbers(check checker) {
 	between(check, "BOT_HANDLER_DEADLINE", c.BotDeadline, time.Second, 10*time.Minute)
 	between(check, "LEDGER_MAX_LAG", c.LedgerMaxLag, time.Second, 7*24*time.Hour)
 	between(check, "CACHE_DEFAULT_TTL", c.CacheTTL, 100*time.Millisecond, 24*time.Hour)
+	if c.AnswerTTL != 0 {
+		between(check, "ANSWER_CACHE_TTL", c.AnswerTTL, time.Second, 24*time.Hour)
+	}
 	between(check, "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", c.BreakerRecovery, time.Second, time.Hour)
 }
 

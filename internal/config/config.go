@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -84,16 +85,24 @@ type Config struct {
 	AnthropicKey Secret `env:"ANTHROPIC_API_KEY"`
 
 	RequestsPerMinute int     `env:"RATE_LIMIT_REQUESTS_PER_MINUTE" envDefault:"120"`
-	RatePerSecond     float64 `env:"RATE_LIMIT_PER_SECOND" envDefault:"2.0"`
+	RatePerSecond     float64 `env:"RATE_LIMIT_PER_SECOND" envDefault:"2.0"` // see Bucket
 	RateBurst         int     `env:"RATE_LIMIT_BURST_SIZE" envDefault:"10"`
+	GlobalPerMinute   int     `env:"RATE_LIMIT_GLOBAL_PER_MINUTE" envDefault:"0"` // 0: none
+	AuthFailures      int     `env:"AUTH_FAILURES_PER_MINUTE" envDefault:"300"`   // 0: none are limited
+	TopUpsPerHour     int     `env:"TOPUPS_PER_HOUR" envDefault:"60"`             // 0: none are limited
 
 	CacheSize        int           `env:"CACHE_MAX_SIZE" envDefault:"10000"` // entries
 	CacheTTL         time.Duration `env:"CACHE_DEFAULT_TTL" envDefault:"5m"`
 	CacheCompression int           `env:"CACHE_COMPRESSION_THRESHOLD" envDefault:"1024"` // bytes
+	CachePolicy      string        `env:"CACHE_POLICY" envDefault:"tinylfu"`             // or lru, ttl
+	CacheMaxValue    int           `env:"CACHE_MAX_VALUE_BYTES" envDefault:"1048576"`
+	AnswerTTL        time.Duration `env:"ANSWER_CACHE_TTL" envDefault:"1h"` // 0: no answer is cached
 
 	BreakerFailures      int           `env:"CIRCUIT_BREAKER_FAILURE_THRESHOLD" envDefault:"5"`
 	BreakerRecovery      time.Duration `env:"CIRCUIT_BREAKER_RECOVERY_TIMEOUT" envDefault:"60"` // a bare number is seconds
 	BreakerHalfOpenCalls int           `env:"CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS" envDefault:"3"`
+
+	shaping bool // whether one of the bucket's two variables is set
 }
 
 // Lookup finds a variable: os.LookupEnv, or a test's map.
@@ -134,7 +143,7 @@ func profileDefaults(p Profile) map[string]string {
 func Load(lookup Lookup, need Need) (*Config, error) {
 	faults := &FaultsError{}
 	values := collect(lookup, faults)
-	c := &Config{}
+	c := &Config{shaping: values["RATE_LIMIT_PER_SECOND"] != "" || values["RATE_LIMIT_BURST_SIZE"] != ""}
 	err := env.ParseWithOptions(c, env.Options{Environment: values, FuncMap: parsers()})
 	faults.addParsing(err)
 	c.check(faults, need)
@@ -168,6 +177,17 @@ func collect(lookup Lookup, faults *FaultsError) map[string]string {
 		}
 	}
 	return values
+}
+
+// Bucket returns the token bucket of keys and chats without limits of their own: its
+// refill in thousandths of a token per second, and its size in tokens. Both are zero, and
+// there is no bucket, unless one of its two variables is set; the other's default then
+// completes it.
+func (c *Config) Bucket() (refill, burst int64) {
+	if !c.shaping {
+		return 0, 0
+	}
+	return int64(math.Round(c.RatePerSecond * 1000)), int64(c.RateBurst)
 }
 
 // Text reports whether log lines are for people rather than for machines.

@@ -170,6 +170,16 @@ func TestFaultyValues(t *testing.T) {
 		{"CACHE_MAX_SIZE", "many"},
 		{"CACHE_DEFAULT_TTL", "1ms"},
 		{"CACHE_COMPRESSION_THRESHOLD", "-1"},
+		{"RATE_LIMIT_GLOBAL_PER_MINUTE", "-1"},
+		{"RATE_LIMIT_GLOBAL_PER_MINUTE", "2147483648"},
+		{"AUTH_FAILURES_PER_MINUTE", "many"},
+		{"AUTH_FAILURES_PER_MINUTE", "-1"},
+		{"TOPUPS_PER_HOUR", "1000001"},
+		{"CACHE_POLICY", "fifo"},
+		{"CACHE_MAX_VALUE_BYTES", "1023"},
+		{"CACHE_MAX_VALUE_BYTES", "1 MiB"},
+		{"ANSWER_CACHE_TTL", "25h"},
+		{"ANSWER_CACHE_TTL", "10ms"},
 		{"CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0"},
 		{"CIRCUIT_BREAKER_RECOVERY_TIMEOUT", "a minute"},
 		{"CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS", "0"},
@@ -278,5 +288,36 @@ func TestValues(t *testing.T) {
 	}
 	if len(c.RedisURLs) != 2 {
 		t.Errorf("REDIS_URL has %d elements", len(c.RedisURLs))
+	}
+}
+
+// TestBucketIsOffUnlessSet: the defaults alone shape nobody's calls; one variable of the
+// two turns the bucket on, and an empty one is none.
+func TestBucketIsOffUnlessSet(t *testing.T) {
+	const rate, burst = "RATE_LIMIT_PER_SECOND", "RATE_LIMIT_BURST_SIZE"
+	for _, row := range []struct {
+		rate, burst    string
+		refill, tokens int64
+	}{
+		{"", "", 0, 0},
+		{"  ", "", 0, 0},
+		{"2.0", "", 2000, 10},
+		{"", "10", 2000, 10},
+		{"0.0015", "3", 2, 3},
+		{"1000000", "1000000", 1_000_000_000, 1_000_000},
+	} {
+		refill, tokens := load(t, with(rate, row.rate, burst, row.burst), NeedServe).Bucket()
+		if refill != row.refill || tokens != row.tokens {
+			t.Errorf("%s=%q, %s=%q: %d thousandths a second in a bucket of %d, want %d and %d",
+				rate, row.rate, burst, row.burst, refill, tokens, row.refill, row.tokens)
+		}
+	}
+}
+
+// TestZeroTurnsOff: where zero means none it is no fault.
+func TestZeroTurnsOff(t *testing.T) {
+	c := load(t, with("RATE_LIMIT_GLOBAL_PER_MINUTE", "0", "AUTH_FAILURES_PER_MINUTE", "0", "TOPUPS_PER_HOUR", "0", "ANSWER_CACHE_TTL", "0"), NeedServe)
+	if c.GlobalPerMinute != 0 || c.AuthFailures != 0 || c.TopUpsPerHour != 0 || c.AnswerTTL != 0 {
+		t.Errorf("zeros became %v", c)
 	}
 }

@@ -11,7 +11,8 @@ import (
 const exampleFile = "../../deploy/.env.example"
 
 // TestExampleFileListsEveryVariable holds .env.example to Config both ways:
-// the same names, the same defaults, a comment for each, secrets marked.
+// the same names, the same defaults, a comment for each, secrets marked. What being set
+// turns on stands there commented out.
 func TestExampleFileListsEveryVariable(t *testing.T) {
 	file, err := os.Open(exampleFile)
 	if err != nil {
@@ -19,10 +20,12 @@ func TestExampleFileListsEveryVariable(t *testing.T) {
 	}
 	defer file.Close()
 	type line struct{ value, comment string }
+	switches := []string{"RATE_LIMIT_PER_SECOND", "RATE_LIMIT_BURST_SIZE"}
 	found := map[string]line{}
 	comment := ""
 	for scan := bufio.NewScanner(file); scan.Scan(); {
 		text := scan.Text()
+		text, off := uncommented(text)
 		if rest, is := strings.CutPrefix(text, "# "); is {
 			comment = rest
 			continue
@@ -30,6 +33,9 @@ func TestExampleFileListsEveryVariable(t *testing.T) {
 		if name, value, is := strings.Cut(text, "="); is {
 			if _, twice := found[name]; twice {
 				t.Errorf("%s stands twice", name)
+			}
+			if off != slices.Contains(switches, name) {
+				t.Errorf("%s is commented out: %v", name, off)
 			}
 			found[name] = line{value, comment}
 		}
@@ -61,4 +67,13 @@ func TestExampleFileListsEveryVariable(t *testing.T) {
 			t.Errorf("%s is in the file and not read by the program", name)
 		}
 	}
+}
+
+// uncommented is a line's text without the sign that turns a variable off: one that stands
+// right before its name.
+func uncommented(text string) (string, bool) {
+	if rest, is := strings.CutPrefix(text, "#"); is && rest != "" && rest[0] != ' ' {
+		return rest, true
+	}
+	return text, false
 }
