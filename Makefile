@@ -44,6 +44,10 @@ prove: ## the long proofs: kill -9 loops, overdraft, order (TestProve…)
 prove-%: ## one of them by name: make prove-inbox, make prove-money
 	@.ci/named TestProve '$*'
 
+.PHONY: fuzz
+fuzz: ## every fuzz target, one after the other (FUZZTIME=5m each, PKG)
+	@.ci/fuzz
+
 .PHONY: bench
 bench: ## speed against bare handlers, as ratios; writes deploy/bench/
 	@.ci/prepare servers
