@@ -6,9 +6,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ReserveLua is the source of the Lua functions reserve_plan and reserve_commit and of
-// those they need, each described above itself. Other scripts are composed with it, so
-// that one atomic call can decide authentication, limits and the hold.
+// ReserveLua is the source of the Lua functions acct_read, reserve_plan and
+// reserve_commit and of those they need, each described above itself. Other scripts are
+// composed with it, so that one atomic call can decide authentication, limits and the hold.
 var ReserveLua = functionsLua + budgetsLua + reserveLua
 
 var (

@@ -2,10 +2,14 @@ package gateway
 
 import (
 	"net"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/kikuai/kikuai/billing"
 )
 
 // BenchmarkCompletion is a paid, unstreamed call over sockets, everything included.
@@ -37,4 +41,28 @@ func BenchmarkCompletion(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkAdmit is the script of a paid call alone: what it costs Redis, by Redis' own
+// count, for a key with one request window and for none of its account's.
+func BenchmarkAdmit(b *testing.B) {
+	r := newRig(b)
+	id, token := r.account(1_000_000 * dollar)
+	key, err := r.desk.Keys.Parse(token)
+	r.must(err)
+	who := caller{account: id, key: &key}
+	ctx := b.Context()
+	r.must(r.client.ConfigResetStat(ctx).Err())
+	for b.Loop() {
+		_, err := r.meter.gate.admit(ctx, who, reservation{holdID: newHoldID(), fingerprint: billing.SourceAPI, want: 1, least: 1, life: holdLife})
+		r.must(err)
+	}
+	b.StopTimer()
+	text := r.client.Info(ctx, "commandstats").Val()
+	_, text, _ = strings.Cut(text, "cmdstat_evalsha:")
+	_, text, _ = strings.Cut(text, "usec_per_call=")
+	text, _, _ = strings.Cut(text, ",")
+	micros, err := strconv.ParseFloat(text, 64)
+	r.must(err)
+	b.ReportMetric(micros, "redis-µs/call")
 }

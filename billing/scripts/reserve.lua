@@ -1,8 +1,10 @@
 -- Holding money, as functions that other scripts are composed with, after
 -- functions.lua and budgets.lua.
 --
---   reserve_plan(acct_key, hold, fp, want, least, key_id, key_budget, now)
---       -> status, n, acct
+--   acct_read(acct_key) -> acct: { available, held, status, budget, tier, org }, each
+--       false where it is missing; all that a call needs of its account, in one read
+--   reserve_plan(acct_key, acct, hold, fp, want, least, key_id, key_budget, now)
+--       -> status, n
 --       Decides, changes no money. Amounts in nano-USD; key_budget is the key's, or
 --       nil; now is Redis' clock in ms.
 --         'ok'        n = amount to hold: want, or all that the balance and the
@@ -20,7 +22,11 @@
 --                  account, key_id, acct) -> available afterwards
 --       Carries out what reserve_plan allowed with 'ok'.
 
-local function reserve_plan(acct_key, hold, fp, want, least, key_id, key_budget, now)
+local function acct_read(acct_key)
+  return redis.call('HMGET', acct_key, 'available', 'held', 'status', 'budget', 'tier', 'org')
+end
+
+local function reserve_plan(acct_key, acct, hold, fp, want, least, key_id, key_budget, now)
   if hold then
     local state, n, _, _, _, _, _, held_fp = hold_read(hold)
     if held_fp ~= fp then return 'conflict', 0 end
@@ -28,7 +34,6 @@ local function reserve_plan(acct_key, hold, fp, want, least, key_id, key_budget,
     if state == 's' then return 'settled', tonumber(n) end
     return 'released', 0
   end
-  local acct = redis.call('HMGET', acct_key, 'available', 'held', 'status', 'budget')
   if not acct[1] then return acct_lost(acct_key), 0 end
   if acct[3] ~= 'active' then return 'inactive', 0 end
   local available = tonumber(acct[1])
@@ -39,8 +44,8 @@ local function reserve_plan(acct_key, hold, fp, want, least, key_id, key_budget,
     left, refusal, acct.counts = budgets().plan(acct_key, acct[4], key_id, key_budget, least, now)
     most = math.min(available, left)
   end
-  if most >= want then return 'ok', want, acct end
-  if most >= least and most > 0 then return 'ok', most, acct end
+  if most >= want then return 'ok', want end
+  if most >= least and most > 0 then return 'ok', most end
   if refusal and available >= least and available > 0 then return refusal, most end
   return 'poor', available
 end

@@ -21,7 +21,8 @@ local allowed, state
 allowed, pass.remaining, pass.reset, state = window_check(pass.window, now, pass.limit, tonumber(ARGV[3]))
 if not allowed then return outcome('limited', '0', '0', pass) end
 now = math.floor(now / 1000)
-local status, n, acct = reserve_plan(KEYS[2], hold, ARGV[6], ARGV[7], ARGV[8],
+local acct = acct_read(KEYS[2])
+local status, n = reserve_plan(KEYS[2], acct, hold, ARGV[6], ARGV[7], ARGV[8],
   pass.key_id, pass.budget, now)
 if status ~= 'ok' then
   return outcome(status, money(n), '0', pass)
