@@ -23,7 +23,7 @@ func TestAudit(t *testing.T) {
 	credit := Credit{AccountID: account.ID, AmountNano: 50, Kind: CreditAdjustment, IdempotencyKey: "k", By: ada}
 	given, err := r.desk.Accounts.Credit(ctx, credit)
 	r.must(err)
-	key, token, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account.ID, Name: "mine", RequestsPerMinute: 9, By: owner})
+	key, token, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account.ID, Name: "mine", Limits: Limits{RequestsPerMinute: 9}, By: owner})
 	r.must(err)
 	r.must(r.desk.Keys.Revoke(ctx, account.ID, key.ID, owner))
 
@@ -49,7 +49,7 @@ func TestAudit(t *testing.T) {
 		{Actor: "operator:ada", Action: "account.credited", AccountID: account.ID, Details: map[string]any{
 			"kind": "adjustment", "amount_nano_usd": 50.0, "transaction_id": float64(given.TransactionID), "idempotency_key": "k"}},
 		{Actor: owner, Action: "key.created", AccountID: account.ID, KeyID: key.ID, Details: map[string]any{
-			"requests_per_minute": 9.0, "day_nano_usd": 0.0, "month_nano_usd": 0.0}},
+			"requests_per_minute": 9.0, "tokens_per_minute": 0.0, "concurrency": 0.0, "refill_milli": 0.0, "burst": 0.0, "day_nano_usd": 0.0, "month_nano_usd": 0.0}},
 		{Actor: owner, Action: "key.revoked", AccountID: account.ID, KeyID: key.ID, Details: map[string]any{}},
 	}
 	got := r.audited()

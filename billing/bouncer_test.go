@@ -23,7 +23,7 @@ func TestBehindPgBouncer(t *testing.T) {
 	r.pool = r.config.Postgres
 	ctx := t.Context()
 	account := r.storied()
-	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", RequestsPerMinute: 9, By: OfAccount(account)})
+	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", Limits: Limits{RequestsPerMinute: 9}, By: OfAccount(account)})
 	r.must(err)
 	for i := range 20 {
 		r.spend(account, fmt.Sprintf("b-%d", i), 10)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,7 +19,6 @@ const (
 	maxKeys     = 100 // usable ones of one account
 	maxListed   = 500
 	maxKeyName  = 64 // characters
-	maxRPM      = 1_000_000
 	defaultName = "key"
 )
 
@@ -33,24 +33,24 @@ type Keys struct {
 
 // KeySpec describes a key to make.
 type KeySpec struct {
-	AccountID         int64
-	Name              string // at most 64 characters are kept
-	RequestsPerMinute int    // 0: the default
-	BudgetDay         int64  // nano-USD a day, UTC; 0: no bound
-	BudgetMonth       int64  // nano-USD a month, UTC; 0: no bound
-	By                Actor
+	AccountID   int64
+	Name        string // at most 64 characters are kept
+	Limits      Limits // requests per minute of 0: the default
+	BudgetDay   int64  // nano-USD a day, UTC; 0: no bound
+	BudgetMonth int64  // nano-USD a month, UTC; 0: no bound
+	By          Actor
 }
 
 // Key is a record of an API key. It holds nothing that could be used as one.
 type Key struct {
-	ID                int64
-	AccountID         int64
-	Name              string
-	Hint              string // such as "kk_7_…aB3x"
-	RequestsPerMinute int    // 0: the default
-	Budget            Budget
-	CreatedAt         time.Time
-	RevokedAt         time.Time // zero: usable
+	ID        int64
+	AccountID int64
+	Name      string
+	Hint      string // such as "kk_7_…aB3x"
+	Limits    Limits // requests per minute of 0: the default
+	Budget    Budget
+	CreatedAt time.Time
+	RevokedAt time.Time // zero: usable
 }
 
 // Parse checks the form and the checksum of a key, without any look-up, and
@@ -70,24 +70,25 @@ func (k *Keys) Parse(token string) (PresentedKey, error) {
 
 // Create makes a key and returns it in the clear, this once. The key works at
 // once, or, where Redis was away, within a second of its return. Errors:
-// ErrAccountUnknown, ErrKeyLimit, ErrAmount.
+// ErrAccountUnknown, ErrKeyLimit, ErrAmount, ErrLimits.
 func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 	token := mintToken(spec.AccountID)
 	locator, mac := k.peppers[0].digest(token)
 	key := Key{
-		AccountID:         spec.AccountID,
-		Name:              cleanText(spec.Name, maxKeyName),
-		Hint:              hintOf(spec.AccountID, token),
-		RequestsPerMinute: int(clamp(int64(spec.RequestsPerMinute), maxRPM)),
-		Budget:            Budget{DayNano: spec.BudgetDay, MonthNano: spec.BudgetMonth},
+		AccountID: spec.AccountID,
+		Name:      cleanText(spec.Name, maxKeyName),
+		Hint:      hintOf(spec.AccountID, token),
+		Limits:    spec.Limits,
+		Budget:    Budget{DayNano: spec.BudgetDay, MonthNano: spec.BudgetMonth},
 	}
-	if err := key.Budget.check(); err != nil {
+	if err := errors.Join(key.Budget.check(), key.Limits.check()); err != nil {
 		return Key{}, "", err
 	}
 	if key.Name == "" {
 		key.Name = defaultName
 	}
-	record := keyRecord{AccountID: key.AccountID, Locator: locator, MAC: mac, RPM: key.RequestsPerMinute, Name: key.Name}
+	record := keyRecord{AccountID: key.AccountID, Locator: locator, MAC: mac, Limits: key.Limits.Packed(), Name: key.Name}
+	l := key.Limits
 	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
 		// The account's lock makes the count hold against concurrent creations.
 		var usable int
@@ -107,12 +108,13 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 			return ErrKeyLimit
 		}
 		err = tx.QueryRow(ctx, `
-			insert into api_keys as k (account_id, name, locator, mac, pepper_version, hint, requests_per_minute,
-				budget_day_nano, budget_month_nano)
-			values ($1, $2, $3, $4, $5, $6, nullif($7::int, 0), nullif($8::bigint, 0), nullif($9::bigint, 0))
+			insert into api_keys as k (account_id, name, locator, mac, pepper_version, hint, budget_day_nano, budget_month_nano,
+				requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst)
+			values ($1, $2, $3, $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0),
+				nullif($9::int, 0), nullif($10::int, 0), nullif($11::int, 0), nullif($12::int, 0), nullif($13::int, 0))
 			returning id, created_at, `+keyBudget,
-			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint, key.RequestsPerMinute,
-			key.Budget.DayNano, key.Budget.MonthNano,
+			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint,
+			key.Budget.DayNano, key.Budget.MonthNano, l.RequestsPerMinute, l.TokensPerMinute, l.Concurrency, l.RefillMilli, l.Burst,
 		).Scan(&key.ID, &key.CreatedAt, &record.Budget, &record.Spent)
 		if err != nil {
 			return err
@@ -134,7 +136,7 @@ func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
 // details are what the audit log says of a new key.
 func (k Key) details() map[string]any {
 	details := k.Budget.details()
-	details["requests_per_minute"] = k.RequestsPerMinute
+	maps.Copy(details, k.Limits.details())
 	return details
 }
 
@@ -169,8 +171,7 @@ func oneKey(keys []Key, err error) (Key, error) {
 
 func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, error) {
 	rows, err := k.postgres.Query(ctx, `
-		select id, account_id, name, hint, coalesce(requests_per_minute, 0),
-			coalesce(budget_day_nano, 0), coalesce(budget_month_nano, 0), created_at, revoked_at
+		select id, account_id, name, hint, coalesce(budget_day_nano, 0), coalesce(budget_month_nano, 0), created_at, revoked_at, `+limitFields+`
 		from api_keys where `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("find API keys: %w", err)
@@ -178,8 +179,8 @@ func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, erro
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
 		var key Key
 		var revoked *time.Time
-		err := row.Scan(&key.ID, &key.AccountID, &key.Name, &key.Hint, &key.RequestsPerMinute,
-			&key.Budget.DayNano, &key.Budget.MonthNano, &key.CreatedAt, &revoked)
+		err := row.Scan(append([]any{&key.ID, &key.AccountID, &key.Name, &key.Hint,
+			&key.Budget.DayNano, &key.Budget.MonthNano, &key.CreatedAt, &revoked}, key.Limits.scan()...)...)
 		if revoked != nil {
 			key.RevokedAt = *revoked
 		}

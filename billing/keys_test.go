@@ -59,12 +59,12 @@ func testKeyLife(t *testing.T, client *redis.Client) {
 	keys, ctx := r.desk.Keys, t.Context()
 	account := r.account(0)
 
-	key, token, err := keys.Create(ctx, KeySpec{AccountID: account, Name: "laptop\x00 \xff", RequestsPerMinute: 30})
+	key, token, err := keys.Create(ctx, KeySpec{AccountID: account, Name: "laptop\x00 \xff", Limits: Limits{RequestsPerMinute: 30, TokensPerMinute: 9, Concurrency: 2, RefillMilli: 1500, Burst: MaxLimit}})
 	r.must(err)
 	presented, err := keys.Parse(token)
 	r.must(err)
 	record := client.HGetAll(ctx, KeyKey(account, presented.Locator[0])).Val()
-	if presented.Account != account || !presented.Verify(0, record[KeyFieldMAC]) || record[KeyFieldRPM] != "30" ||
+	if presented.Account != account || !presented.Verify(0, record[KeyFieldMAC]) || record[KeyFieldLimits] != "30|9|2|1500|2147483647" ||
 		record[KeyFieldStatus] != StatusActive || record[KeyFieldName] != "laptop �" {
 		t.Fatalf("%+v has record %v", presented, record)
 	}

@@ -11,7 +11,7 @@ const (
 	KeyFieldAccount = "account" // decimal account id
 	KeyFieldID      = "key_id"  // decimal key id
 	KeyFieldMAC     = "mac"     // hex; PresentedKey.Verify compares it
-	KeyFieldRPM     = "rpm"     // requests per minute; 0: the default
+	KeyFieldLimits  = "limits"  // Limits.Packed; requests per minute of 0 are the default
 	KeyFieldName    = "name"
 	KeyFieldStatus  = "status" // StatusActive; a revoked key has no record
 	KeyFieldBudget  = "budget" // day|month in nano-USD, 0: none; missing: never had one

@@ -124,7 +124,7 @@ type keyRecord struct {
 	AccountID int64
 	Locator   string
 	MAC       string
-	RPM       int
+	Limits    string // packed
 	Name      string
 	Revoked   bool
 	Budget    string // as Redis has it; empty: none
@@ -132,7 +132,7 @@ type keyRecord struct {
 }
 
 // keyFields select a keyRecord of api_keys k.
-var keyFields = `k.id, k.account_id, k.locator, k.mac, coalesce(k.requests_per_minute, 0), k.name,
+var keyFields = `k.id, k.account_id, k.locator, k.mac, ` + packedLimits + `, k.name,
 	k.revoked_at is not null, ` + keyBudget
 
 // key makes Redis agree with the record.
@@ -146,7 +146,7 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 		}
 	} else {
 		status, err := p.scripts.key.Run(ctx, p.redis, []string{EpochKey(k.AccountID), record, tombstone, AcctKey(k.AccountID)},
-			k.AccountID, k.ID, k.MAC, k.RPM, k.Name, k.Budget, k.Spent).Text()
+			k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent).Text()
 		if err != nil {
 			return redisError("project an API key", err)
 		}

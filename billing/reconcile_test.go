@@ -77,7 +77,7 @@ func busy(t *testing.T, client *redis.Client) (r *rig, account, keyID int64) {
 	r = newRig(t, client)
 	account = r.account(1000)
 	other := r.account(500)
-	key, _, err := r.desk.Keys.Create(t.Context(), KeySpec{AccountID: account, Name: "one", RequestsPerMinute: 60})
+	key, _, err := r.desk.Keys.Create(t.Context(), KeySpec{AccountID: account, Name: "one", Limits: Limits{RequestsPerMinute: 60}})
 	r.must(err)
 	gone, _, err := r.desk.Keys.Create(t.Context(), KeySpec{AccountID: account, Name: "two"})
 	r.must(err)
@@ -278,9 +278,9 @@ func TestReconcileFindsFaults(t *testing.T) {
 			return []string{fmt.Sprintf("account account %d (acct:{s09}:%[1]d): nothing: Postgres has no such account, found a hash", account)}
 		}},
 		{"key record changed", func(t *testing.T, r *rig, account, key int64) {
-			r.must(r.redis.HSet(t.Context(), r.keyName(key), KeyFieldRPM, "61").Err())
+			r.must(r.redis.HSet(t.Context(), r.keyName(key), KeyFieldLimits, "61|0|0|0|0").Err())
 		}, func(r *rig, account, key int64) []string {
-			return []string{fmt.Sprintf(`key account %d key %d (%s): rpm 60, found "61"`, account, key, r.keyName(key))}
+			return []string{fmt.Sprintf(`key account %d key %d (%s): limits 60|0|0|0|0, found "61|0|0|0|0"`, account, key, r.keyName(key))}
 		}},
 		{"key record of another mac", func(t *testing.T, r *rig, account, key int64) {
 			r.must(r.redis.HSet(t.Context(), r.keyName(key), KeyFieldMAC, strings.Repeat("0", 32)).Err())

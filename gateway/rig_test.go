@@ -276,7 +276,7 @@ func (r *rig) account(nano int64, limit ...int) (id int64, key string) {
 	}
 	spec := billing.KeySpec{AccountID: account.ID, Name: "test"}
 	if len(limit) > 0 {
-		spec.RequestsPerMinute = limit[0]
+		spec.Limits.RequestsPerMinute = int64(limit[0])
 	}
 	_, key, err = r.desk.Keys.Create(r.t.Context(), spec)
 	r.must(err)

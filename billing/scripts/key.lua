@@ -4,7 +4,7 @@
 -- the account's hash.
 --
 -- KEYS epoch key tombstone acct
--- ARGV account key_id mac rpm name budget spent ('' '': none)
+-- ARGV account key_id mac limits name budget spent ('' '': none)
 -- -> projected | revoked | missing | closed
 if not redis.call('GET', KEYS[1]) then return 'closed' end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'revoked' end
@@ -16,6 +16,6 @@ elseif redis.call('HEXISTS', KEYS[2], 'budget') == 1 then
   budget = '0|0'
 end
 redis.call('HSET', KEYS[2], 'account', ARGV[1], 'key_id', ARGV[2], 'mac', ARGV[3],
-  'rpm', ARGV[4], 'name', ARGV[5], 'status', 'active')
+  'limits', ARGV[4], 'name', ARGV[5], 'status', 'active')
 if budget ~= '' then redis.call('HSET', KEYS[2], 'budget', budget) end
 return 'projected'

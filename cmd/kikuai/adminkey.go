@@ -20,7 +20,7 @@ type adminKey struct {
 
 // spec is the key that the flags describe.
 func (c adminKey) spec() (spec billing.KeySpec, err error) {
-	spec = billing.KeySpec{Name: c.Name, RequestsPerMinute: c.RPM, By: operator()}
+	spec = billing.KeySpec{Name: c.Name, Limits: billing.Limits{RequestsPerMinute: int64(c.RPM)}, By: operator()}
 	if spec.BudgetMonth, err = budgetFlag("--budget-usd", c.BudgetUSD); err != nil {
 		return spec, err
 	}
@@ -74,7 +74,7 @@ func (c adminKey) Run(t *terminal) error {
 			RPM         int    `json:"rpm"`
 			BudgetDay   int64  `json:"budget_day_nano_usd"`   // 0: no bound
 			BudgetMonth int64  `json:"budget_month_nano_usd"` // 0: no bound
-		}{account.ID, account.TelegramID, key.ID, secret, key.Name, key.RequestsPerMinute, key.Budget.DayNano, key.Budget.MonthNano}
+		}{account.ID, account.TelegramID, key.ID, secret, key.Name, c.RPM, key.Budget.DayNano, key.Budget.MonthNano}
 		return c.print(t.out, answer,
 			[2]string{"account", decimal(account.ID)},
 			[2]string{"key id", decimal(key.ID)},

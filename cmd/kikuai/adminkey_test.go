@@ -12,7 +12,7 @@ func TestBudgetFlags(t *testing.T) {
 		}
 	}
 	spec, err := adminKey{Name: "n", RPM: 7, BudgetUSD: "20", BudgetDayUSD: "0.000000001"}.spec()
-	if err != nil || spec.BudgetMonth != 20_000_000_000 || spec.BudgetDay != 1 || spec.RequestsPerMinute != 7 || spec.By == "" {
+	if err != nil || spec.BudgetMonth != 20_000_000_000 || spec.BudgetDay != 1 || spec.Limits.RequestsPerMinute != 7 || spec.By == "" {
 		t.Errorf("%+v, %v", spec, err)
 	}
 	if spec, err := (adminKey{}).spec(); err != nil || spec.BudgetDay != 0 || spec.BudgetMonth != 0 {

@@ -154,7 +154,7 @@ func (s *site) account(nano int64, limit int) (id int64, key string) {
 		})
 		s.must(err)
 	}
-	_, key, err = s.desk.Keys.Create(s.t.Context(), billing.KeySpec{AccountID: account.ID, Name: "sdk", RequestsPerMinute: limit})
+	_, key, err = s.desk.Keys.Create(s.t.Context(), billing.KeySpec{AccountID: account.ID, Name: "sdk", Limits: billing.Limits{RequestsPerMinute: int64(limit)}})
 	s.must(err)
 	return account.ID, key
 }

@@ -12,12 +12,12 @@ local function find_pass(keys, first, argv)
     return pass
   end
   for i = 0, candidates - 1 do
-    local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'rpm', 'status', 'budget')
+    local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'limits', 'status', 'budget')
     if record[1] then
       if record[1] == argv[4] and record[5] == 'active' then
         pass.known, pass.window = true, keys[first + 2 * i + 1]
         pass.key_id, pass.mac, pass.budget, pass.candidate = record[2], record[3] or '', record[6], i
-        local own = tonumber(record[4] or '0') or 0
+        local own = tonumber(string.match(record[4] or '', '^%d+')) or 0
         if own > 0 then pass.limit = own end
       end
       return pass

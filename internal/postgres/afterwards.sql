@@ -40,16 +40,21 @@ begin
     grant insert on ledger_transactions, ledger_entries, usage, audit_log to kikuai_app;
 
     -- What is decided once and carries projections and states.
-    grant insert on accounts, api_keys, credits, debits, payments to kikuai_app;
+    grant insert on accounts, api_keys, credits, debits, payments, tiers, organisations to kikuai_app;
     grant update (telegram_id, status, name, language, settings, balance_nano, credit_seq, ledger_seq, ledger_hash,
-        budget_day_nano, budget_month_nano, low_balance_nano, met_at, projected_at, confirmed, known) on accounts to kikuai_app;
-    grant update (name, budget_day_nano, budget_month_nano, revoked_at, projected_at, confirmed) on api_keys to kikuai_app;
+        budget_day_nano, budget_month_nano, low_balance_nano, met_at, projected_at, confirmed, known,
+        tier, organisation_id, limits_seq) on accounts to kikuai_app;
+    grant update (name, requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst,
+        budget_day_nano, budget_month_nano, revoked_at, projected_at, confirmed) on api_keys to kikuai_app;
+    grant update (requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst, seq) on tiers to kikuai_app;
+    grant update (status, requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst,
+        budget_day_nano, budget_month_nano, seq) on organisations to kikuai_app;
     grant update (projected_at, confirmed) on credits to kikuai_app;
     grant update (posted_at) on debits to kikuai_app;
     grant update (subscription_until, refund_asked_at, refunded, refunds, refunded_at) on payments to kikuai_app;
 
     -- What follows from those, or is work under way.
-    grant insert, update on usage_hourly, card_refunds, jobs to kikuai_app;
+    grant insert, update on usage_hourly, organisation_days, card_refunds, jobs to kikuai_app;
     grant insert, update, delete on subscriptions, notices, checkouts to kikuai_app;
     grant update on stream_positions to kikuai_app;
     grant insert on departed to kikuai_app;

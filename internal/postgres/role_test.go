@@ -91,8 +91,9 @@ func TestRights(t *testing.T) {
 	}
 	want := []string{
 		"accounts: insert update(balance_nano budget_day_nano budget_month_nano confirmed credit_seq known language ledger_hash" +
-			" ledger_seq low_balance_nano met_at name projected_at settings status telegram_id)",
-		"api_keys: insert update(budget_day_nano budget_month_nano confirmed name projected_at revoked_at)",
+			" ledger_seq limits_seq low_balance_nano met_at name organisation_id projected_at settings status telegram_id tier)",
+		"api_keys: insert update(budget_day_nano budget_month_nano burst concurrency confirmed name projected_at refill_milli" +
+			" requests_per_minute revoked_at tokens_per_minute)",
 		"audit_log: insert",
 		"card_refunds: insert update",
 		"checkouts: insert update delete",
@@ -104,9 +105,13 @@ func TestRights(t *testing.T) {
 		"ledger_transactions: insert",
 		"ledger_unbalanced: ",
 		"notices: insert update delete",
+		"organisation_days: insert update",
+		"organisations: insert update(budget_day_nano budget_month_nano burst concurrency refill_milli requests_per_minute" +
+			" seq status tokens_per_minute)",
 		"payments: insert update(refund_asked_at refunded refunded_at refunds subscription_until)",
 		"stream_positions: update",
 		"subscriptions: insert update delete",
+		"tiers: insert update(burst concurrency refill_milli requests_per_minute seq tokens_per_minute)",
 		"usage: insert",
 		"usage_hourly: insert update",
 	}
