@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,8 +49,10 @@ type Leases struct {
 	token string // names these leases in Redis, as member and as holder
 
 	mu     sync.Mutex
-	shards [Shards]*tenure // nil where not held
-	done   sync.WaitGroup  // runs of own
+	shards [Shards]*tenure   // nil where not held
+	seen   [roundsPerTTL]int // live instances at the last looks that told, in a ring
+	looks  int               // that told
+	done   sync.WaitGroup    // runs of own
 }
 
 // tenure is the holding of one shard, from taking its lease until own has returned.
@@ -98,6 +101,23 @@ func (l *Leases) Held() []Shard {
 		}
 	}
 	return held
+}
+
+// Members is the number of instances that share this kind of work, this one included:
+// the most that were alive at any look in the last life of a lease, so that a Redis
+// which has just lost its data does not make this instance believe itself alone. While
+// Redis is away it stays what it was; 0 means that this instance has not seen Redis yet.
+func (l *Leases) Members() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Max(l.seen[:])
+}
+
+func (l *Leases) saw(members int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[l.looks%len(l.seen)] = members
+	l.looks++
 }
 
 // Run calls own for each shard this instance holds, each in its own goroutine, until

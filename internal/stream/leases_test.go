@@ -176,6 +176,46 @@ func TestLeasesAreSharedFairly(t *testing.T) {
 	})
 }
 
+// TestMembers: the count is none before the first look, follows who comes and goes, and
+// neither an outage nor a Redis that forgot everyone makes it smaller at once.
+func TestMembers(t *testing.T) {
+	server := testenv.RedisServer(t)
+	// A Redis that forgets everyone may give a shard two owners for a moment; that is
+	// not what is looked at here.
+	own := func(ctx context.Context, _ stream.Shard) error {
+		<-ctx.Done()
+		return nil
+	}
+	idle := stream.NewLeases(stream.LeasesOptions{Name: "work", Redis: connect(t, server.Addr), Log: testenv.Logger(t)})
+	if n := idle.Members(); n != 0 {
+		t.Fatalf("%d members before Redis was seen", n)
+	}
+	a, _ := instance(t, connect(t, server.Addr), "a", own)
+	members := func(want int) func() bool { return func() bool { return a.Members() == want } }
+	until(t, "one is alone", members(1))
+	_, stopB := instance(t, connect(t, server.Addr), "b", own)
+	_, stopC := instance(t, connect(t, server.Addr), "c", own)
+	until(t, "three are counted", members(3))
+
+	server.Pause()
+	until(t, "none is held", func() bool { return len(a.Held()) == 0 })
+	if n := a.Members(); n != 3 {
+		t.Fatalf("%d members while Redis is away, want the 3 of before", n)
+	}
+	server.Resume()
+	server.FlushAll()
+	for range 20 { // looks at an empty Redis come first, then everyone is back
+		if n := a.Members(); n != 3 {
+			t.Fatalf("%d members after Redis forgot them, want 3", n)
+		}
+		time.Sleep(poll)
+	}
+	stopC()
+	until(t, "two are left", members(2))
+	stopB()
+	until(t, "one is left", members(1))
+}
+
 // Instances that start and stop all at once reach for the same shards; each shard goes
 // to one of them.
 func TestLeasesUnderContention(t *testing.T) {

@@ -113,6 +113,7 @@ func (l *Leases) look(ctx context.Context) (view, error) {
 		return v, errors.Join(fmt.Errorf("register: %w", err), errors.Join(errs...))
 	}
 	v.members = len(names) - l.bury(ctx, names)
+	l.saw(v.members)
 	return v, errors.Join(errs...)
 }
 
