@@ -1,0 +1,309 @@
+package ratelimit_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/testenv"
+	"github.com/kikuai/kikuai/ratelimit"
+)
+
+var errRefused = &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+
+// probe is a probe that a test answers by hand.
+type probe struct {
+	asked  chan struct{}
+	answer chan error
+}
+
+func newProbe() *probe { return &probe{asked: make(chan struct{}), answer: make(chan error)} }
+
+func (p *probe) ask(ctx context.Context) error {
+	select {
+	case p.asked <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-p.answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func newBreaker(t *testing.T, o ratelimit.BreakerOptions) *ratelimit.Breaker {
+	t.Helper()
+	o.Log = testenv.Logger(t)
+	if o.Probe == nil {
+		o.Probe = func(context.Context) error { return errRefused }
+	}
+	if o.ProbeEvery == 0 {
+		o.ProbeEvery = time.Millisecond
+	}
+	if o.ProbeTimeout == 0 {
+		o.ProbeTimeout = time.Minute // answered by hand
+	}
+	b := ratelimit.NewBreaker(o)
+	t.Cleanup(b.Close)
+	return b
+}
+
+func failing(context.Context) error { return errRefused }
+
+func well(context.Context) error { return nil }
+
+func do(b *ratelimit.Breaker, call func(context.Context) error) error {
+	return b.Do(context.Background(), call)
+}
+
+func TestBreakerOpensAfterThreeInARow(t *testing.T) {
+	b := newBreaker(t, ratelimit.BreakerOptions{})
+	for _, step := range []struct {
+		call func(context.Context) error
+		open bool
+	}{
+		{failing, false}, {failing, false}, {well, false}, // the success wipes what was counted
+		{failing, false}, {failing, false}, {failing, true},
+	} {
+		if err := do(b, step.call); errors.Is(err, ratelimit.ErrBreakerOpen) {
+			t.Fatal("refused while closed")
+		}
+		if b.Open() != step.open {
+			t.Fatalf("open: %v, want %v", b.Open(), step.open)
+		}
+	}
+	called := false
+	err := do(b, func(context.Context) error { called = true; return nil })
+	if !errors.Is(err, ratelimit.ErrBreakerOpen) || called {
+		t.Fatalf("%v, called: %v", err, called)
+	}
+}
+
+// TestBreakerCountsABatchOnce: calls that were under way together are one failure,
+// however many they are.
+func TestBreakerCountsABatchOnce(t *testing.T) {
+	b := newBreaker(t, ratelimit.BreakerOptions{})
+	for batch := range 3 {
+		if b.Open() {
+			t.Fatalf("open after %d batches", batch)
+		}
+		var under, ended sync.WaitGroup
+		fail := make(chan struct{})
+		for range 64 {
+			under.Add(1)
+			ended.Go(func() {
+				_ = do(b, func(context.Context) error {
+					under.Done()
+					<-fail
+					return io.EOF
+				})
+			})
+		}
+		under.Wait()
+		close(fail)
+		ended.Wait()
+	}
+	if !b.Open() {
+		t.Fatal("closed after three batches that failed")
+	}
+}
+
+func TestBreakerCountsSlowCalls(t *testing.T) {
+	c := newClock()
+	b := newBreaker(t, ratelimit.BreakerOptions{Now: c.Now})
+	take := func(d time.Duration) error {
+		return do(b, func(context.Context) error { c.Advance(d); return nil })
+	}
+	for range 5 {
+		if err := take(100 * time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if b.Open() {
+			t.Fatal("open too early")
+		}
+		if err := take(101 * time.Millisecond); err != nil { // slow, but an answer
+			t.Fatal(err)
+		}
+	}
+	if !b.Open() {
+		t.Fatal("three slow calls in a row and closed")
+	}
+}
+
+// TestBreakerTellsErrorsApart: an error that Redis answers with shows that it is there,
+// unless it says that it cannot serve; who leaves says nothing about Redis.
+func TestBreakerTellsErrorsApart(t *testing.T) {
+	server := testenv.Redis(t)
+	reply := func(text string) error {
+		return server.Eval(t.Context(), "return redis.error_reply(ARGV[1])", nil, text).Err()
+	}
+	for text, opens := range map[string]bool{
+		"LOADING Redis is loading the dataset in memory":               true,
+		"MOVED 3999 127.0.0.1:6381":                                    true,
+		"ASK 3999 127.0.0.1:6381":                                      true,
+		"CLUSTERDOWN The cluster is down":                              true,
+		"TRYAGAIN Multiple keys request during rehashing of slot":      true,
+		"MASTERDOWN Link with MASTER is down":                          true,
+		"READONLY You can't write against a read only replica.":        true,
+		"OOM command not allowed when used memory > 'maxmemory'.":      true,
+		"NOAUTH Authentication required.":                              true,
+		"NOPERM this user has no permissions":                          true,
+		"NOREPLICAS Not enough good replicas to write.":                true,
+		"BUSY Redis is busy running a script.":                         true,
+		"MISCONF Redis is configured to save RDB snapshots":            true,
+		"WRONGTYPE Operation against a key holding the wrong kind":     false,
+		"NOSCRIPT No matching script.":                                 false,
+		"ERR user_script:1: attempt to compare nil with number script": false,
+	} {
+		name, _, _ := strings.Cut(text, " ")
+		t.Run(name, func(t *testing.T) {
+			err := reply(text)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			b := newBreaker(t, ratelimit.BreakerOptions{})
+			for range 3 {
+				if got := do(b, func(context.Context) error { return err }); !errors.Is(got, err) {
+					t.Fatalf("%v came back as %v", err, got)
+				}
+			}
+			if b.Open() != opens {
+				t.Errorf("open: %v after %q", b.Open(), text)
+			}
+		})
+	}
+	for name, row := range map[string]struct {
+		err   error
+		opens bool
+	}{
+		"nothing found":   {redis.Nil, false},
+		"caller left":     {context.Canceled, false},
+		"deadline passed": {context.DeadlineExceeded, true},
+		"connection cut":  {io.EOF, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBreaker(t, ratelimit.BreakerOptions{})
+			for range 3 {
+				_ = do(b, func(context.Context) error { return row.err })
+			}
+			if b.Open() != row.opens {
+				t.Errorf("open: %v", b.Open())
+			}
+		})
+	}
+}
+
+// TestBreakerIsClosedByAProbe: probes that fail leave it open, one that succeeds closes
+// it, and what was counted before is forgotten.
+func TestBreakerIsClosedByAProbe(t *testing.T) {
+	p := newProbe()
+	registry := prometheus.NewRegistry()
+	b := newBreaker(t, ratelimit.BreakerOptions{Probe: p.ask, Registerer: registry})
+	state := func(want string) {
+		t.Helper()
+		text := "# HELP ratelimit_breaker_state 0: Redis is asked. 1: Redis is away, limits are decided locally and paid calls refused.\n" +
+			"# TYPE ratelimit_breaker_state gauge\nratelimit_breaker_state " + want + "\n"
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state("0")
+	// A call from before the outage, which ends after it.
+	var late sync.WaitGroup
+	begun, end := make(chan struct{}), make(chan struct{})
+	late.Go(func() {
+		_ = do(b, func(context.Context) error { close(begun); <-end; return errRefused })
+	})
+	<-begun
+	for range 3 {
+		_ = do(b, failing)
+	}
+	state("1")
+	for range 3 {
+		<-p.asked
+		if !b.Open() {
+			t.Fatal("closed without a probe that succeeded")
+		}
+		p.answer <- errRefused
+	}
+	<-p.asked
+	p.answer <- nil
+	for b.Open() { // the prober is on its way from the answer to the state
+		time.Sleep(time.Millisecond)
+	}
+	state("0")
+	close(end)
+	late.Wait()
+	_ = do(b, failing)
+	_ = do(b, failing)
+	if b.Open() {
+		t.Fatal("failures from before the outage were counted after it")
+	}
+}
+
+// TestBreakerProbeMustBeQuick: a probe that Redis answers slowly leaves it open.
+func TestBreakerProbeMustBeQuick(t *testing.T) {
+	c := newClock()
+	p := newProbe()
+	b := newBreaker(t, ratelimit.BreakerOptions{Probe: p.ask, Now: c.Now})
+	for range 3 {
+		_ = do(b, failing)
+	}
+	<-p.asked
+	c.Advance(2 * time.Minute) // past ProbeTimeout
+	p.answer <- nil
+	<-p.asked // it asks again, so it did not close
+	if !b.Open() {
+		t.Fatal("closed by a slow probe")
+	}
+	p.answer <- nil
+}
+
+// TestBreakerCloseEndsAProbe: Close does not wait for a Redis that hangs.
+func TestBreakerCloseEndsAProbe(t *testing.T) {
+	p := newProbe()
+	b := newBreaker(t, ratelimit.BreakerOptions{Probe: p.ask})
+	for range 3 {
+		_ = do(b, failing)
+	}
+	<-p.asked
+	b.Close()
+	if !b.Open() {
+		t.Fatal("Close closed the breaker")
+	}
+	b.Close() // once more does no harm
+}
+
+// TestPing goes against a real server: well, frozen, refused.
+func TestPing(t *testing.T) {
+	server := testenv.RedisServer(t)
+	client := server.ClientWith(redis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 50 * time.Millisecond,
+	})
+	ping := ratelimit.Ping(client)
+	if err := ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	if err := ping(t.Context()); err == nil {
+		t.Error("a frozen server answered")
+	}
+	server.Resume()
+	server.Stop()
+	if err := ping(t.Context()); err == nil {
+		t.Error("a stopped server answered")
+	}
+}
