@@ -93,6 +93,9 @@ type CheckoutRequest struct {
 	Amount         int64  // of a card payment in cents, CardLeast … CardMost; or Stars, StarsLeast … StarsMost
 	WorthNano      int64  // in place of Amount: as many Stars as are credited with so much at least
 	IdempotencyKey string // 1 … 200 characters, the account's own; "": none
+	// Admit is asked before a new checkout is begun, and not where the key's is there
+	// already: its error ends the request. Nil: nobody is asked.
+	Admit func(ctx context.Context) error
 }
 
 // Checkout is a payment that was begun.
@@ -178,6 +181,9 @@ func (c *Checkouts) record(ctx context.Context, r CheckoutRequest, wish begun) (
 	if cleanText(r.IdempotencyKey, maxIdempotencyKey) != r.IdempotencyKey {
 		return row, ErrIdempotencyKey
 	}
+	if err := c.admit(ctx, r); err != nil {
+		return row, err
+	}
 	// What was asked for, not what it comes to: the worth of a Star may change.
 	hash := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", wish.provider, r.Amount, r.WorthNano))
 	err = postgres.InTx(ctx, c.postgres, func(tx pgx.Tx) error {
@@ -207,6 +213,20 @@ func (c *Checkouts) record(ctx context.Context, r CheckoutRequest, wish begun) (
 		return err
 	})
 	return row, databaseError("record a checkout", err)
+}
+
+// admit asks whether a checkout may be begun that is not there yet.
+func (c *Checkouts) admit(ctx context.Context, r CheckoutRequest) error {
+	if r.Admit == nil {
+		return nil
+	}
+	var known bool
+	err := c.postgres.QueryRow(ctx, `select exists (select from checkouts where account_id = $1 and idempotency_key = $2)`,
+		r.AccountID, r.IdempotencyKey).Scan(&known)
+	if err != nil || known {
+		return databaseError("find a checkout", err)
+	}
+	return r.Admit(ctx)
 }
 
 // failed makes way for another attempt with the same key.

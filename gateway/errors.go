@@ -49,6 +49,7 @@ type problem struct {
 // explain is the one place where errors become answers.
 func explain(err error) problem {
 	var (
+		topUps   *topUpsError
 		exceeded *ratelimit.ExceededError
 		poor     *UnaffordableError
 		budget   *billing.BudgetError
@@ -63,6 +64,9 @@ func explain(err error) problem {
 	case errors.Is(err, errKeyUnknown), errors.Is(err, billing.ErrKeyMalformed):
 		return problem{status: 401, code: "invalid_api_key", kind: kindOfYou,
 			message: "This API key is not valid. It may have been revoked or cut short; the bot makes a new one with /newkey."}
+	case errors.As(err, &topUps):
+		return problem{status: 429, code: "topup_limit_exceeded", kind: "requests", retryAfter: topUps.RetryAfterSeconds(),
+			message: fmt.Sprintf("No more payments can be begun for now. Those that were can be made; the next one can be begun in %d s.", topUps.RetryAfterSeconds())}
 	case errors.As(err, &exceeded):
 		return problem{status: 429, code: "rate_limit_exceeded", kind: "requests", retryAfter: exceeded.RetryAfterSeconds(),
 			message: fmt.Sprintf("The limit is %d requests per %d seconds. The next one passes in %d s.",

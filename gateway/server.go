@@ -41,6 +41,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: nothing is registered
 	Checkouts  checkouts             // nil: payments are made in the bot alone
 	Invoices   invoices              // nil: none in Telegram Stars are begun here
+	TopUps     topUpGuard            // of POST /api/v1/payment/topup; nil: they are not limited
 	Webhook    fiber.Handler         // answers POST /webhook; nil: there is no bot
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
@@ -55,6 +56,7 @@ type Server struct {
 	keys      keys
 	checkouts checkouts
 	invoices  invoices
+	topUps    topUpGuard
 	log       *slog.Logger
 	metrics   *telemetry.HTTPMetrics
 	webhook   fiber.Handler
@@ -90,7 +92,7 @@ func New(o Options) (*Server, error) {
 		o.Registerer = prometheus.NewRegistry()
 	}
 	s := &Server{
-		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
+		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
 		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),
 	}

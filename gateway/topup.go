@@ -14,6 +14,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 const (
@@ -40,6 +41,12 @@ type checkouts interface {
 // invoices makes links at which Telegram Stars are paid.
 type invoices interface {
 	InvoiceLink(ctx context.Context, accountID, stars int64, monthly bool) (string, error)
+}
+
+// topUpGuard limits how many top-ups an account begins.
+type topUpGuard interface {
+	// Take asks for one more of the account. [*ratelimit.ExceededError].
+	Take(ctx context.Context, accountID int64) error
 }
 
 // topUpAnswer tells where a payment that was begun is made.
@@ -70,6 +77,9 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 	}
 	setLimitHeaders(c, v.Decision)
 	wish.request.AccountID = v.AccountID
+	if s.topUps != nil {
+		wish.request.Admit = func(ctx context.Context) error { return s.admitTopUp(ctx, v.AccountID) }
+	}
 	ctx, cancel := context.WithTimeout(s.base, topUpIn)
 	defer cancel()
 	begun, err := s.begin(ctx, wish)
@@ -84,6 +94,24 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 	}
 	return c.JSON(answer)
 }
+
+// admitTopUp asks for one more top-up of the account. *topUpsError, billing.ErrClosed.
+func (s *Server) admitTopUp(ctx context.Context, account int64) error {
+	err := s.topUps.Take(ctx, account)
+	var exceeded *ratelimit.ExceededError
+	switch {
+	case errors.As(err, &exceeded):
+		return &topUpsError{exceeded}
+	case err != nil:
+		return fmt.Errorf("%w: limit of top-ups: %w", billing.ErrClosed, err)
+	}
+	return nil
+}
+
+// topUpsError says that an account has begun as many top-ups as it may for now.
+type topUpsError struct{ *ratelimit.ExceededError }
+
+func (e *topUpsError) Unwrap() error { return e.ExceededError }
 
 // begin begins the payment that is wished for.
 func (s *Server) begin(ctx context.Context, wish topUpWish) (billing.Checkout, error) {

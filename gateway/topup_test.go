@@ -12,9 +12,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/testenv"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 const (
@@ -363,5 +365,46 @@ func TestPaymentPages(t *testing.T) {
 		if page.status != http.StatusOK || !strings.Contains(page.body, want) || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s: %d %s", path, page.status, page.body)
 		}
+	}
+}
+
+// TestTopUpsOfAnHour: over the limit no further payment is begun, with the time to wait,
+// and what was begun before is still found by its key.
+func TestTopUpsOfAnHour(t *testing.T) {
+	clock := time.Now()
+	var guard *ratelimit.Guard
+	r := newRig(t, taking(testenv.Stripe(t)), func(s *setup) {
+		guard = ratelimit.NewGuard(ratelimit.NewWindowAt(testenv.Redis(t), func() time.Time { return clock }), "topups", 2, time.Hour)
+		s.server.TopUps = guard
+	})
+	_, key := r.account(0)
+	_, other := r.account(0)
+	first := r.topUp(key, "one", card("10"))
+	r.topUp(key, "bad", card("0.10")).wantPlain(t, http.StatusBadRequest, "invalid_request", "from 1.00") // begins nothing
+	for range 3 {
+		if again := r.topUp(key, "one", card("10")); again.status != http.StatusOK || again.body != first.body {
+			t.Errorf("the same key: %d %s", again.status, again.body)
+		}
+	}
+	if two := r.topUp(key, "", card("10")); two.status != http.StatusOK {
+		t.Errorf("the second: %d %s", two.status, two.body)
+	}
+	clock = clock.Add(10*time.Minute + 500*time.Millisecond)
+	for _, idempotencyKey := range []string{"", "three", "three"} {
+		denied := r.topUp(key, idempotencyKey, card("10"))
+		denied.wantPlain(t, http.StatusTooManyRequests, "topup_limit_exceeded", "next one can be begun in")
+		if after := denied.header.Get("Retry-After"); after != "3000" {
+			t.Errorf("Retry-After is %q", after)
+		}
+	}
+	if again := r.topUp(key, "one", card("10")); again.status != http.StatusOK || again.body != first.body {
+		t.Errorf("a payment begun before: %d %s", again.status, again.body)
+	}
+	if theirs := r.topUp(other, "", card("10")); theirs.status != http.StatusOK {
+		t.Errorf("another account: %d %s", theirs.status, theirs.body)
+	}
+	clock = clock.Add(3000 * time.Second)
+	if later := r.topUp(key, "three", card("10")); later.status != http.StatusOK {
+		t.Errorf("after that time: %d %s", later.status, later.body)
 	}
 }

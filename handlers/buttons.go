@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/go-telegram/bot/models"
@@ -36,7 +37,8 @@ func (r *Router) buttons() []button {
 	}
 }
 
-// press finds what a button does. One that nobody knows any more does nothing.
+// press finds what a button does. One that nobody knows any more does nothing, and one
+// pressed too soon says how long to wait: its query is answered in any case.
 func (r *Router) press(ctx context.Context, u *bot.Update) error {
 	query := u.CallbackQuery
 	p := pressed{query: query, shown: query.Message.Message, request: request{update: u.ID, from: query.From}}
@@ -51,7 +53,14 @@ func (r *Router) press(ctx context.Context, u *bot.Update) error {
 			continue
 		}
 		p.data = rest
-		return b.do(ctx, p)
+		wait, err := r.admit(ctx, p.request)
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			return r.Sender.AnswerCallback(ctx, query.ID, fmt.Sprintf(textTooFast, inWords(wait)))
+		}
+		return r.owe(p.request, b.do(ctx, p))
 	}
 	return r.Sender.AnswerCallback(ctx, query.ID, "")
 }

@@ -47,7 +47,10 @@ func (r *Router) chat(ctx context.Context, q request, text string) error {
 		MaxOutput:  r.MaxOutput,
 	}, live.Update)
 	if err != nil && answer.Text == "" {
-		sentence, known := explain(err)
+		sentence, known := r.explain(q, err)
+		if known && sentence == "" {
+			return nil
+		}
 		if !known {
 			return err
 		}
@@ -78,8 +81,9 @@ func compose(answer llm.ChatAnswer, cut bool) string {
 	return text + fmt.Sprintf(textFooter, dollars(answer.CostNano), dollars(answer.AvailableNano))
 }
 
-// explain turns a refusal into a sentence; what it does not know is worth a retry.
-func explain(err error) (string, bool) {
+// explain turns a refusal into a sentence, or into none where it was said already; what
+// it does not know is worth a retry.
+func (r *Router) explain(q request, err error) (string, bool) {
 	var (
 		poor     *billing.PoorError
 		budget   *billing.BudgetError
@@ -94,7 +98,10 @@ func explain(err error) (string, bool) {
 		return fmt.Sprintf(textBudget, dollars(budget.Need), dollars(budget.Limit), budget.Period,
 			dollars(budget.Left()), budget.Resets.Format("2 January 15:04")), true
 	case errors.As(err, &exceeded):
-		return fmt.Sprintf(textLimited, exceeded.RetryAfterSeconds()), true
+		if words, tell := r.waitWords(q.from.ID, waitChat, exceeded.RetryAfter); tell {
+			return fmt.Sprintf(textLimited, words), true
+		}
+		return "", true
 	case errors.Is(err, billing.ErrAccountInactive):
 		return textClosed, true
 	case errors.Is(err, llm.ErrModelUnknown):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/go-telegram/bot/models"
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,14 +34,17 @@ type Options struct {
 	Sender     *bot.Sender
 	Completer  completer
 	Redis      redis.Cmdable // conversations
+	Commands   guard         // of commands and buttons, by the person's id; nil: they are not limited
+	TopUps     guard         // of top-ups begun, by the account's id; nil: they are not limited
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
-	Username   string // the bot's own name without @, to tell its commands from others'
-	BotID      int64  // the bot's own id
-	Support    string // whom to write to about payments; may be empty
-	Model      string // model of plain messages
-	MaxOutput  int64  // tokens of an answer, at most
-	BaseURL    string // what key holders put into their SDK
+	Username   string           // the bot's own name without @, to tell its commands from others'
+	BotID      int64            // the bot's own id
+	Support    string           // whom to write to about payments; may be empty
+	Model      string           // model of plain messages
+	MaxOutput  int64            // tokens of an answer, at most
+	BaseURL    string           // what key holders put into their SDK
+	Now        func() time.Time // nil: time.Now
 }
 
 // Router sends each update to the handler it is meant for. It implements [bot.Handler].
@@ -48,6 +52,9 @@ type Router struct {
 	Options
 	turns     conversations
 	commands  map[string]func(context.Context, request) error
+	now       func() time.Time
+	told      *remembered[toldKey]   // who was told to wait
+	owed      *remembered[int64]     // updates that were admitted and failed
 	checkouts *prometheus.CounterVec // answer
 	compared  *prometheus.CounterVec // result
 }
@@ -56,13 +63,17 @@ type Router struct {
 func New(o Options) *Router {
 	metrics := promauto.With(o.Registerer)
 	r := &Router{
-		Options: o, turns: conversations{redis: o.Redis},
+		Options: o, turns: conversations{redis: o.Redis}, now: o.Now,
+		told: newRemembered[toldKey](toldMost), owed: newRemembered[int64](owedMost),
 		checkouts: metrics.NewCounterVec(prometheus.CounterOpts{
 			Name: "payments_checkouts_total", Help: "Pre-checkout queries by answer: accepted, or why not.",
 		}, []string{"answer"}),
 		compared: metrics.NewCounterVec(prometheus.CounterOpts{
 			Name: "payments_stars_compared_total", Help: "Telegram's Star transactions held against the books, by result.",
 		}, []string{"result"}),
+	}
+	if r.now == nil {
+		r.now = time.Now
 	}
 	r.commands = map[string]func(context.Context, request) error{
 		"start":         r.start,
@@ -97,6 +108,9 @@ func Commands() []models.BotCommand {
 		{Command: "help", Description: "What I can do"},
 	}
 }
+
+// commandStop passes the chat's queue by, and every limit.
+const commandStop = "stop"
 
 // request is one message or button press, with whom it is from.
 type request struct {
@@ -154,31 +168,44 @@ func (r *Router) message(ctx context.Context, u *bot.Update) error {
 	}
 	r.Sender.Heard(m.Chat.ID)
 	q := request{update: u.ID, chat: m.Chat, thread: m.MessageThreadID, from: *m.From}
+	q, do, free := r.meant(q, m)
+	switch {
+	case do == nil:
+		return nil
+	case free:
+		return do(ctx, q)
+	}
+	return r.limited(ctx, q, do)
+}
+
+// meant finds what a message asks for; nil is nothing. What is free of the limit of
+// commands has another, or must always pass: a message to the model is limited on the
+// metered path, with the account's calls, and a Stop never.
+func (r *Router) meant(q request, m *models.Message) (_ request, do func(context.Context, request) error, free bool) {
 	name, args, isCommand := command(m.Text, r.Username)
+	saying := func(text string) func(context.Context, request) error {
+		return func(ctx context.Context, q request) error { return r.say(ctx, q, text) }
+	}
 	switch {
 	case !q.private():
 		if isCommand && r.commands[name] != nil {
-			return r.say(ctx, q, textPrivateOnly)
+			do = saying(textPrivateOnly)
 		}
-		return nil
 	case isCommand:
 		q.args = args
-		if handle := r.commands[name]; handle != nil {
-			return handle(ctx, q)
+		if do = r.commands[name]; do == nil {
+			do = saying(fmt.Sprintf(textUnknown, clip(name, 32)))
 		}
-		return r.say(ctx, q, fmt.Sprintf(textUnknown, clip(name, 32)))
-	case strings.HasPrefix(m.Text, "/"):
-		return nil // a command for another bot
+		free = name == commandStop
+	case strings.HasPrefix(m.Text, "/"): // a command for another bot
 	case isAmountReply(m):
-		q.args = m.Text
-		return r.topUp(ctx, q)
+		q.args, do = m.Text, r.topUp
 	case strings.TrimSpace(m.Text) != "":
-		return r.chat(ctx, q, m.Text)
-	case isService(m):
-		return nil
-	default:
-		return r.say(ctx, q, textTextOnly)
+		do, free = func(ctx context.Context, q request) error { return r.chat(ctx, q, m.Text) }, true
+	case !isService(m):
+		do = saying(textTextOnly)
 	}
+	return q, do, free
 }
 
 // isService tells whether a message without text is a notice of the chat itself

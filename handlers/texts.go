@@ -41,11 +41,12 @@ Revoke it any time with /keys.`
 	textUnknown     = "I do not know /%s. /help lists what I can do."
 	textTextOnly    = "I can read text so far. Send me your question in words."
 	textPrivateOnly = "I talk in private: open a chat with me and press Start."
+	textTooFast     = "You are quicker than I am. Please try again in %s."
 	textClosed      = "This account is closed."
 
 	textBudget   = "This answer could cost up to %s, and of your budget of %s a %s %s is left. It is whole again on %s UTC."
 	textPoor     = "This answer could cost up to %s and your balance is %s. Top up with /topup, or send a shorter message."
-	textLimited  = "That is faster than I may answer. Try again in %d s."
+	textLimited  = "That is faster than I may answer. Please write again in %s; until then I leave your messages unanswered."
 	textUpstream = "The model did not answer this time. You were charged nothing. Try again in a moment."
 	textNoModel  = "The model is not available at the moment. Nothing was charged."
 	textTooLong  = "That message is too long for the model. Nothing was charged; please send less at once."

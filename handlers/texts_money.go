@@ -9,6 +9,8 @@ Choose how much to add, or write /topup and a number of Stars, like /topup 250.`
 	textAskAmount      = "How many Stars? Answer with a whole number from %d to %d."
 	textAskPlaceholder = "such as 250"
 
+	textTooManyTopUps = "That were many invoices within an hour. Those that you have can be paid; I can make the next one in %s."
+
 	textInvoiceTitle = "%s for AI models"
 	textInvoice      = "Adds %s to your KikuAI balance, which pays for messages and API calls by the token. It does not expire."
 	textMonthlyTitle = "%s each month"

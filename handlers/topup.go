@@ -98,6 +98,9 @@ func (r *Router) invoice(ctx context.Context, q request, account billing.Account
 	if account.Status != billing.StatusActive {
 		return r.say(ctx, q, textClosed)
 	}
+	if may, err := r.admitTopUp(ctx, q, account.ID); err != nil || !may {
+		return err
+	}
 	invoice, err := r.invoiceOf(account.ID, stars, false)
 	if err != nil {
 		return err
@@ -192,6 +195,9 @@ func (r *Router) pressMonthly(ctx context.Context, p pressed) error {
 	stars, ok := parseStars(p.data)
 	if !ok || account.Status != billing.StatusActive {
 		return r.offerAmounts(ctx, p.request, account)
+	}
+	if may, err := r.admitTopUp(ctx, p.request, account.ID); err != nil || !may {
+		return err
 	}
 	link, err := r.InvoiceLink(ctx, account.ID, stars, true)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/kikuai/kikuai/internal/postgres"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telemetry"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 const (
@@ -55,6 +56,8 @@ type App struct {
 	drift      *billing.Drift
 	provider   *llm.Client
 	meter      *gateway.Meter
+	commands   *ratelimit.Guard
+	topUps     *ratelimit.Guard
 	telegram   *tg.Bot      // nil without a token
 	webhook    *bot.Webhook // nil without a secret
 	router     *handlers.Router
@@ -74,7 +77,7 @@ func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, step := range []func() error{a.openStores, a.openMoney, a.openMeter, func() error { return a.openBot(o) }, a.openServer} {
+	for _, step := range []func() error{a.openStores, a.openMoney, a.openMeter, a.openGuards, func() error { return a.openBot(o) }, a.openServer} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -180,6 +183,8 @@ func (a *App) openBot(o Options) (err error) {
 		Sender:     bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
 		Completer:  a.meter,
 		Redis:      a.stores.gathered,
+		Commands:   a.commands,
+		TopUps:     a.topUps,
 		Log:        a.log,
 		Registerer: a.registry,
 		Username:   username,
@@ -226,6 +231,7 @@ func (a *App) openServer() (err error) {
 		Meter:      a.meter,
 		Keys:       a.desk.Keys,
 		Checkouts:  a.desk.Checkouts,
+		TopUps:     a.topUps,
 		Log:        a.log,
 		Registerer: a.registry,
 		Webhook:    webhook,

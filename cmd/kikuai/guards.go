@@ -1,0 +1,19 @@
+package main
+
+import (
+	"time"
+
+	"github.com/kikuai/kikuai/ratelimit"
+)
+
+// commandsPerMinute is how many commands and buttons a person may send in any minute: more
+// than anybody's fingers do.
+const commandsPerMinute = 120
+
+// openGuards makes the limits outside the metered path.
+func (a *App) openGuards() error {
+	window := ratelimit.NewWindow(a.stores.gathered)
+	a.commands = ratelimit.NewGuard(window, "user", commandsPerMinute, time.Minute)
+	a.topUps = ratelimit.NewGuard(window, "topups", int64(a.config.TopUpsPerHour), time.Hour)
+	return nil
+}

@@ -1,0 +1,37 @@
+package ratelimit
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/kikuai/kikuai/internal/stream"
+)
+
+// Guard is one limit outside the metered path: so many of something in any trailing span,
+// for each person or account by itself.
+type Guard struct {
+	window *Window
+	scope  string
+	max    int64
+	span   time.Duration
+}
+
+// NewGuard limits what scope names, such as "topups", to max in any span; 0 is no limit.
+func NewGuard(window *Window, scope string, max int64, span time.Duration) *Guard {
+	return &Guard{window: window, scope: scope, max: max, span: span}
+}
+
+// Take asks for one more by the person or account of that id, and records it when it is
+// allowed. The error is an [*ExceededError], or Redis' own.
+func (g *Guard) Take(ctx context.Context, id int64) error {
+	if g.max == 0 {
+		return nil
+	}
+	key := stream.ShardOf(id).Key("lim", g.scope, strconv.FormatInt(id, 10))
+	d, err := g.window.Take(ctx, key, g.max, g.span)
+	if err != nil {
+		return err
+	}
+	return d.Err()
+}
