@@ -32,7 +32,8 @@ const (
 	HoldReleased = "released"
 )
 
-// Sources of a call.
+// Sources of a call. A chat's is the fingerprint of its reservations, too, so that a hold
+// can be written anew that Redis has lost.
 const (
 	SourceAPI      = "api"
 	SourceTelegram = "telegram"

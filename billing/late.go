@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -166,11 +167,16 @@ func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, epoch in
 	holdID, settles := strings.CutPrefix(d.reference, holdReference(""))
 	keys := []string{EpochKey(d.account), AcctKey(d.account), takenKey(d.account, d.reference),
 		evKey(shardOf(d.account))}
+	chat := ""
 	if settles {
 		keys = append(keys, HoldKey(d.account, holdID))
+		var said payload
+		if json.Unmarshal(d.details, &said) == nil && said.Source == SourceTelegram {
+			chat = SourceTelegram
+		}
 	}
 	answer, err := s.debit.Run(ctx, client, keys, d.reference, d.account, d.key, d.nano, d.kind, d.book,
-		d.details, keepTaken.Milliseconds(), holdID, epoch).Slice()
+		d.details, keepTaken.Milliseconds(), holdID, epoch, chat).Slice()
 	if err != nil {
 		return "", 0, 0, redisError("take a debit", err)
 	}

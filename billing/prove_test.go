@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestProveRebuild: 100,000 accounts with a key each are back in under 30 seconds
+// TestProveRebuild: 100,000 accounts with a key and two messages of the last days each are back in under 30 seconds
 // after Redis has lost everything, or its shards have lost their epochs; calls are
 // refused at once meanwhile.
 func TestProveRebuild(t *testing.T) {
@@ -19,6 +19,6 @@ func TestProveRebuild(t *testing.T) {
 			t.Errorf("away for %s, calls refused within %s", b.away, b.slowest)
 		}
 	}
-	t.Logf("rebuild: %d accounts with a key each: %s after FLUSHALL, %s over old data; %d calls meanwhile refused, p99 %s",
+	t.Logf("rebuild: %d accounts with a key and two messages each: %s after FLUSHALL, %s over old data; %d calls meanwhile refused, p99 %s",
 		accounts, round(flushed.away), round(closed.away), flushed.refused+closed.refused, round(max(flushed.slowest, closed.slowest)))
 }

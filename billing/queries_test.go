@@ -135,6 +135,8 @@ func hotQueries(r *rig, desk *Desk, o *owner) []hotQuery {
 		}, []string{"from accounts a", "a.id > $2"}, []string{"accounts_of_shard"}},
 		{"Rebuilding keys", "When a shard of Redis is lost.", func() error { return none(o.restoreKeys(ctx, "t")) },
 			[]string{"from api_keys k", "revoked_at is null order by id"}, []string{"api_keys_of_shard"}},
+		{"Rebuilding the chats' holds", "When a shard of Redis is lost.", func() error { return none(o.restoreChats(ctx, "t")) },
+			[]string{"select hold_id", "source = 'telegram'"}, []string{"usage_YYYY_MM_expr_created_at_idx"}},
 		{"An account by Telegram id", "When Redis does not know it.", func() error { return none(desk.Accounts.Find(ctx, 700)) },
 			[]string{"from accounts where telegram_id"}, []string{"accounts_telegram_id_key"}},
 		{"An account's keys", "`/keys`.", func() error { return none(desk.Keys.List(ctx, account)) },

@@ -45,7 +45,8 @@ func (o *owner) open(ctx context.Context) error {
 //	bump     Postgres goes to the next epoch: older events are void from here on
 //	wipe     accounts, holds with their marks, keys, events and the proofs of
 //	         debits taken are deleted
-//	restore  accounts with the ledger's balances, nothing held; usable keys
+//	restore  accounts with the ledger's balances, nothing held; usable keys; the
+//	         chats' holds of the last days, as they were resolved
 //	open     the new epoch
 //
 // A crash anywhere leaves the shard closed, or open and whole; the next owner
@@ -97,6 +98,10 @@ func (o *owner) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	chats, err := o.restoreChats(ctx, ticket)
+	if err != nil {
+		return err
+	}
 	if err := o.step("restored"); err != nil {
 		return err
 	}
@@ -111,7 +116,7 @@ func (o *owner) rebuild(ctx context.Context) error {
 		return err
 	}
 	o.metrics.rebuilds.Inc()
-	o.log.InfoContext(ctx, "shard rebuilt", "epoch", next.epoch, "before", seen, "accounts", accounts, "keys", keys)
+	o.log.InfoContext(ctx, "shard rebuilt", "epoch", next.epoch, "before", seen, "accounts", accounts, "keys", keys, "chat_holds", chats)
 	return nil
 }
 

@@ -312,8 +312,8 @@ type rebuilt struct {
 	slowest time.Duration // of their answers, but for one in a hundred
 }
 
-// rebuildMany loses so many accounts with a key each, in all shards, while calls
-// come in: with all that Redis has, or only with the epochs.
+// rebuildMany loses so many accounts with a key and two messages of the last days each,
+// in all shards, while calls come in: with all that Redis has, or only with the epochs.
 func rebuildMany(t *testing.T, accounts int, flush bool) rebuilt {
 	server := testenv.RedisServer(t)
 	r := newRig(t, server.ClientWith(redis.Options{PoolSize: 40}))
@@ -322,6 +322,11 @@ func rebuildMany(t *testing.T, accounts int, flush bool) rebuilt {
 		with made as (
 			insert into accounts (telegram_id, name, balance_nano, projected_at, confirmed, known)
 			select n, 'Kiku', n, now(), true, true from generate_series(1, $1::bigint) n returning id, telegram_id
+		), said as (
+			insert into usage (transaction_id, hold_id, account_id, key_id, model, deployment, source, prompt_tokens, cached_tokens, cache_write_tokens,
+				completion_tokens, reasoning_tokens, cost_nano, captured_nano, write_off_nano, estimated, duration_ms, first_token_ms, created_at)
+			select id * 2 + n, 'tg-' || id * 2 + n, id, 0, 'small', 'home', 'telegram', 1, 0, 0, 1, 0, 5, 5, 0, false, 1, 1, now() - interval '1 hour' * (id % 40)
+			from made, generate_series(1, 2) n
 		) insert into api_keys (account_id, name, locator, mac, pepper_version, hint, projected_at, confirmed)
 		select id, 'one', md5(id::text), md5(id::text), '1', 'kk_', now(), true from made`, accounts)
 	r.must(err)
@@ -352,7 +357,7 @@ func rebuildMany(t *testing.T, accounts int, flush bool) rebuilt {
 	}
 	names, err := r.redis.DBSize(ctx).Result()
 	r.must(err)
-	if want := int64(2*accounts + stream.Shards); names != want {
+	if want := int64(4*accounts + stream.Shards); names != want {
 		t.Errorf("%d keys in Redis, want %d", names, want)
 	}
 	return result

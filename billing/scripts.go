@@ -58,6 +58,8 @@ var (
 	restoreLua string
 	//go:embed scripts/restore_keys.lua
 	restoreKeysLua string
+	//go:embed scripts/restore_holds.lua
+	restoreHoldsLua string
 	//go:embed scripts/open.lua
 	openLua string
 	//go:embed scripts/shut.lua
@@ -73,29 +75,31 @@ type scripts struct {
 	credit, account, balance                      *redis.Script
 	key, budget, revoke, shut                     *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
+	restoreHolds                                  *redis.Script
 }
 
 func newScripts() *scripts {
 	return &scripts{
-		hold:        redis.NewScript(clockLua + ReserveLua + holdLua),
-		settle:      redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
-		release:     redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
-		checkpoint:  redis.NewScript(clockLua + functionsLua + checkpointLua),
-		expire:      redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
-		debit:       redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
-		due:         redis.NewScript(clockLua + dueLua),
-		credit:      redis.NewScript(creditLua),
-		account:     redis.NewScript(accountLua),
-		balance:     redis.NewScript(balanceLua),
-		key:         redis.NewScript(keyLua),
-		budget:      redis.NewScript(budgetLua),
-		revoke:      redis.NewScript(revokeLua),
-		shut:        redis.NewScript(shutLua),
-		trim:        redis.NewScript(trimLua),
-		close:       redis.NewScript(closeLua),
-		wipe:        redis.NewScript(wipeLua),
-		restore:     redis.NewScript(restoreLua),
-		restoreKeys: redis.NewScript(restoreKeysLua),
-		open:        redis.NewScript(openLua),
+		hold:         redis.NewScript(clockLua + ReserveLua + holdLua),
+		settle:       redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
+		release:      redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
+		checkpoint:   redis.NewScript(clockLua + functionsLua + checkpointLua),
+		expire:       redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
+		debit:        redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
+		due:          redis.NewScript(clockLua + dueLua),
+		credit:       redis.NewScript(creditLua),
+		account:      redis.NewScript(accountLua),
+		balance:      redis.NewScript(balanceLua),
+		key:          redis.NewScript(keyLua),
+		budget:       redis.NewScript(budgetLua),
+		revoke:       redis.NewScript(revokeLua),
+		shut:         redis.NewScript(shutLua),
+		trim:         redis.NewScript(trimLua),
+		close:        redis.NewScript(closeLua),
+		wipe:         redis.NewScript(wipeLua),
+		restore:      redis.NewScript(restoreLua),
+		restoreKeys:  redis.NewScript(restoreKeysLua),
+		restoreHolds: redis.NewScript(functionsLua + restoreHoldsLua),
+		open:         redis.NewScript(openLua),
 	}
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/kikuai/kikuai/billing"
@@ -60,7 +59,7 @@ func (m *Meter) openChat(ctx context.Context, call llm.ChatCall, request *llm.Re
 		if !errors.Is(err, billing.ErrHoldConflict) || call.HoldID == "" || try > maxTries {
 			return live, err
 		}
-		c.HoldID = call.HoldID + "." + strconv.Itoa(try)
+		c.HoldID = billing.HoldOfTry(call.HoldID, try)
 		c.Gift = c.Gift || errors.Is(err, errPaid)
 	}
 }

@@ -4,8 +4,12 @@
 -- A hold's late settlement gives way to the hold itself: settled, there is nothing to
 -- take any more; held, it is too early to say.
 --
+-- A chat's hold comes to be by it, settled: its update may yet be handled once more, and
+-- must find its call paid.
+--
 -- KEYS epoch acct taken ev, then the hold of a late settlement
 -- ARGV reference account key_id amount kind book payload keep_ms hold_id epoch
+--      fp (of a chat's hold; '': another's)
 -- -> { status, captured, write_off, available }
 --    taken | replayed | held | missing | closed
 local epoch, before = shard_read(KEYS[1], KEYS[3])
@@ -35,6 +39,10 @@ for _, part in ipairs({ 'e', epoch, 'a', ARGV[2], 'k', ARGV[3], 'c', money(captu
 end
 redis.call('XADD', KEYS[4], '*', unpack(event))
 redis.call('HSET', KEYS[2], 'available', money(available - captured))
+if ARGV[11] ~= '' then
+  redis.call('SET', KEYS[5], hold_form('s', money(captured), ARGV[2], ARGV[3], money(write_off), '', 'expired', ARGV[11]),
+    'PX', ARGV[8])
+end
 redis.call('SET', KEYS[3], money(captured) .. '|' .. money(write_off), 'PX', ARGV[8])
 if ARGV[5] == 'settle' then budgets().add(KEYS[2], ARGV[3], captured, now_ms()) end
 return { 'taken', captured, write_off, available - captured }

@@ -79,12 +79,22 @@ func newLoad(w *witness, length time.Duration, sites ...*site) *load {
 	return l
 }
 
-// during puts the load on for that time while something happens to the servers, and
-// waits until Telegram has had every update acknowledged.
+// during puts the load on for that time while something happens to the servers.
 func (l *load) during(length time.Duration, happens func(ctx context.Context)) seen {
+	return l.while(length, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, length)
+		defer cancel()
+		happens(ctx)
+		<-ctx.Done()
+	})
+}
+
+// while puts the load on until something has happened to the servers, and waits until
+// Telegram has had every update acknowledged. People write for about that time.
+func (l *load) while(writing time.Duration, happens func(ctx context.Context)) seen {
 	t := l.w.s.t
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), length)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	result := seen{statuses: map[int]int{}}
 	var mu sync.Mutex
@@ -104,7 +114,7 @@ func (l *load) during(length time.Duration, happens func(ctx context.Context)) s
 	all.Go(func() {
 		var err error
 		result.report, err = l.w.s.telegram.Replay(t.Context(), telegramsim.ReplayOptions{
-			Chats: l.chats, PerChat: max(1, int(l.rate*length.Seconds())/l.chats), FirstChat: l.firstChat, Rate: l.rate,
+			Chats: l.chats, PerChat: max(1, int(l.rate*writing.Seconds())/l.chats), FirstChat: l.firstChat, Rate: l.rate,
 			Wait: 2 * time.Minute, Written: l.w.wrote,
 			Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
 		})
@@ -113,6 +123,7 @@ func (l *load) during(length time.Duration, happens func(ctx context.Context)) s
 		}
 	})
 	happens(ctx)
+	cancel()
 	all.Wait()
 	return result
 }

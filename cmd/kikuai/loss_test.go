@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,13 +28,14 @@ func flushed(t *testing.T, times int, every time.Duration) {
 	}
 	length := time.Duration(times)*every + every/2
 	l := newLoad(w, length, sites...)
-	var losses []time.Time
+	var losses []loss
 	result := l.during(length, func(ctx context.Context) {
 		for n := range times {
 			sleep(ctx, every)
 			l.administer(n)
 			s.redis.FlushAll()
-			losses = append(losses, time.Now())
+			now := time.Now()
+			losses = append(losses, loss{kept: now.Add(-published), at: now})
 		}
 	})
 	v := w.settled(time.Minute)
@@ -43,18 +45,60 @@ func flushed(t *testing.T, times int, every time.Duration) {
 		times, result, v.forgotten(losses), v.credits, v.keys, v.duplicates)
 }
 
-// forgot fails the test where more was lost than the published window explains.
-func (v *verdict) forgot(t *testing.T, losses []time.Time) {
+const (
+	// published is what a Redis without its file may forget: what is on its way from
+	// there to the ledger, and a busy machine.
+	published = 3 * time.Second
+	// handling is what a message may take from its writing to its call's end: Telegram
+	// tells it again after the outage, and its chat's queue is before it.
+	handling = 10 * time.Second
+)
+
+// loss is that Redis lost what came to it after a moment, kept, and until another.
+type loss struct{ kept, at time.Time }
+
+// window is how long before its loss the first lost call had been answered. Of the
+// calls that are missing some had been answered before that loss began: early.
+func (v *verdict) window(losses []loss) (window time.Duration, early int) {
+	for _, call := range v.lostCalls {
+		of := slices.IndexFunc(losses, func(l loss) bool { return call.at.Before(l.at) })
+		if of < 0 || call.at.Before(losses[of].kept) {
+			early++
+			continue
+		}
+		window = max(window, losses[of].at.Sub(call.at))
+	}
+	return window, early
+}
+
+// earlyUpdates counts the messages that are missing and were written too early for
+// any of the losses.
+func (v *verdict) earlyUpdates(losses []loss) (early int) {
+	for _, m := range v.lostUpdates {
+		if !slices.ContainsFunc(losses, func(l loss) bool {
+			return m.at.Before(l.at) && m.at.After(l.kept.Add(-handling))
+		}) {
+			early++
+		}
+	}
+	return early
+}
+
+// forgot fails the test where anything is missing that no loss explains.
+func (v *verdict) forgot(t *testing.T, losses []loss) {
 	t.Helper()
-	const published = 3 * time.Second // what Redis has not on its disk, and a busy machine
-	if v.lostOthers > 0 || v.duplicates > 0 || v.window(losses...) > published {
-		t.Errorf("credits and keys lost %d, duplicates %d, lost over %s:\n%v", v.lostOthers, v.duplicates, v.window(losses...), v.details)
+	window, early := v.window(losses)
+	earlyUpdates := v.earlyUpdates(losses)
+	if v.lostOthers > 0 || v.duplicates > 0 || early > 0 || earlyUpdates > 0 {
+		t.Errorf("credits and keys lost %d, duplicates %d, calls lost up to %s before a loss, %d calls and %d updates from before it:\n%s",
+			v.lostOthers, v.duplicates, window, early, earlyUpdates, strings.Join(v.details, "\n"))
 	}
 }
 
-func (v *verdict) forgotten(losses []time.Time) string {
-	return fmt.Sprintf("%d of %d calls worth $%s answered up to %s before the loss, and %d of %d updates",
-		len(v.lostCalls), v.calls, billing.FormatUSD(v.lostNano()), v.window(losses...).Round(time.Millisecond), v.lostUpdates, v.updates)
+func (v *verdict) forgotten(losses []loss) string {
+	window, early := v.window(losses)
+	return fmt.Sprintf("%d of %d calls worth $%s, answered up to %s before the loss (%d before what was kept), and %d of %d updates",
+		len(v.lostCalls), v.calls, billing.FormatUSD(v.lostNano()), window.Round(time.Millisecond), early, len(v.lostUpdates), v.updates)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -95,9 +139,10 @@ func watchJournal(s *site) *journal {
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
+			at := time.Now() // what was written by now is in the size
 			if info, err := os.Stat(j.file); err == nil {
 				j.mu.Lock()
-				j.sizes = append(j.sizes, journalSize{time.Now(), info.Size()})
+				j.sizes = append(j.sizes, journalSize{at, info.Size()})
 				j.mu.Unlock()
 			}
 			sleep(ctx, 20*time.Millisecond)
@@ -107,56 +152,80 @@ func watchJournal(s *site) *journal {
 	return j
 }
 
-// cut takes away what was written in the last moments before a time.
-func (j *journal) cut(before time.Time) (bytes int64, err error) {
+// cut takes away what was written after a time, or a little before it, and says what it
+// kept: all that was written by then.
+func (j *journal) cut(after time.Time) (kept time.Time, bytes int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	last := j.sizes[len(j.sizes)-1].size
-	size := last
+	info, err := os.Stat(j.file)
+	if err != nil || len(j.sizes) == 0 {
+		return kept, 0, fmt.Errorf("an unwatched file, or none: %w", err)
+	}
+	found := j.sizes[0]
 	for _, known := range slices.Backward(j.sizes) {
-		if size = known.size; known.at.Before(before) {
+		if known.at.Before(after) {
+			found = known
 			break
 		}
 	}
-	j.sizes = nil
-	return last - size, os.Truncate(j.file, size)
+	return found.at, info.Size() - found.size, os.Truncate(j.file, found.size)
+}
+
+// truncation is how often Redis' file is cut, and what happens meanwhile.
+type truncation struct {
+	times  int
+	every  time.Duration
+	most   time.Duration // of what is cut each time
+	behind time.Duration // that Postgres has been away when it happens; 0: it is there
 }
 
 // truncated kills Redis under mixed load and cuts the last writes from its file, again
 // and again: as a machine does that loses its power. What was decided in Postgres is
-// not forgotten, nor is what the ledger had; the rest is measured.
-func truncated(t *testing.T, times int) {
-	const every = 5 * time.Second
-	sites, w := several(t, 2, onDisk)
+// not forgotten, nor is what the ledger had, nor what Redis had on its disk; the rest is
+// measured.
+func truncated(t *testing.T, c truncation) {
+	changes := []func(*site){onDisk}
+	var database *testenv.PostgresHandle
+	if c.behind > 0 {
+		database = testenv.PostgresServer(t)
+		changes = append(changes, func(s *site) { s.useDatabase(database.URL()) })
+	}
+	sites, w := several(t, 2, changes...)
 	s := sites[0]
 	for _, one := range sites {
 		one.serve()
 	}
-	length := time.Duration(times)*every + every
-	l := newLoad(w, length, sites...)
-	var losses []time.Time
+	length := time.Duration(c.times) * (c.every + c.behind + 3*time.Second)
+	l := newLoad(w, 2*length, sites...)
+	var losses []loss
 	var cut int64
 	var revoked []string
-	result := l.during(length, func(ctx context.Context) {
-		for n := range times {
-			sleep(ctx, every)
+	result := l.while(length, func(ctx context.Context) {
+		for n := range c.times {
+			sleep(ctx, c.every)
 			j := watchJournal(s)
-			c := s.customer(9_600_000+n, 0)
-			sleep(ctx, time.Second)
+			customer := s.customer(9_600_000+n, 0)
 			l.administer(n)
-			s.revoke(c)
-			revoked = append(revoked, c.key)
+			s.revoke(customer)
+			revoked = append(revoked, customer.key)
+			if database != nil {
+				database.Stop()
+			}
+			sleep(ctx, max(c.behind, time.Second/2))
 			s.redis.Kill()
-			loss := time.Now()
-			losses = append(losses, loss)
+			now := time.Now()
 			j.stop()
-			bytes, err := j.cut(loss.Add(-time.Duration(rand.Int64N(int64(2 * time.Second)))))
+			kept, bytes, err := j.cut(now.Add(-rand.N(c.most)))
 			if err != nil {
 				t.Error(err)
 			}
-			cut += bytes
+			losses, cut = append(losses, loss{kept, now}), cut+bytes
 			s.redis.Start()
+			if database != nil {
+				database.Start()
+			}
 		}
+		sleep(ctx, c.every)
 	})
 	v := w.settled(time.Minute)
 	s.reconciled()
@@ -166,8 +235,16 @@ func truncated(t *testing.T, times int) {
 		}
 	}
 	v.forgot(t, losses)
-	t.Logf("truncation: Redis killed %d× under load and %d KB cut from its file: calls %s; forgotten %s; %d credits, %d keys and %d revocations all there, duplicates %d, differences 0",
-		times, cut>>10, result, v.forgotten(losses), v.credits, v.keys, len(revoked), v.duplicates)
+	t.Logf("truncation, Postgres away for %s: Redis killed %d× under load and %d KB, up to %s, cut from its file: calls %s; forgotten %s; %d credits, %d keys and %d revocations all there, duplicates %d, differences 0",
+		c.behind, c.times, cut>>10, longest(losses).Round(time.Millisecond), result, v.forgotten(losses), v.credits, v.keys, len(revoked), v.duplicates)
+}
+
+// longest is the longest time that was cut.
+func longest(losses []loss) (most time.Duration) {
+	for _, l := range losses {
+		most = max(most, l.at.Sub(l.kept))
+	}
+	return most
 }
 
 // revoke ends a customer's key.

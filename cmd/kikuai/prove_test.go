@@ -52,8 +52,16 @@ func TestProveCrashes(t *testing.T) { killed(t, 3, 5*time.Minute, 1500*time.Mill
 // TestProveFlush wipes Redis under load.
 func TestProveFlush(t *testing.T) { flushed(t, 8, 10*time.Second) }
 
-// TestProveTruncation takes the last writes from Redis' file, under load.
-func TestProveTruncation(t *testing.T) { truncated(t, 20) }
+// TestProveTruncation takes the last writes from Redis' file, under load: while the
+// ledger follows, and while Postgres is away, so that they are nowhere else.
+func TestProveTruncation(t *testing.T) {
+	t.Run("the ledger near", func(t *testing.T) {
+		truncated(t, truncation{times: 15, every: 4 * time.Second, most: 2 * time.Second})
+	})
+	t.Run("the ledger behind", func(t *testing.T) {
+		truncated(t, truncation{times: 8, every: 4 * time.Second, most: 2 * time.Second, behind: 2500 * time.Millisecond})
+	})
+}
 
 // TestProveBlackhole freezes Redis under load.
 func TestProveBlackhole(t *testing.T) { blackholed(t, 10, 6*time.Second) }

@@ -34,7 +34,7 @@ type witness struct {
 
 	mu      sync.Mutex
 	calls   map[callName]callSeen
-	updates map[int64]int64 // a message's update → its chat
+	updates map[int64]message
 	credits map[string]bool // idempotency keys of credits that were confirmed
 	keys    map[int64]bool  // ids of API keys that were made
 	charges map[string]bool // of payments; true: and given back
@@ -44,6 +44,12 @@ type witness struct {
 type callName struct {
 	account int64
 	model   string
+}
+
+// message is what a person wrote, by the id of its update.
+type message struct {
+	chat int64
+	at   time.Time
 }
 
 type callSeen struct {
@@ -74,7 +80,7 @@ func newWitness(s *site) *witness {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(pool.Close)
-	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]int64{}, credits: map[string]bool{}, keys: map[int64]bool{}, charges: map[string]bool{}}
+	return &witness{s: s, pool: pool, calls: map[callName]callSeen{}, updates: map[int64]message{}, credits: map[string]bool{}, keys: map[int64]bool{}, charges: map[string]bool{}}
 }
 
 func modelName(i int) string { return fmt.Sprintf("number-%04d", i) }
@@ -83,7 +89,7 @@ func modelName(i int) string { return fmt.Sprintf("number-%04d", i) }
 func (w *witness) wrote(chat int64, _ int, update int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.updates[update] = chat
+	w.updates[update] = message{chat, time.Now()}
 }
 
 func (w *witness) saw(name callName, seen callSeen) {
@@ -170,13 +176,13 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 type verdict struct {
 	calls, updates, credits, keys, charges int        // seen to have succeeded
 	lostCalls                              []callSeen // and are not in the books
-	lostUpdates                            int
+	lostUpdates                            []message
 	lostOthers                             int // credits, keys, payments and refunds
 	duplicates                             int
 	details                                []string
 }
 
-func (v *verdict) missing() int { return len(v.lostCalls) + v.lostUpdates + v.lostOthers }
+func (v *verdict) missing() int { return len(v.lostCalls) + len(v.lostUpdates) + v.lostOthers }
 
 // lostNano is what the lost calls cost.
 func (v *verdict) lostNano() (nano int64) {
@@ -184,19 +190,6 @@ func (v *verdict) lostNano() (nano int64) {
 		nano += call.cost
 	}
 	return nano
-}
-
-// window is how long before the loss the first lost call had been answered.
-func (v *verdict) window(losses ...time.Time) (window time.Duration) {
-	for _, call := range v.lostCalls {
-		for _, loss := range losses { // in order; the call belongs to the first after it
-			if call.at.Before(loss) {
-				window = max(window, loss.Sub(call.at))
-				break
-			}
-		}
-	}
-	return window
 }
 
 // exact fails the test where anything is missing or there twice.
@@ -290,21 +283,21 @@ func (w *witness) judgeCalls(ctx context.Context, calls map[callName]callSeen, v
 
 // judgeUpdates holds each message against its call, which was charged once however
 // often it had to be made; a further hold of the same update carries a suffix.
-func (w *witness) judgeUpdates(ctx context.Context, updates map[int64]int64, v *verdict) error {
+func (w *witness) judgeUpdates(ctx context.Context, updates map[int64]message, v *verdict) error {
 	rows, err := w.rows(ctx, `select split_part(hold_id, '.', 1), count(*), count(*) filter (where captured_nano > 0)
 		from usage where hold_id like 'tg-%' group by 1`)
 	if err != nil {
 		return err
 	}
 	v.updates = len(updates)
-	for update, chat := range updates {
+	for update, written := range updates {
 		found := rows[fmt.Sprintf("tg-%d", update)]
 		switch charged := found.nano; {
 		case found.n == 0:
-			v.lostUpdates++
-			v.lacks("update %d of chat %d", update, chat)
+			v.lostUpdates = append(v.lostUpdates, written)
+			v.lacks("update %d of chat %d", update, written.chat)
 		case charged > 1:
-			v.repeats("update %d of chat %d: charged %d times", update, chat, charged)
+			v.repeats("update %d of chat %d: charged %d times", update, written.chat, charged)
 		}
 	}
 	return nil

@@ -731,7 +731,13 @@ CREATE INDEX payments_of_account ON public.payments USING btree (account_id, pai
 
 CREATE INDEX payments_refunding ON public.payments USING btree (refund_asked_at) WHERE ((refund_asked_at IS NOT NULL) AND (refunded_at IS NULL));
 
+CREATE INDEX usage_of_chats ON ONLY public.usage USING btree (((account_id & (15)::bigint)), created_at DESC) WHERE (source = 'telegram'::text);
+
+CREATE INDEX usage_default_expr_created_at_idx ON public.usage_default USING btree (((account_id & (15)::bigint)), created_at DESC) WHERE (source = 'telegram'::text);
+
 ALTER INDEX public.ledger_entries_pkey ATTACH PARTITION public.ledger_entries_default_pkey;
+
+ALTER INDEX public.usage_of_chats ATTACH PARTITION public.usage_default_expr_created_at_idx;
 
 ALTER INDEX public.usage_pkey ATTACH PARTITION public.usage_default_pkey;
 
