@@ -90,9 +90,10 @@ func (a *App) openStores() (err error) {
 		return err
 	}
 	hook := telemetry.RedisHook(a.registry)
-	a.stores.quick.AddHook(hook)
-	a.stores.blocking.AddHook(hook)
-	telemetry.RedisPool(a.registry, a.stores.quick, a.stores.blocking)
+	for _, client := range a.stores.clients() {
+		client.AddHook(hook)
+	}
+	telemetry.RedisPool(a.registry, a.stores.clients()...)
 	a.postgres, err = postgres.New(context.Background(), a.config.DatabaseURL.Reveal(), postgres.Options{
 		MaxConns: a.config.PostgresMaxConns, Registerer: a.registry, Tracer: telemetry.NewPostgresTracer(a.registry),
 	})

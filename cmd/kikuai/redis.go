@@ -10,12 +10,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A Redis that does not answer must cost a caller half a second, not the library's
-// default of five: a hanging call is worse than a refused one. Less than that would
-// take a busy machine's hiccup for an outage.
+// A Redis that does not answer must cost a caller a fraction of a second, not the
+// library's default of five: a hanging call is worse than a refused one. Who waits for an
+// answer is told sooner than those who work behind it, for whom less than half a second
+// would take a busy machine's hiccup for an outage.
 const (
 	redisDial     = 500 * time.Millisecond
 	redisCall     = 500 * time.Millisecond
+	redisHot      = 200 * time.Millisecond
 	redisPool     = 64
 	redisBlocking = 128 // 16 shards × (inbox, urgent, checkout, money), with room for a restart's overlap
 	redisQueued   = 16 << 10
@@ -29,11 +31,12 @@ const (
 
 var errRedisURL = errors.New("REDIS_URL cannot be read: redis://:password@host:6379/0 is its shape; several, comma-separated, are a cluster")
 
-// stores are the ways to one Redis: calls that must be quick, the same calls
-// gathered into pipelines, and reads that wait for something to happen.
+// stores are the ways to one Redis: calls that must be quick, those of the request path
+// by themselves or gathered into pipelines, and reads that wait for something to happen.
 type stores struct {
 	quick    redis.UniversalClient
-	gathered redis.Cmdable // quick, or its autopipeliner
+	hot      redis.UniversalClient
+	gathered redis.Cmdable // hot, or its autopipeliner
 	blocking redis.UniversalClient
 }
 
@@ -54,12 +57,16 @@ func openRedis(urls []string, autoPipeline bool, log *slog.Logger) (*stores, err
 	}
 	quick := *options
 	quick.PoolSize = redisPool
+	hot := quick
+	hot.DialTimeout, hot.ReadTimeout, hot.WriteTimeout, hot.PoolTimeout = redisHot, redisHot, redisHot, redisHot
 	blocking := *options
 	blocking.PoolSize = redisBlocking
-	s := &stores{quick: redis.NewUniversalClient(&quick), blocking: redis.NewUniversalClient(&blocking)}
-	s.gathered = s.quick
+	s := &stores{
+		quick: redis.NewUniversalClient(&quick), hot: redis.NewUniversalClient(&hot), blocking: redis.NewUniversalClient(&blocking),
+	}
+	s.gathered = s.hot
 	if autoPipeline {
-		if s.gathered, err = autoPipelined(s.quick); err != nil {
+		if s.gathered, err = autoPipelined(s.hot); err != nil {
 			return nil, errors.Join(fmt.Errorf("gather Redis calls: %w", err), s.close())
 		}
 	}
@@ -107,6 +114,10 @@ func autoPipelined(client redis.UniversalClient) (redis.Cmdable, error) {
 	return client, nil
 }
 
+func (s *stores) clients() []redis.UniversalClient {
+	return []redis.UniversalClient{s.quick, s.hot, s.blocking}
+}
+
 func (s *stores) close() error {
-	return errors.Join(s.quick.Close(), s.blocking.Close())
+	return errors.Join(s.quick.Close(), s.hot.Close(), s.blocking.Close())
 }
