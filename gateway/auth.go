@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,8 +18,33 @@ type keys interface {
 	Parse(token string) (billing.PresentedKey, error)
 }
 
-// present reads the API key of a request, without asking anybody whether it is one.
+// present reads the API key of a request, without asking anybody whether it is one, and
+// says whether its sender may come with it.
 func (s *Server) present(c *fiber.Ctx) (billing.PresentedKey, error) {
+	key, err := s.readKey(c)
+	switch {
+	case err == nil:
+		err = s.strangers.admit(s.clientAddress(c), key.Locator[0])
+	case !errors.Is(err, errNoKey):
+		err = s.strangers.failed(s.base, s.clientAddress(c), "", err)
+	}
+	return key, err
+}
+
+// known learns from how a call with a key went whether it is one. It returns what its
+// sender is told of err.
+func (s *Server) known(c *fiber.Ctx, key billing.PresentedKey, err error) error {
+	var refused *CallError
+	switch {
+	case errors.Is(err, errKeyUnknown):
+		return s.strangers.failed(s.base, s.clientAddress(c), key.Locator[0], err)
+	case err == nil, errors.As(err, &refused) && refused.Decision != nil:
+		s.strangers.welcome(key.Locator[0])
+	}
+	return err
+}
+
+func (s *Server) readKey(c *fiber.Ctx) (billing.PresentedKey, error) {
 	token := c.Get(fiber.HeaderAuthorization)
 	switch {
 	case len(token) > len(bearer) && strings.EqualFold(token[:len(bearer)], bearer):
@@ -59,8 +85,13 @@ func (s *Server) visit(c *fiber.Ctx) (Visit, error) {
 	if err != nil {
 		return Visit{}, err
 	}
+	return s.visitWith(c, key)
+}
+
+// visitWith is visit for a key that was read already.
+func (s *Server) visitWith(c *fiber.Ctx, key billing.PresentedKey) (Visit, error) {
 	v, err := s.meter.Visit(s.base, key)
-	if err == nil {
+	if err = s.known(c, key, err); err == nil {
 		setLimitHeaders(c, v.Decision)
 	}
 	return v, err
@@ -69,11 +100,9 @@ func (s *Server) visit(c *fiber.Ctx) (Visit, error) {
 // afterVisit is fault, unless the caller may not even come in: who has no valid
 // key learns nothing else.
 func (s *Server) afterVisit(c *fiber.Ctx, key billing.PresentedKey, fault error) error {
-	v, err := s.meter.Visit(s.base, key)
-	if err != nil {
+	if _, err := s.visitWith(c, key); err != nil {
 		return err
 	}
-	setLimitHeaders(c, v.Decision)
 	return fault
 }
 

@@ -27,8 +27,9 @@ func (s *Server) completions(c *fiber.Ctx) error {
 		if !errors.As(err, &refused) {
 			return s.afterVisit(c, key, err)
 		}
-		return err
+		return s.known(c, key, err)
 	}
+	_ = s.known(c, key, nil)
 	setLimitHeaders(c, live.Decision)
 	if request.Stream {
 		return s.forward(c, live)

@@ -42,6 +42,7 @@ type rig struct {
 	t        testing.TB
 	redis    *testenv.RedisHandle
 	client   *redis.Client
+	tap      *tap
 	gathered redis.Cmdable
 	pool     *pgxpool.Pool
 	desk     *billing.Desk
@@ -90,7 +91,8 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	if r.pool == nil {
 		r.pool = testenv.Postgres(t)
 	}
-	r.client = r.redis.ClientWith(quick())
+	r.client, r.tap = r.redis.ClientWith(quick()), &tap{}
+	r.client.AddHook(r.tap)
 	gathered, err := r.client.AutoPipelineWithOptions(redis.DefaultBlockingAutoPipelineOptions())
 	r.must(err)
 	r.gathered = gathered
@@ -108,6 +110,7 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	}
 	r.meter, err = NewMeter(s.meter)
 	r.must(err)
+	r.tap.gate.Store(r.meter.gate)
 	s.server.Meter, s.server.Keys, s.server.Log, s.server.Registerer = r.meter, r.desk.Keys, testenv.Logger(t), r.registry
 	s.server.Checkouts = r.desk.Checkouts
 	r.server, err = New(s.server)
@@ -360,6 +363,15 @@ func (r *rig) chat(key, model string, more ...string) answer {
 func chatBody(model string, more ...string) string {
 	members := append([]string{fmt.Sprintf(`"model":%q`, model), `"messages":[{"role":"user","content":"Say something."}]`}, more...)
 	return "{" + strings.Join(members, ",") + "}"
+}
+
+// want checks an answer's status.
+func (a answer) want(t testing.TB, status int) answer {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("answered %d %s, want %d", a.status, a.body, status)
+	}
+	return a
 }
 
 // wantError checks an error's status and that it has OpenAI's form.

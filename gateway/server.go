@@ -42,6 +42,8 @@ type Options struct {
 	Checkouts  checkouts             // nil: payments are made in the bot alone
 	Invoices   invoices              // nil: none in Telegram Stars are begun here
 	TopUps     topUpGuard            // of POST /api/v1/payment/topup; nil: they are not limited
+	Failures   failureLimit          // of authentications, by address; nil: they are not limited
+	Proxies    networks              // whose X-Real-IP is believed; nil: nobody's
 	Webhook    fiber.Handler         // answers POST /webhook; nil: there is no bot
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
@@ -57,6 +59,8 @@ type Server struct {
 	checkouts checkouts
 	invoices  invoices
 	topUps    topUpGuard
+	strangers *strangers
+	proxies   networks
 	log       *slog.Logger
 	metrics   *telemetry.HTTPMetrics
 	webhook   fiber.Handler
@@ -94,6 +98,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
 		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
+		strangers: newStrangers(o.Failures, o.Now), proxies: o.Proxies,
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),
 	}
 	s.base, s.cancel = context.WithCancelCause(context.Background())

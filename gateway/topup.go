@@ -71,11 +71,10 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 		return s.afterVisit(c, key, fault)
 	}
 	wish.request.IdempotencyKey = string(c.Request().Header.Peek(headerIdempotencyKey))
-	v, err := s.meter.Visit(s.base, key)
+	v, err := s.visitWith(c, key)
 	if err != nil {
 		return err
 	}
-	setLimitHeaders(c, v.Decision)
 	wish.request.AccountID = v.AccountID
 	if s.topUps != nil {
 		wish.request.Admit = func(ctx context.Context) error { return s.admitTopUp(ctx, v.AccountID) }
