@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -71,4 +73,28 @@ func TestProveBlackhole(t *testing.T) { blackholed(t, 10, 6*time.Second) }
 func TestProveOutage(t *testing.T) {
 	t.Run("within the cap", func(t *testing.T) { withoutPostgres(t, 2*time.Minute, 0) })
 	t.Run("beyond the cap", func(t *testing.T) { withoutPostgres(t, time.Minute, 15*time.Second) })
+}
+
+// TestProveSwitch takes Redis away for a minute at a time, refused and as a black hole.
+// PROVE_OUTAGE and PROVE_ROUNDS set how long and how often; the servers run without the
+// race detector, whose cost is not theirs.
+func TestProveSwitch(t *testing.T) {
+	each, rounds := time.Minute, 2
+	if text := os.Getenv("PROVE_OUTAGE"); text != "" {
+		var err error
+		if each, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := os.Getenv("PROVE_ROUNDS"); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	switched(t, rounds, each, func(took waits) {
+		if n := took.over(answerMost); n > len(took)/1000 {
+			t.Errorf("%d of %d answers took longer than %s", n, len(took), answerMost)
+		}
+	})
 }
