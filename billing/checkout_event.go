@@ -14,9 +14,11 @@ import (
 type happening int
 
 const (
-	cardNothing  happening = iota // of no concern here
-	cardPaid                      // a checkout was paid
-	cardRefunded                  // a charge was given back, in whole or in part
+	cardNothing     happening = iota // of no concern here
+	cardPaid                         // a checkout was paid
+	cardRefunded                     // a charge was given back, in whole or in part
+	cardDisputed                     // the payer's bank wants money back, and asks first
+	cardDisputeLost                  // … and has it
 )
 
 // cardEvent is a provider's event, as far as it concerns us.
@@ -25,8 +27,10 @@ type cardEvent struct {
 	what     happening
 	checkout string // ours; of cardPaid
 	payment  string // the provider's id of the payment
-	cents    int64  // paid; or given back so far, in all
+	cents    int64  // paid; given back so far, in all; or disputed
 	currency string
+	dispute  string // the provider's id of it; of cardDisputed and cardDisputeLost
+	reason   string // the payer's, in the provider's word
 }
 
 const (
@@ -42,6 +46,7 @@ const (
 	eventRefused  = "refused"  // paid otherwise than begun: an operator must look
 	eventCredited = "credited" // money came
 	eventRefunded = "refunded" // money went
+	eventDisputed = "disputed" // an operator must look; lost: money went
 	eventRepeated = "repeated" // told before
 )
 
@@ -70,6 +75,8 @@ func (c *Checkouts) apply(ctx context.Context, event cardEvent) (result string, 
 		result, err = c.paid(ctx, event)
 	case cardRefunded:
 		result, err = c.refunded(ctx, event)
+	case cardDisputed, cardDisputeLost:
+		result, err = c.disputed(ctx, event)
 	}
 	if err != nil {
 		return "", databaseError("take in card event "+event.id, err)
@@ -142,10 +149,12 @@ func findCheckout(ctx context.Context, tx pgx.Tx, id string) (row begun, err err
 }
 
 // tellRefund notes how much of a payment was given back in all and returns the most that
-// was ever told. The row's lock makes the events of one payment take turns.
+// was ever told, with what its disputes lost. The row's lock makes the events of one
+// payment take turns.
 func tellRefund(ctx context.Context, tx pgx.Tx, payment string, cents int64) (told int64, err error) {
 	err = tx.QueryRow(ctx, `insert into card_refunds (charge_id, told) values ($1, $2) on conflict (charge_id)
-		do update set told = greatest(card_refunds.told, excluded.told), updated_at = now() returning told`, payment, cents).Scan(&told)
+		do update set told = greatest(card_refunds.told, excluded.told), updated_at = now()
+		returning told + (select coalesce(sum(cents::bigint), 0)::bigint from jsonb_each_text(disputes) d (id, cents))`, payment, cents).Scan(&told)
 	return told, err
 }
 

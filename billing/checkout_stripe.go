@@ -23,6 +23,7 @@ const (
 	stripePage      = 100 // events
 	stripePages     = 1000
 	metaCheckout    = "kikuai_checkout"
+	maxDispute      = 100 // characters of an id, and of a reason
 )
 
 // StripeOptions turn card payments on.
@@ -153,6 +154,8 @@ func readEvent(event *stripe.Event) (e cardEvent, err error) {
 		e, err = readSession(event.Data.Raw)
 	case stripe.EventTypeChargeRefunded:
 		e, err = readRefund(event.Data.Raw)
+	case stripe.EventTypeChargeDisputeCreated, stripe.EventTypeChargeDisputeClosed:
+		e, err = readDispute(event.Data.Raw, event.Type == stripe.EventTypeChargeDisputeClosed)
 	}
 	e.id = event.ID
 	if err != nil {
@@ -170,6 +173,7 @@ func (s *stripeCards) list(ctx context.Context, from, until time.Time, each func
 		Types: []*string{
 			stripe.String(stripe.EventTypeCheckoutSessionCompleted), stripe.String(stripe.EventTypeCheckoutSessionAsyncPaymentSucceeded),
 			stripe.String(stripe.EventTypeChargeRefunded),
+			stripe.String(stripe.EventTypeChargeDisputeCreated), stripe.String(stripe.EventTypeChargeDisputeClosed),
 		},
 	}
 	for range stripePages {
@@ -235,6 +239,36 @@ func readRefund(raw json.RawMessage) (cardEvent, error) {
 	return cardEvent{
 		what: cardRefunded, payment: string(charge.PaymentIntent),
 		cents: charge.AmountRefunded, currency: strings.ToUpper(charge.Currency),
+	}, nil
+}
+
+// readDispute reads a dispute that began or was closed. Closed and not lost, the money
+// stays where it is, and there is nothing to tell.
+func readDispute(raw json.RawMessage, closed bool) (cardEvent, error) {
+	var dispute struct {
+		ID            string   `json:"id"`
+		PaymentIntent stripeID `json:"payment_intent"`
+		Amount        int64    `json:"amount"`
+		Currency      string   `json:"currency"`
+		Reason        string   `json:"reason"`
+		Status        string   `json:"status"`
+	}
+	if err := json.Unmarshal(raw, &dispute); err != nil {
+		return cardEvent{}, err
+	}
+	what := cardDisputed
+	if closed {
+		what = cardDisputeLost
+	}
+	if dispute.PaymentIntent == "" || closed && dispute.Status != string(stripe.DisputeStatusLost) {
+		return cardEvent{}, nil // not from a checkout, or not lost
+	}
+	if dispute.ID == "" {
+		return cardEvent{}, errors.New("a dispute without an id")
+	}
+	return cardEvent{
+		what: what, payment: string(dispute.PaymentIntent), dispute: cleanText(dispute.ID, maxDispute),
+		cents: dispute.Amount, currency: strings.ToUpper(dispute.Currency), reason: cleanText(dispute.Reason, maxDispute),
 	}, nil
 }
 

@@ -247,6 +247,14 @@ func longest(losses []loss) (most time.Duration) {
 	return most
 }
 
+// TestE2EFlush: what Postgres knows is back after Redis was wiped under load.
+func TestE2EFlush(t *testing.T) { flushed(t, 2, 3*time.Second) }
+
+// TestE2ETruncation: what Redis had on its disk, too, after its file was cut under load.
+func TestE2ETruncation(t *testing.T) {
+	truncated(t, truncation{times: 2, every: 2 * time.Second, most: time.Second})
+}
+
 // revoke ends a customer's key.
 func (s *site) revoke(c customer) {
 	s.t.Helper()

@@ -175,7 +175,7 @@ func (w *witness) call(ctx context.Context, url string, c customer, model int, s
 // verdict is how the books differ from what was seen.
 type verdict struct {
 	calls, updates, credits, keys, charges int        // seen to have succeeded
-	lostCalls                              []callSeen // and are not in the books
+	lostCalls                              []callSeen // and are not in the books, or not whole
 	lostUpdates                            []message
 	lostOthers                             int // credits, keys, payments and refunds
 	duplicates                             int
@@ -268,7 +268,11 @@ func (w *witness) judgeCalls(ctx context.Context, calls map[callName]callSeen, v
 		case seen.answered && found.n == 0:
 			v.lostCalls = append(v.lostCalls, seen)
 			v.lacks("call %s, answered for %d", key, seen.cost)
-		case seen.answered && found.nano != seen.cost:
+		case seen.answered && found.nano < seen.cost: // what is left of it is lost
+			v.lacks("call %s, answered for %d, billed %d", key, seen.cost, found.nano)
+			seen.cost -= found.nano
+			v.lostCalls = append(v.lostCalls, seen)
+		case seen.answered && found.nano > seen.cost:
 			v.repeats("call %s: answered for %d, billed %d", key, seen.cost, found.nano)
 		}
 		if seen.answered {

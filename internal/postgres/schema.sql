@@ -244,7 +244,9 @@ CREATE TABLE public.card_refunds (
     charge_id text NOT NULL,
     told bigint DEFAULT 0 NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    disputes jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT card_refunds_charge_id_check CHECK (((char_length(charge_id) >= 1) AND (char_length(charge_id) <= 200))),
+    CONSTRAINT card_refunds_disputes_check CHECK ((jsonb_typeof(disputes) = 'object'::text)),
     CONSTRAINT card_refunds_told_check CHECK ((told >= 0))
 );
 
