@@ -25,10 +25,11 @@ type Budget struct{ DayNano, MonthNano int64 }
 
 // Scopes and periods of budgets.
 const (
-	BudgetKey     = "key"
-	BudgetAccount = "account"
-	BudgetDay     = "day"
-	BudgetMonth   = "month"
+	BudgetKey          = "key"
+	BudgetAccount      = "account"
+	BudgetOrganisation = "organisation"
+	BudgetDay          = "day"
+	BudgetMonth        = "month"
 )
 
 // noBudget is the field of one that has a budget no more: what is spent is still
@@ -42,7 +43,7 @@ const (
 
 // BudgetError says which budget a call would exceed. errors.Is finds ErrBudget in it.
 type BudgetError struct {
-	Scope  string // BudgetKey or BudgetAccount
+	Scope  string // BudgetKey, BudgetAccount or BudgetOrganisation
 	Period string // BudgetDay or BudgetMonth
 	Limit  int64  // nano-USD
 	Spent  int64  // nano-USD in the period, with what is held

@@ -62,6 +62,7 @@ func (a *Accounts) leave(ctx context.Context, tx pgx.Tx, accountID int64, by Act
 	batch := &pgx.Batch{}
 	// Redis is told now and, by the relay, once more when that has reached its disk.
 	batch.Queue(`update accounts set status = $2, telegram_id = null, name = '', language = '', settings = '{}',
+		tier = null, organisation_id = null, limits_seq = limits_seq + 1,
 		projected_at = case when projected_at is null then null else now() end, confirmed = false
 		where id = $1`, accountID, StatusClosed)
 	batch.Queue(`delete from subscriptions where account_id = $1`, accountID)

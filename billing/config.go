@@ -43,6 +43,9 @@ type Desk struct {
 	Jobs      *Jobs
 	Notices   *Notices
 	Checkouts *Checkouts
+
+	Tiers         *Tiers
+	Organisations *Organisations
 }
 
 // New wires the parts. It connects to nothing. Engine is nil unless Blocking
@@ -78,6 +81,9 @@ func New(c Config) (*Desk, error) {
 		Backlog:  newBacklog(c),
 		Jobs:     newJobs(c.Postgres, c.Log, c.Registerer),
 		Notices:  &Notices{postgres: c.Postgres},
+
+		Tiers:         &Tiers{postgres: c.Postgres, projector: p},
+		Organisations: &Organisations{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p},
 	}
 	desk.Payments = newPayments(c, desk.Accounts, ring)
 	desk.Checkouts = newCheckouts(c, desk.Payments, desk.Jobs)

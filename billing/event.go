@@ -48,6 +48,9 @@ type payload struct {
 	Source     string `json:"s"`
 	Duration   int32  `json:"t,omitempty"` // ms
 	FirstToken int32  `json:"f,omitempty"` // ms
+	// The organisation whose budget counted the call, and the day that it was counted on.
+	Organisation    int64 `json:"g,omitempty"`
+	OrganisationDay int32 `json:"y,omitempty"` // days since 1970
 }
 
 func encodePayload(s Settlement) ([]byte, error) {
@@ -56,6 +59,7 @@ func encodePayload(s Settlement) ([]byte, error) {
 		Completion: s.Usage.Completion, Reasoning: s.Usage.Reasoning, Estimated: s.Usage.Estimated,
 		Model: cleanText(s.Model, maxModel), Deployment: cleanText(s.Deployment, maxModel), Source: cleanText(s.Source, 20),
 		Duration: milliseconds(s.Duration), FirstToken: milliseconds(s.FirstToken),
+		Organisation: max(0, s.Organisation), OrganisationDay: int32(clamp(s.OrganisationDay, 1<<31-1)),
 	})
 }
 
@@ -143,5 +147,9 @@ func decodeEvent(m redis.XMessage) (e event, err error) {
 	e.details.Model = cleanText(e.details.Model, maxModel)
 	e.details.Deployment = cleanText(e.details.Deployment, maxModel)
 	e.details.Source = cleanText(e.details.Source, 20)
+	e.details.Organisation, e.details.OrganisationDay = max(0, e.details.Organisation), max(0, e.details.OrganisationDay)
+	if e.details.Organisation > 0 && e.details.OrganisationDay == 0 {
+		e.details.OrganisationDay = int32(clamp(e.id.ms/(secondsOfDay*1000), 1<<31-1))
+	}
 	return e, nil
 }

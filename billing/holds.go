@@ -158,6 +158,8 @@ type Settlement struct {
 	Usage             Usage
 	Model, Deployment string
 	Source            string // SourceAPI or SourceTelegram
+	Organisation      int64  // whose budget the call was counted in, if it has one; 0: none
+	OrganisationDay   int64  // when it was: days since 1970, as organisation_plan said
 	Duration          time.Duration
 	FirstToken        time.Duration // until the first token; 0: not streamed
 }

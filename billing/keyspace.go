@@ -25,7 +25,10 @@ const (
 	AccountFieldCreditSeq = "credit_seq"
 	AccountFieldName      = "name"
 	AccountFieldBudget    = "budget" // day|month in nano-USD, 0: none; missing: never had one
-	AccountFieldSpent     = "spent"  // day|nano|month|nano; "spent:<key id>" is a key's
+	AccountFieldTier      = "tier"   // whose limits the account has; missing: none
+	AccountFieldOrg       = "org"    // id of its organisation; missing: none
+	AccountFieldLimitsSeq = "limits_seq"
+	AccountFieldSpent     = "spent" // day|nano|month|nano; "spent:<key id>" is a key's
 )
 
 // AcctKey names the hash of an account's hot balance.

@@ -66,6 +66,26 @@ func (l Limits) details() map[string]any {
 		"concurrency": l.Concurrency, "refill_milli": l.RefillMilli, "burst": l.Burst}
 }
 
+// LimitChange changes those limits that are given; 0: no limit of that kind any more.
+type LimitChange struct {
+	RequestsPerMinute, TokensPerMinute, Concurrency, RefillMilli, Burst *int64
+}
+
+// Empty says that nothing is given.
+func (c LimitChange) Empty() bool { return c == LimitChange{} }
+
+func (c LimitChange) of(l Limits) Limits {
+	for _, change := range []struct{ from, into *int64 }{
+		{c.RequestsPerMinute, &l.RequestsPerMinute}, {c.TokensPerMinute, &l.TokensPerMinute},
+		{c.Concurrency, &l.Concurrency}, {c.RefillMilli, &l.RefillMilli}, {c.Burst, &l.Burst},
+	} {
+		if change.from != nil {
+			*change.into = *change.from
+		}
+	}
+	return l
+}
+
 // scan are the places for limitFields, in their order.
 func (l *Limits) scan() []any {
 	return []any{&l.RequestsPerMinute, &l.TokensPerMinute, &l.Concurrency, &l.RefillMilli, &l.Burst}

@@ -23,18 +23,20 @@ type columns struct {
 	kind, reference, book, hold                       []string
 	model, deployment, source                         []string
 	estimated                                         []bool
-	duration, firstToken                              []int32
+	organisation                                      []int64
+	duration, firstToken, organisationDay             []int32
 	first                                             []bool // with its reference
 }
 
 func columnsOf(events []event, renamed bool) *columns {
 	n := len(events)
-	ints := make([]int64, 12*n)
+	ints := make([]int64, 13*n)
 	texts := make([]string, 7*n)
-	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n), first: make([]bool, n)}
+	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n),
+		organisationDay: make([]int32, n), first: make([]bool, n)}
 	seen := make(map[string]bool, n)
 	for i, column := range []*[]int64{&c.ms, &c.seq, &c.epoch, &c.account, &c.key, &c.captured, &c.writeOff,
-		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning} {
+		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning, &c.organisation} {
 		*column = ints[i*n : (i+1)*n]
 	}
 	for i, column := range []*[]string{&c.kind, &c.reference, &c.book, &c.hold, &c.model, &c.deployment, &c.source} {
@@ -55,6 +57,7 @@ func columnsOf(events []event, renamed bool) *columns {
 		seen[c.reference[i]] = true
 		c.model[i], c.deployment[i], c.source[i] = e.details.Model, e.details.Deployment, e.details.Source
 		c.estimated[i], c.duration[i], c.firstToken[i] = u.Estimated, e.details.Duration, e.details.FirstToken
+		c.organisation[i], c.organisationDay[i] = e.details.Organisation, e.details.OrganisationDay
 	}
 	return c
 }
@@ -79,7 +82,8 @@ func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event
 	batch.Queue(`select id from accounts where id = any($1) order by id for no key update`, c.account)
 	batch.Queue(postingSQL, int16(s), low, c.ms, c.seq, c.epoch, c.kind, c.reference, c.book, c.hold, c.account, c.key,
 		c.captured, c.writeOff, c.model, c.deployment, c.source, c.prompt, c.cached, c.cacheWrite, c.completion,
-		c.reasoning, c.estimated, c.duration, c.firstToken, c.first).
+		c.reasoning, c.estimated, c.duration, c.firstToken, c.first,
+		c.organisation, c.organisationDay).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&accounts, &balances, &repeated) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("post events: %w", err)

@@ -12,11 +12,13 @@ with event as materialized (
     from unnest(
         $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[],
         $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::bigint[],
-        $19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::integer[], $24::integer[], $25::boolean[]
+        $19::bigint[], $20::bigint[], $21::bigint[], $22::boolean[], $23::integer[], $24::integer[], $25::boolean[],
+        $26::bigint[], $27::integer[]
     ) with ordinality as e (
         ms, seq, epoch, kind, reference, book, hold_id, account_id, key_id,
         captured, write_off, model, deployment, source, prompt, cached,
-        cache_write, completion, reasoning, estimated, duration, first_token, first, ordinal
+        cache_write, completion, reasoning, estimated, duration, first_token, first,
+        organisation, organisation_day, ordinal
     )
 ), account as materialized (
     select id, ledger_seq, ledger_hash, coalesce(low_balance_nano, $2::bigint) as low
@@ -55,10 +57,12 @@ with event as materialized (
 ), used as (
     insert into usage (transaction_id, hold_id, account_id, key_id, model, deployment, source,
         prompt_tokens, cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens,
-        cost_nano, captured_nano, write_off_nano, estimated, duration_ms, first_token_ms, created_at)
+        cost_nano, captured_nano, write_off_nano, estimated, duration_ms, first_token_ms,
+        organisation_id, organisation_day, created_at)
     select id, hold_id, account_id, key_id, model, deployment, source,
         prompt, cached, cache_write, completion, reasoning,
-        captured + write_off, captured, write_off, estimated, duration, first_token, created_at
+        captured + write_off, captured, write_off, estimated, duration, first_token,
+        nullif(organisation, 0), case when organisation <> 0 then organisation_day end, created_at
     from linked where kind = 'settle'
 ), rolled as (
     insert into usage_hourly as h (account_id, key_id, model, hour, calls, estimated_calls,
@@ -81,6 +85,12 @@ with event as materialized (
         cost_nano = h.cost_nano + excluded.cost_nano,
         captured_nano = h.captured_nano + excluded.captured_nano,
         write_off_nano = h.write_off_nano + excluded.write_off_nano
+), shared as (
+    insert into organisation_days as d (organisation_id, day, shard, captured_nano)
+    select organisation, organisation_day, $1::smallint, sum(captured)::bigint
+    from linked where kind = 'settle' and organisation <> 0
+    group by organisation, organisation_day order by organisation, organisation_day
+    on conflict (organisation_id, day, shard) do update set captured_nano = d.captured_nano + excluded.captured_nano
 ), balanced as (
     update accounts a set balance_nano = a.balance_nano - l.spent, ledger_seq = l.account_seq, ledger_hash = l.hash
     from linked l

@@ -42,15 +42,24 @@ type accountRow struct {
 	Name      string
 	Budget    string // as Redis has it; empty: none
 	Spent     string // the same
+
+	Tier         string // empty: none
+	Organisation string // its id; empty: none
+	LimitsSeq    int64
 }
 
 // accountFields select an accountRow of accounts a.
-var accountFields = `a.id, a.balance_nano, a.credit_seq, a.status, a.name, ` + accountBudget
+var accountFields = `a.id, a.balance_nano, a.credit_seq, a.status, a.name, ` + accountBudget + `, ` + membershipFields
+
+// told are the arguments by which Redis is told of an account.
+func (a accountRow) told() []any {
+	return []any{a.Balance, a.CreditSeq, a.Status, a.Name, a.Budget, a.Spent, a.Tier, a.Organisation, a.LimitsSeq}
+}
 
 // account creates the account's hash unless it exists, and notes it in Postgres.
 func (p *projector) account(ctx context.Context, a accountRow) error {
 	status, err := p.scripts.account.Run(ctx, p.redis, []string{EpochKey(a.ID), AcctKey(a.ID)},
-		a.Balance, a.CreditSeq, a.Status, a.Name, a.Budget, a.Spent).Text()
+		a.told()...).Text()
 	if err != nil {
 		return redisError("project an account", err)
 	}

@@ -218,10 +218,11 @@ func (o *owner) restoreAccounts(ctx context.Context, ticket string) (int, error)
 	run := o.restoring(ticket, o.scripts.restore)
 	for rows.Next() {
 		var a accountRow
-		if err := rows.Scan(&a.ID, &a.Balance, &a.CreditSeq, &a.Status, &a.Name, &a.Budget, &a.Spent); err != nil {
+		if err := rows.Scan(&a.ID, &a.Balance, &a.CreditSeq, &a.Status, &a.Name, &a.Budget, &a.Spent,
+			&a.Tier, &a.Organisation, &a.LimitsSeq); err != nil {
 			return 0, fmt.Errorf("read the shard's accounts: %w", err)
 		}
-		if err := run.add(ctx, []string{AcctKey(a.ID)}, a.Balance, a.CreditSeq, a.Status, a.Name, a.Budget, a.Spent); err != nil {
+		if err := run.add(ctx, []string{AcctKey(a.ID)}, a.told()...); err != nil {
 			return 0, err
 		}
 	}

@@ -156,6 +156,9 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	if err := o.relayBudgets(ctx, ids); err != nil {
 		return err
 	}
+	if err := o.relayMemberships(ctx, ids); err != nil {
+		return err
+	}
 	if err := o.introduce(ctx, missing); err != nil {
 		return err
 	}

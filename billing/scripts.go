@@ -22,6 +22,10 @@ var (
 	reserveLua string
 	//go:embed scripts/resolve.lua
 	resolveLua string
+	//go:embed scripts/organisation.lua
+	organisationLua string
+	//go:embed scripts/claim.lua
+	claimLua string
 	//go:embed scripts/hold.lua
 	holdLua string
 	//go:embed scripts/settle.lua
@@ -46,6 +50,12 @@ var (
 	keyLua string
 	//go:embed scripts/budget.lua
 	budgetLua string
+	//go:embed scripts/membership.lua
+	membershipLua string
+	//go:embed scripts/tiers.lua
+	tiersLua string
+	//go:embed scripts/organisations.lua
+	organisationsLua string
 	//go:embed scripts/revoke.lua
 	revokeLua string
 	//go:embed scripts/trim.lua
@@ -73,6 +83,7 @@ type scripts struct {
 	hold, settle, release                         *redis.Script
 	checkpoint, expire, debit, due                *redis.Script
 	credit, account, balance                      *redis.Script
+	claim, membership, tiers, organisations       *redis.Script
 	key, budget, revoke, shut                     *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
 	restoreHolds                                  *redis.Script
@@ -80,26 +91,30 @@ type scripts struct {
 
 func newScripts() *scripts {
 	return &scripts{
-		hold:         redis.NewScript(clockLua + ReserveLua + holdLua),
-		settle:       redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
-		release:      redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
-		checkpoint:   redis.NewScript(clockLua + functionsLua + checkpointLua),
-		expire:       redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
-		debit:        redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
-		due:          redis.NewScript(clockLua + dueLua),
-		credit:       redis.NewScript(creditLua),
-		account:      redis.NewScript(accountLua),
-		balance:      redis.NewScript(balanceLua),
-		key:          redis.NewScript(keyLua),
-		budget:       redis.NewScript(budgetLua),
-		revoke:       redis.NewScript(revokeLua),
-		shut:         redis.NewScript(shutLua),
-		trim:         redis.NewScript(trimLua),
-		close:        redis.NewScript(closeLua),
-		wipe:         redis.NewScript(wipeLua),
-		restore:      redis.NewScript(restoreLua),
-		restoreKeys:  redis.NewScript(restoreKeysLua),
-		restoreHolds: redis.NewScript(functionsLua + restoreHoldsLua),
-		open:         redis.NewScript(openLua),
+		hold:          redis.NewScript(clockLua + ReserveLua + holdLua),
+		settle:        redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
+		release:       redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
+		checkpoint:    redis.NewScript(clockLua + functionsLua + checkpointLua),
+		expire:        redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
+		debit:         redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
+		due:           redis.NewScript(clockLua + dueLua),
+		claim:         redis.NewScript(clockLua + OrganisationLua + claimLua),
+		credit:        redis.NewScript(creditLua),
+		account:       redis.NewScript(accountLua),
+		balance:       redis.NewScript(balanceLua),
+		key:           redis.NewScript(keyLua),
+		budget:        redis.NewScript(budgetLua),
+		membership:    redis.NewScript(membershipLua),
+		tiers:         redis.NewScript(tiersLua),
+		organisations: redis.NewScript(functionsLua + budgetsLua + organisationsLua),
+		revoke:        redis.NewScript(revokeLua),
+		shut:          redis.NewScript(shutLua),
+		trim:          redis.NewScript(trimLua),
+		close:         redis.NewScript(closeLua),
+		wipe:          redis.NewScript(wipeLua),
+		restore:       redis.NewScript(restoreLua),
+		restoreKeys:   redis.NewScript(restoreKeysLua),
+		restoreHolds:  redis.NewScript(functionsLua + restoreHoldsLua),
+		open:          redis.NewScript(openLua),
 	}
 }

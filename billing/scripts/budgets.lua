@@ -11,7 +11,11 @@
 -- A hold says which budgets count it and when that was, as whose:day:month, where whose
 -- is a (the account's), k (the key's) or both.
 --
---   budgets() -> { plan, count, add, back }
+--   budgets() -> { periods, parse, read, write, plan, count, add, back }
+--   periods(now) -> day, month
+--   parse(text) -> day, nano, month, nano of what was spent; all 0 for none
+--   read(text, day, month) -> nano of the day, nano of the month
+--   write(day, nano, month, nano) -> text
 --   plan(acct_key, budget, key_id, key_budget, least, now) -> left, refusal, counts
 --       What the budgets leave, and where that does not suffice, which one says so: of
 --       several, the one that is whole again last.
@@ -38,11 +42,16 @@ local function budgets()
     return day, (era * 400 + year) * 12 + math.floor((5 * of_year + 2) / 153) + 2
   end
 
-  local function read(text, day, month)
+  local function parse(text)
     local d, of_day, m, of_month = string.match(text or '', form)
-    if not d then return 0, 0 end
+    if not d then return 0, 0, 0, 0 end
+    return tonumber(d), tonumber(of_day), tonumber(m), tonumber(of_month)
+  end
+
+  local function read(text, day, month)
+    local d, of_day, m, of_month = parse(text)
     -- A later period is this one: the clock stepped back, and that must free no budget.
-    return tonumber(d) >= day and tonumber(of_day) or 0, tonumber(m) >= month and tonumber(of_month) or 0
+    return d >= day and of_day or 0, m >= month and of_month or 0
   end
 
   local function plan(acct_key, budget, key_id, key_budget, least, now)
@@ -109,5 +118,5 @@ local function budgets()
     end
   end
 
-  return { periods = periods, plan = plan, count = count, add = add, back = back }
+  return { periods = periods, parse = parse, read = read, write = write, plan = plan, count = count, add = add, back = back }
 end
