@@ -69,8 +69,8 @@ func explain(err error) problem {
 			message: fmt.Sprintf("No more payments can be begun for now. Those that were can be made; the next one can be begun in %d s.", topUps.RetryAfterSeconds())}
 	case errors.As(err, &exceeded):
 		return problem{status: 429, code: "rate_limit_exceeded", kind: "requests", retryAfter: exceeded.RetryAfterSeconds(),
-			message: fmt.Sprintf("The limit is %d requests per %d seconds. The next one passes in %d s.",
-				exceeded.Limit, int64(exceeded.Window/time.Second), exceeded.RetryAfterSeconds())}
+			message: fmt.Sprintf("The limit is %d %s per %d seconds. The next call passes in %d s.",
+				exceeded.Max, exceeded.Name, int64(exceeded.Window/time.Second), exceeded.RetryAfterSeconds())}
 	case errors.As(err, &poor):
 		return problem{status: 402, code: "insufficient_balance", kind: "insufficient_quota", message: poorSentence(poor)}
 	case errors.As(err, &budget):

@@ -21,7 +21,6 @@ import (
 var errKeyUnknown = errors.New("gateway: no such API key")
 
 const (
-	limitWindow  = time.Minute
 	defaultLimit = 120 // requests per minute
 
 	scopeKey = "key" // of windows that belong to an API key
@@ -60,8 +59,8 @@ func newGate(r redis.Scripter, limit int64, registerer prometheus.Registerer) *g
 	return &gate{
 		redis:   r,
 		limit:   limit,
-		admits:  redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + admitLua),
-		visits:  redis.NewScript(ratelimit.WindowLua + billing.ReserveLua + passLua + visitLua),
+		admits:  redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + admitLua),
+		visits:  redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + visitLua),
 		allowed: decisions.WithLabelValues("requests", "allowed"),
 		denied:  decisions.WithLabelValues("requests", "denied"),
 	}
@@ -85,6 +84,14 @@ func (c caller) windows(keys []string) []string {
 		keys = append(keys, billing.KeyKey(c.account, locator), shard.Key("lim", scopeKey, locator))
 	}
 	return keys
+}
+
+// limitScope is whose window counts.
+func (c caller) limitScope() string {
+	if c.key == nil {
+		return c.scope
+	}
+	return scopeKey
 }
 
 func (c caller) candidates() int {
@@ -118,7 +125,7 @@ func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys[2], keys[3] = billing.HoldKey(c.account, r.holdID), billing.ExpKey(c.account)
 	return g.ask(ctx, g.admits, c, c.windows(keys),
-		c.candidates(), g.limit, limitWindow.Microseconds(), c.account,
+		c.candidates(), g.limit, c.limitScope(), c.account,
 		r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds())
 }
 
@@ -126,7 +133,7 @@ func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error)
 func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
 	keys := make([]string, 2, 6)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
-	p, err := g.ask(ctx, g.visits, c, c.windows(keys), c.candidates(), g.limit, limitWindow.Microseconds(), c.account)
+	p, err := g.ask(ctx, g.visits, c, c.windows(keys), c.candidates(), g.limit, c.limitScope(), c.account)
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)
 	}
@@ -164,7 +171,7 @@ func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []s
 var errReply = errors.New("gateway: a script's reply makes no sense")
 
 func readPass(reply []any) (p pass, mac string, candidate int, err error) {
-	if len(reply) != 9 {
+	if len(reply) != 7 {
 		return pass{}, "", 0, errReply
 	}
 	fail := func(v any, ok bool) bool {
@@ -187,9 +194,10 @@ func readPass(reply []any) (p pass, mac string, candidate int, err error) {
 		return n
 	}
 	p.status, p.n, p.available = text(reply[0]), number(reply[1]), number(reply[2])
-	p.decision = ratelimit.Decide(p.status != "limited", number(reply[3]), limitWindow, number(reply[4]), number(reply[5]))
-	p.keyID, mac, candidate = number(reply[6]), text(reply[7]), int(number(reply[8]))
-	return p, mac, candidate, err
+	p.keyID, mac, candidate = number(reply[4]), text(reply[5]), int(number(reply[6]))
+	decision, reportErr := ratelimit.ParseReport(text(reply[3]))
+	p.decision = decision
+	return p, mac, candidate, errors.Join(err, reportErr)
 }
 
 // unsent says that a command certainly did not reach Redis.

@@ -142,7 +142,7 @@ func TestEveryErrorHasWords(t *testing.T) {
 		{&llm.UpstreamError{Fault: llm.FaultBusy, Err: secret}, 429}, {&llm.UpstreamError{Fault: llm.FaultTimeout, Err: secret}, 504},
 		{&llm.UpstreamError{Fault: llm.FaultUnreachable, Err: secret}, 502}, {&llm.UpstreamError{Fault: llm.FaultMisconfigured, Status: 401, Err: secret}, 502},
 		{&llm.UpstreamError{Fault: llm.FaultRefused, Status: 422, Err: secret}, 422},
-		{&ratelimit.ExceededError{Limit: 1, Window: time.Minute, RetryAfter: time.Second}, 429},
+		{&ratelimit.ExceededError{Max: 1, Window: time.Minute, RetryAfter: time.Second}, 429},
 		{&CallError{Err: &UnaffordableError{PoorError: billing.PoorError{Need: 5}}}, 402},
 		{&CallError{Err: &billing.BudgetError{Scope: billing.BudgetKey, Period: billing.BudgetDay, Limit: 5, Need: 6}}, 402},
 		{fiber.NewError(http.StatusTeapot, secret.Error()), 418}, {fiber.NewError(500, secret.Error()), 500}, {fiber.ErrRequestTimeout, 408},

@@ -26,7 +26,7 @@ func (f *countedFailures) Take(_ context.Context, address netip.Addr) error {
 	}
 	f.asked[address]++
 	if f.asked[address] > f.most {
-		return &ratelimit.ExceededError{Limit: int64(f.most), Window: time.Minute, RetryAfter: 30 * time.Second}
+		return &ratelimit.ExceededError{Max: int64(f.most), Window: time.Minute, RetryAfter: 30 * time.Second}
 	}
 	return nil
 }

@@ -374,7 +374,7 @@ func TestTopUpsOfAnHour(t *testing.T) {
 	clock := time.Now()
 	var guard *ratelimit.Guard
 	r := newRig(t, taking(testenv.Stripe(t)), func(s *setup) {
-		guard = ratelimit.NewGuard(ratelimit.NewWindowAt(testenv.Redis(t), func() time.Time { return clock }), "topups", 2, time.Hour)
+		guard = ratelimit.NewGuard(ratelimit.NewRedisAt(testenv.Redis(t), func() time.Time { return clock }), "topups", 2, time.Hour)
 		s.server.TopUps = guard
 	})
 	_, key := r.account(0)

@@ -39,10 +39,10 @@ func (w *watch) pass(d time.Duration) {
 func (r *rig) guarded(commands, topUps int64) *watch {
 	r.t.Helper()
 	clock := &watch{now: time.Now()}
-	window := ratelimit.NewWindowAt(testenv.Redis(r.t), clock.time)
+	source := ratelimit.NewRedisAt(testenv.Redis(r.t), clock.time)
 	r.router.now = clock.time
-	r.router.Commands = ratelimit.NewGuard(window, "user", commands, time.Minute)
-	r.router.TopUps = ratelimit.NewGuard(window, "topups", topUps, time.Hour)
+	r.router.Commands = ratelimit.NewGuard(source, "user", commands, time.Minute)
+	r.router.TopUps = ratelimit.NewGuard(source, "topups", topUps, time.Hour)
 	return clock
 }
 

@@ -2,59 +2,84 @@ package ratelimit
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 )
 
-// Decision is the outcome of asking a window for one request.
-type Decision struct {
-	Allowed   bool
-	Limit     int64         // requests per Window
-	Window    time.Duration // length of the trailing window
-	Remaining int64         // requests left after this one
-	Reset     time.Duration // allowed: until the window is whole again; denied: until one more passes
+// Result is what one limit said.
+type Result struct {
+	Limit
+	Remaining int64         // units left after this call; where it was denied, without it
+	Reset     time.Duration // allowed: until nothing counts any more; denied by it: until the cost passes
+	At        int64         // when the cost was taken, in µs of the source's clock
 }
 
-// Err is nil when the request was allowed and an [*ExceededError] otherwise.
-func (d Decision) Err() error {
+// Decision is the outcome of asking for one call. All limits allowed it and have
+// taken their cost, or none has.
+type Decision struct {
+	Allowed bool
+	Denied  int      // not allowed: the index in Results of the limit with the longest wait
+	Results []Result // one for each limit, in the order asked
+	Local   bool     // decided without Redis, on this instance's share
+}
+
+// Ticket returns what an allowed call took, for Finish, GiveBack and Renew.
+func (d *Decision) Ticket(id string) Ticket {
+	if !d.Allowed {
+		return Ticket{}
+	}
+	return Ticket{ID: id, Taken: d.Results}
+}
+
+// Err is nil when the call was allowed and an [*ExceededError] otherwise.
+func (d *Decision) Err() error {
 	if d.Allowed {
 		return nil
 	}
-	return &ExceededError{Limit: d.Limit, Window: d.Window, RetryAfter: d.Reset}
-}
-
-// Header is one HTTP header of a decision.
-type Header struct{ Name, Value string }
-
-// Headers describes the decision in the two dialects clients read: the IETF draft
-// "RateLimit header fields for HTTP" and the x-ratelimit-* of OpenAI's clients.
-func (d Decision) Headers() [5]Header {
-	limit := strconv.FormatInt(d.Limit, 10)
-	remaining := strconv.FormatInt(d.Remaining, 10)
-	return [5]Header{
-		{"RateLimit-Policy", `"requests";q=` + limit + ";w=" + strconv.FormatInt(seconds(d.Window), 10)},
-		{"RateLimit", `"requests";r=` + remaining + ";t=" + strconv.FormatInt(seconds(d.Reset), 10)},
-		{"X-Ratelimit-Limit-Requests", limit},
-		{"X-Ratelimit-Remaining-Requests", remaining},
-		{"X-Ratelimit-Reset-Requests", d.Reset.Round(time.Millisecond).String()},
+	if d.Denied < 0 || d.Denied >= len(d.Results) {
+		return errReport
+	}
+	r := &d.Results[d.Denied]
+	return &ExceededError{
+		Kind: r.Kind, Name: r.Name, Scope: r.Scope, Max: r.Max, Cost: r.Cost, Window: r.Span,
+		RetryAfter: r.Reset, Never: r.Cost > r.Max,
 	}
 }
 
-// ExceededError says that a limit denied the request and when to come back.
+// Ticket is what an allowed call took. The zero Ticket took nothing.
+type Ticket struct {
+	ID    string
+	Taken []Result
+}
+
+// Used tells Finish what a call came to, in units by a limit's name. A name that is
+// not in it, and any in a nil Used, was used as estimated.
+type Used map[string]int64
+
+// ExceededError says which limit denied a call and when to come back.
 type ExceededError struct {
-	Limit      int64
-	Window     time.Duration
-	RetryAfter time.Duration
+	Kind        Kind
+	Name, Scope string
+	Max, Cost   int64         // units
+	Window      time.Duration // of a bucket: how long it takes to fill; 0 for concurrency
+	RetryAfter  time.Duration // after which the same call passes, if nobody else comes first
+	Never       bool          // it never passes: it costs more than the limit allows at once
 }
 
 func (e *ExceededError) Error() string {
-	return fmt.Sprintf("rate limit of %d requests per %s exceeded, retry after %s", e.Limit, e.Window, e.RetryAfter)
+	switch {
+	case e.Never:
+		return fmt.Sprintf("ratelimit: %d %s are more than the %s's limit of %d ever allows", e.Cost, e.Name, e.Scope, e.Max)
+	case e.Kind == Concurrency:
+		return fmt.Sprintf("ratelimit: the %s's limit of %d calls at a time is reached", e.Scope, e.Max)
+	}
+	return fmt.Sprintf("ratelimit: the %s's limit of %d %s per %s is exceeded, retry after %s", e.Scope, e.Max, e.Name, e.Window, e.RetryAfter)
 }
 
-// RetryAfterSeconds is RetryAfter in whole seconds, rounded up: at that moment a
-// request does pass.
-func (e *ExceededError) RetryAfterSeconds() int64 { return seconds(e.RetryAfter) }
+// RetryAfterSeconds is RetryAfter in whole seconds, rounded up, at least 1: at that
+// second the call passes.
+func (e *ExceededError) RetryAfterSeconds() int64 { return max(1, seconds(e.RetryAfter)) }
 
+// seconds rounds up.
 func seconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Second-1)/time.Second))
+	return int64((d + time.Second - 1) / time.Second)
 }

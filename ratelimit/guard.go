@@ -8,18 +8,23 @@ import (
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
+// taker is a source of decisions, such as [Redis].
+type taker interface {
+	Take(ctx context.Context, id string, life time.Duration, limits []Limit) (Decision, Ticket, error)
+}
+
 // Guard is one limit outside the metered path: so many of something in any trailing span,
 // for each person or account by itself.
 type Guard struct {
-	window *Window
+	source taker
 	scope  string
 	max    int64
 	span   time.Duration
 }
 
 // NewGuard limits what scope names, such as "topups", to max in any span; 0 is no limit.
-func NewGuard(window *Window, scope string, max int64, span time.Duration) *Guard {
-	return &Guard{window: window, scope: scope, max: max, span: span}
+func NewGuard(source taker, scope string, max int64, span time.Duration) *Guard {
+	return &Guard{source: source, scope: scope, max: max, span: span}
 }
 
 // Take asks for one more by the person or account of that id, and records it when it is
@@ -29,7 +34,7 @@ func (g *Guard) Take(ctx context.Context, id int64) error {
 		return nil
 	}
 	key := stream.ShardOf(id).Key("lim", g.scope, strconv.FormatInt(id, 10))
-	d, err := g.window.Take(ctx, key, g.max, g.span)
+	d, _, err := g.source.Take(ctx, "", 0, []Limit{{Window, NameRequests, g.scope, key, g.max, g.span, 1}})
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ const commandsPerMinute = 120
 
 // openGuards makes the limits outside the metered path.
 func (a *App) openGuards() error {
-	window := ratelimit.NewWindow(a.stores.gathered)
-	a.commands = ratelimit.NewGuard(window, "user", commandsPerMinute, time.Minute)
-	a.topUps = ratelimit.NewGuard(window, "topups", int64(a.config.TopUpsPerHour), time.Hour)
+	source := ratelimit.NewRedis(a.stores.gathered)
+	a.commands = ratelimit.NewGuard(source, "user", commandsPerMinute, time.Minute)
+	a.topUps = ratelimit.NewGuard(source, "topups", int64(a.config.TopUpsPerHour), time.Hour)
 	return nil
 }
