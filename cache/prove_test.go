@@ -1,0 +1,15 @@
+//go:build prove
+
+package cache
+
+import (
+	"testing"
+	"time"
+)
+
+// TestProveCache: a thousand readers at an expiry, and the hit rates of the policies.
+func TestProveCache(t *testing.T) {
+	t.Logf("cache, expiry: %s", atExpiry(t, 334, 10))
+	t.Logf("cache, early refresh: %s", steadyReads(t, 334, 20*time.Second))
+	t.Logf("cache, hit rates: %s", hitRates(t, 500_000, 100_000, 10_000))
+}
