@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -51,9 +52,43 @@ type Ticket struct {
 	Taken []Result
 }
 
+// mark is the key under which it is noted that the ticket was finished.
+func (t *Ticket) mark() string {
+	return t.Taken[0].Key + ":f:" + strconv.FormatInt(t.Taken[0].At, 36) + ":" + t.ID
+}
+
+// entry is what one limit is told at the end.
+type entry struct {
+	*Result
+	used int64 // units, 0 to MostUnits
+}
+
+// differing returns the limits that have something to be told: those of which more or
+// less was used than taken, and all places.
+func (t *Ticket) differing(used func(*Result) int64) []entry {
+	var entries []entry
+	for i := range t.Taken {
+		r := &t.Taken[i]
+		units := min(max(0, used(r)), MostUnits)
+		if r.Cost > 0 && (r.Kind == Concurrency || units != r.Cost) {
+			entries = append(entries, entry{r, units})
+		}
+	}
+	return entries
+}
+
 // Used tells Finish what a call came to, in units by a limit's name. A name that is
 // not in it, and any in a nil Used, was used as estimated.
 type Used map[string]int64
+
+func (u Used) of(r *Result) int64 {
+	if units, stated := u[r.Name]; stated {
+		return units
+	}
+	return r.Cost
+}
+
+func nothing(*Result) int64 { return 0 }
 
 // ExceededError says which limit denied a call and when to come back.
 type ExceededError struct {

@@ -145,40 +145,28 @@ func checkCall(id string, life time.Duration, limits []Limit) error {
 // was taken at, what it used beyond is added now, over the limit if need be, and its
 // place is free. A repeated Finish of the same ticket does nothing.
 func (r *Redis) Finish(ctx context.Context, t Ticket, used Used) error {
-	return r.settle(ctx, t, func(taken *Result) int64 {
-		if units, stated := used[taken.Name]; stated {
-			return units
-		}
-		return taken.Cost
-	})
+	return r.settle(ctx, t, used.of)
 }
 
 // GiveBack is Finish of a call that came to nothing.
 func (r *Redis) GiveBack(ctx context.Context, t Ticket) error {
-	return r.settle(ctx, t, func(*Result) int64 { return 0 })
+	return r.settle(ctx, t, nothing)
 }
 
 func (r *Redis) settle(ctx context.Context, t Ticket, used func(*Result) int64) error {
-	keys := make([]string, 0, len(t.Taken))
-	args := make([]any, 2, 2+6*len(t.Taken))
-	args[0], args[1] = r.micros(), t.ID
-	for i := range t.Taken {
-		taken := &t.Taken[i]
-		if taken.Cost == 0 {
-			continue
-		}
-		units := min(max(0, used(taken)), MostUnits)
-		if taken.Kind != Concurrency && units == taken.Cost {
-			continue
-		}
-		keys = append(keys, taken.Key)
-		args = append(args, string(taken.Kind), taken.Max, taken.Span.Microseconds(), taken.At, taken.Cost, units)
-	}
-	if len(keys) == 0 {
+	entries := t.differing(used)
+	if len(entries) == 0 {
 		return nil
 	}
 	if t.ID == "" {
 		return errNoID
+	}
+	keys := make([]string, 1, 1+len(entries))
+	args := make([]any, 2, 2+6*len(entries))
+	keys[0], args[0], args[1] = t.mark(), r.micros(), t.ID
+	for _, e := range entries {
+		keys = append(keys, e.Key)
+		args = append(args, string(e.Kind), e.Max, e.Span.Microseconds(), e.At, e.Cost, e.used)
 	}
 	if err := r.finish.Run(ctx, r.redis, keys, args...).Err(); err != nil {
 		return fmt.Errorf("ratelimit: finish: %w", err)

@@ -46,6 +46,7 @@ func sources(t *testing.T) map[string]func(*clock) source {
 	real := testenv.Redis(t)
 	return map[string]func(*clock) source{
 		"redis":     func(c *clock) source { return ratelimit.NewRedisAt(real, c.Now) },
+		"memory":    func(c *clock) source { return ratelimit.NewMemory(c.Now) },
 		"miniredis": func(c *clock) source { return ratelimit.NewRedisAt(mini, c.Now) },
 	}
 }

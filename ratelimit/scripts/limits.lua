@@ -108,13 +108,13 @@ local function limits_report(list, denied)
   return table.concat(report, ';')
 end
 
--- limits_finish(list, now, id) trues up what was taken: an entry brings kind, key,
+-- limits_finish(list, now, id, mark) trues up what was taken: an entry brings kind, key,
 -- max, span, at and cost as reported, and used. What was not used is given back to
 -- the moment it was taken at; what was used beyond the cost is added now, over the
--- limit if need be; a place is given back. A second finish of the same id finds the
--- marker of the first, which lives as long as anything could be given back, and
--- does nothing; a place can be given back but once by itself.
-local function limits_finish(list, now, id)
+-- limit if need be; a place is given back. A second finish finds the mark that the
+-- first one left at the key mark, which lives for as long as anything could be given
+-- back, and does nothing; a place can be given back but once by itself.
+local function limits_finish(list, now, id, mark)
   local life
   for i = 1, #list do
     local e = list[i]
@@ -125,8 +125,7 @@ local function limits_finish(list, now, id)
     end
   end
   if not life then return end
-  local marker = list[1].key .. ':f:' .. id
-  if not redis.call('SET', marker, '1', 'NX', 'PX', limits_int(math.ceil(life / 1000) + 60000)) then return end
+  if not redis.call('SET', mark, '1', 'NX', 'PX', limits_int(math.ceil(life / 1000) + 60000)) then return end
   for i = 1, #list do
     local e = list[i]
     local over = (e.used or 0) - e.cost

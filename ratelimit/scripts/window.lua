@@ -80,7 +80,7 @@ local function window_store_buckets(key, charges, now, total, span)
   local width, counts = window_width(span), {}
   for _, charge in ipairs(charges) do
     local slot = window_slot(math.floor(charge[1] / width))
-    counts[slot] = math.min((counts[slot] or 0) + charge[2], WINDOW_MOST)
+    counts[slot] = (counts[slot] or 0) + charge[2]
   end
   local args = { 'h', limits_int(math.floor(now / width)), 's', limits_int(total), 'w', limits_int(width) }
   for slot, count in pairs(counts) do
@@ -209,8 +209,9 @@ local function window_add_log(e)
   local stamp = limits_int(e.at)
   if e.used + e.cost > WINDOW_LOG_MAX then -- only an overrun comes here
     local charges, now, total = window_load(e.key, e.at, e.span)
-    charges[#charges + 1] = { e.at, e.cost }
-    return window_store_buckets(e.key, charges, now, math.min(total + e.cost, WINDOW_MOST), e.span)
+    local units = math.min(e.cost, WINDOW_MOST - total)
+    charges[#charges + 1] = { e.at, units }
+    return window_store_buckets(e.key, charges, now, total + units, e.span)
   end
   if e.cost == 1 then
     redis.call('RPUSH', e.key, stamp)
@@ -225,8 +226,8 @@ end
 -- window_add records what window_check allowed, or what was used regardless.
 local function window_add(e)
   if e.log then return window_add_log(e) end
-  local sum = limits_int(math.min(e.sum + e.cost, WINDOW_MOST))
-  local count = limits_int(math.min(e.count + e.cost, WINDOW_MOST))
+  local units = math.min(e.cost, WINDOW_MOST - e.sum)
+  local sum, count = limits_int(e.sum + units), limits_int(e.count + units)
   if not e.fresh and not e.gone then
     redis.call('HSET', e.key, 's', sum, e.slot, count)
     return
