@@ -31,7 +31,8 @@ const (
 //   - opens the shard: where Redis lost it, it is rebuilt from Postgres and
 //     opened under a new epoch,
 //   - drains its stream of events into the ledger,
-//   - relays what Postgres decided and Redis has not been told, or has not taken, and
+//   - relays what Postgres decided and Redis has not been told, or has not taken,
+//   - looks after tiers, organisations and claims of their budgets (see steward), and
 //   - resolves orphans: holds that nobody resolved before their deadline, found
 //     through exp:{sNN}, the index of holds by deadline.
 type Engine struct {
@@ -116,6 +117,7 @@ func (e *Engine) own(ctx context.Context, s stream.Shard) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var reaping sync.WaitGroup
 	reaping.Go(func() { e.newReaper(s).run(ctx) })
+	reaping.Go(func() { e.newSteward(s).run(ctx) })
 	defer reaping.Wait()
 	defer cancel()
 	o := &owner{Engine: e, shard: s, log: e.log.With("shard", s.String())}

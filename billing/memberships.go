@@ -42,6 +42,7 @@ func (p *projector) member(ctx context.Context, m membership) error {
 	if err := p.membership(ctx, m); err != nil {
 		return err
 	}
+	failpoint.Here("membership.projected")
 	return p.note(ctx, "accounts", "id = $2", m.Account)
 }
 
@@ -59,7 +60,6 @@ func (p *projector) membership(ctx context.Context, m membership) error {
 	case "missing":
 		return errNoHash
 	}
-	failpoint.Here("membership.projected")
 	return nil
 }
 

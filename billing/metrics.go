@@ -8,7 +8,7 @@ import (
 type metrics struct {
 	settled, writeOff, late    prometheus.Counter
 	drained, rebuilds, repeats prometheus.Counter
-	unreadable                 prometheus.Counter
+	unreadable, claims         prometheus.Counter
 
 	reapedSettled, reapedReleased prometheus.Counter
 }
@@ -24,6 +24,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		drained:    counter("ledger_drained_events_total", "Events applied to Postgres."),
 		rebuilds:   counter("ledger_rebuilds_total", "Shards rebuilt from Postgres."),
 		repeats:    counter("ledger_repeated_holds_total", "Events of a hold id that the ledger already had."),
+		claims:     counter("organisation_claims_resolved_total", "Claims of organisations' budgets that their calls left behind and the shard's owner resolved."),
 		unreadable: counter("ledger_unreadable_details_total", "Events whose usage could not be read; their money was applied."),
 	}
 	reaped := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -31,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}, []string{"how"})
 	m.reapedSettled, m.reapedReleased = reaped.WithLabelValues("settled"), reaped.WithLabelValues("released")
 	if r != nil {
-		r.MustRegister(m.settled, m.writeOff, m.late, m.drained, m.rebuilds, m.repeats, m.unreadable, reaped)
+		r.MustRegister(m.settled, m.writeOff, m.late, m.drained, m.rebuilds, m.repeats, m.unreadable, m.claims, reaped)
 	}
 	return m
 }

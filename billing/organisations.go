@@ -177,6 +177,7 @@ func (o *Organisations) told(ctx context.Context, record organisationRecord, fre
 	if err == nil && len(missing) > 0 {
 		err = errNoOrganisation
 	}
+	failpoint.Here("organisation.projected")
 	return err
 }
 
@@ -306,6 +307,5 @@ func (p *projector) organisations(ctx context.Context, records []organisationRec
 	for _, place := range places {
 		missing = append(missing, records[place-1].ID)
 	}
-	failpoint.Here("organisation.projected")
 	return missing, nil
 }

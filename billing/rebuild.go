@@ -46,7 +46,8 @@ func (o *owner) open(ctx context.Context) error {
 //	wipe     accounts, holds with their marks, keys, events and the proofs of
 //	         debits taken are deleted
 //	restore  accounts with the ledger's balances, nothing held; usable keys; the
-//	         chats' holds of the last days, as they were resolved
+//	         chats' holds of the last days, as they were resolved; tiers and
+//	         organisations
 //	open     the new epoch
 //
 // A crash anywhere leaves the shard closed, or open and whole; the next owner
@@ -100,6 +101,9 @@ func (o *owner) rebuild(ctx context.Context) error {
 	}
 	chats, err := o.restoreChats(ctx, ticket)
 	if err != nil {
+		return err
+	}
+	if err := o.restoreLimits(ctx); err != nil {
 		return err
 	}
 	if err := o.step("restored"); err != nil {

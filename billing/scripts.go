@@ -26,6 +26,10 @@ var (
 	organisationLua string
 	//go:embed scripts/claim.lua
 	claimLua string
+	//go:embed scripts/hold_state.lua
+	holdStateLua string
+	//go:embed scripts/postpone.lua
+	postponeLua string
 	//go:embed scripts/hold.lua
 	holdLua string
 	//go:embed scripts/settle.lua
@@ -83,7 +87,8 @@ type scripts struct {
 	hold, settle, release                         *redis.Script
 	checkpoint, expire, debit, due                *redis.Script
 	credit, account, balance                      *redis.Script
-	claim, membership, tiers, organisations       *redis.Script
+	claim, holdState, postpone                    *redis.Script
+	membership, tiers, organisations              *redis.Script
 	key, budget, revoke, shut                     *redis.Script
 	trim, close, wipe, restore, restoreKeys, open *redis.Script
 	restoreHolds                                  *redis.Script
@@ -99,6 +104,8 @@ func newScripts() *scripts {
 		debit:         redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
 		due:           redis.NewScript(clockLua + dueLua),
 		claim:         redis.NewScript(clockLua + OrganisationLua + claimLua),
+		holdState:     redis.NewScript(functionsLua + holdStateLua),
+		postpone:      redis.NewScript(clockLua + postponeLua),
 		credit:        redis.NewScript(creditLua),
 		account:       redis.NewScript(accountLua),
 		balance:       redis.NewScript(balanceLua),

@@ -107,6 +107,7 @@ func (t *Tiers) Set(ctx context.Context, name string, change LimitChange, by Act
 	for s := stream.Shard(0); s < stream.Shards; s++ {
 		err = errors.Join(err, t.projector.tiers(ctx, s, []tierRecord{record}, false))
 	}
+	failpoint.Here("tier.projected")
 	return tier, err
 }
 
@@ -177,6 +178,5 @@ func (p *projector) tiers(ctx context.Context, s stream.Shard, records []tierRec
 	if err := p.scripts.tiers.Run(ctx, p.redis, keys, args...).Err(); err != nil {
 		return redisError("project tiers", err)
 	}
-	failpoint.Here("tiers.projected")
 	return nil
 }
