@@ -2,14 +2,13 @@ package gateway
 
 import (
 	"context"
-	_ "embed"
+	_ "embed" // the scripts
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
@@ -21,12 +20,19 @@ import (
 var errKeyUnknown = errors.New("gateway: no such API key")
 
 const (
-	defaultLimit = 120 // requests per minute
+	scopeKey     = ratelimit.ScopeKey // of limits that belong to an API key
+	scopeAccount = "account"
 
-	scopeKey = "key" // of windows that belong to an API key
+	// askIn is for all that is asked of Redis before a call may begin.
+	askIn = 220 * time.Millisecond
+	// organisationsMost is how often an account may turn out to be of another
+	// organisation while one call is decided.
+	organisationsMost = 3
 )
 
 var (
+	//go:embed scripts/fit.lua
+	fitLua string
 	//go:embed scripts/pass.lua
 	passLua string
 	//go:embed scripts/admit.lua
@@ -35,34 +41,30 @@ var (
 	visitLua string
 )
 
-// gate decides in Redis who may come in. How long it may wait for Redis is the
-// client's to bound: a gathered command heeds no context.
+// gate decides in Redis who may come in. One script decides, all or nothing, what lives
+// on the account's shard: authentication, the limits of key and account, and the hold.
+// What is shared more widely is asked before it, and given back when the script refuses.
 type gate struct {
-	redis   redis.Scripter
-	limit   int64 // of keys without one of their own
-	admits  *redis.Script
-	visits  *redis.Script
-	allowed prometheus.Counter
-	denied  prometheus.Counter
+	redis    redis.Scripter
+	breaker  breaker
+	house    string // packed limits of whoever has none of their own
+	admits   *redis.Script
+	visits   *redis.Script
+	shared   *shared
+	back     returner
+	refusals *refusals
+	metrics  *ratelimit.Metrics
 }
 
-func newGate(r redis.Scripter, limit int64, registerer prometheus.Registerer) *gate {
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ratelimit_decisions_total", Help: "Requests that a limit allowed or denied.",
-	}, []string{"limit", "result"})
-	if registerer != nil {
-		registerer.MustRegister(decisions)
-	}
+// returner gives back, now or soon, what was taken for a call that does not begin.
+type returner interface{ giveBack(t taken) }
+
+func newGate(r redis.Scripter, b breaker, house string, s *shared, back returner, now func() time.Time, metrics *ratelimit.Metrics) *gate {
 	return &gate{
-		redis:   r,
-		limit:   limit,
-		admits:  redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + admitLua),
-		visits:  redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + visitLua),
-		allowed: decisions.WithLabelValues("requests", "allowed"),
-		denied:  decisions.WithLabelValues("requests", "denied"),
+		redis: r, breaker: b, house: house, shared: s, back: back,
+		admits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + fitLua + passLua + admitLua),
+		visits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + visitLua),
+		refusals: newRefusals(now), metrics: metrics,
 	}
 }
 
@@ -70,12 +72,13 @@ func newGate(r redis.Scripter, limit int64, registerer prometheus.Registerer) *g
 type caller struct {
 	account int64
 	key     *billing.PresentedKey // nil: no key
-	scope   string                // without a key: whose window counts
+	scope   string                // without a key: whose limits count
 	id      string
 }
 
-// windows appends the keys of what decides whether the caller may come in.
-func (c caller) windows(keys []string) []string {
+// records appends the keys of what decides whether the caller may come in: each
+// candidate's record with the base of its limits, or one base.
+func (c caller) records(keys []string) []string {
 	shard := stream.ShardOf(c.account)
 	if c.key == nil {
 		return append(keys, shard.Key("lim", c.scope, c.id))
@@ -86,19 +89,20 @@ func (c caller) windows(keys []string) []string {
 	return keys
 }
 
-// limitScope is whose window counts.
-func (c caller) limitScope() string {
-	if c.key == nil {
-		return c.scope
-	}
-	return scopeKey
-}
-
 func (c caller) candidates() int {
 	if c.key == nil {
 		return 0
 	}
 	return len(c.key.Locator)
+}
+
+// name is what denials of the caller are remembered under. Nobody else can present it:
+// a key's locator is made from all of the key.
+func (c caller) name() string {
+	if c.key == nil {
+		return c.scope + ":" + c.id
+	}
+	return c.key.Locator[0]
 }
 
 // pass is what the gate found out about a caller.
@@ -108,40 +112,126 @@ type pass struct {
 	available int64 // after the reservation, or held
 	keyID     int64
 	decision  ratelimit.Decision
-	limited   bool // decision is meaningful: the limiter was asked
+	limited   bool  // decision is meaningful: the limits were asked
+	taken     taken // what the call has of limits and budgets
 }
 
-// reservation is what admit asks for, in nano-USD.
+// reservation is what admit asks for.
 type reservation struct {
 	holdID, fingerprint string
-	want, least         int64
-	life                time.Duration // of the hold, by Redis' clock
+	want, least         int64 // nano-USD
+	tokens              tokens
+	life                time.Duration // of hold, places and claim, by Redis' clock
+	resolved            bool          // a hold of that name may not be made any more
 }
 
-// admit asks for a paid call. The error says that the answer is not known, in
-// which case the hold may exist, or that the caller is not who it claims to be.
+// tokens are how many a call may come to: want in the worst case. Where its answer's
+// length is open, good will do if no more are left, and bare if a limit is never more.
+type tokens struct{ want, good, bare int64 }
+
+// atMost narrows what a call may come to.
+func (t tokens) atMost(most int64) tokens {
+	return tokens{min(t.want, most), min(t.good, most), min(t.bare, most)}
+}
+
+// admit asks for a paid call. The error says that a limit or a shared budget refused it
+// (*ratelimit.ExceededError, *billing.BudgetError, billing.ErrAccountInactive), that the
+// caller is not who it claims to be, or that the answer is not known (billing.ErrClosed),
+// in which case the hold may exist.
 func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error) {
 	keys := make([]string, 4, 8)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys[2], keys[3] = billing.HoldKey(c.account, r.holdID), billing.ExpKey(c.account)
-	return g.ask(ctx, g.admits, c, c.windows(keys),
-		c.candidates(), g.limit, c.limitScope(), c.account,
-		r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds())
+	keys = c.records(keys)
+	return g.decide(ctx, c, &r, func(ctx context.Context, organisation string, r reservation) (pass, error) {
+		resolved := ""
+		if r.resolved {
+			resolved = "1"
+		}
+		return g.ask(ctx, g.admits, c, keys, c.candidates(), g.house, c.account, organisation,
+			r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds(),
+			r.tokens.want, r.tokens.good, r.tokens.bare, resolved)
+	})
 }
 
 // visit asks for an unpaid call; the pass holds the balance.
 func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
 	keys := make([]string, 2, 6)
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
-	p, err := g.ask(ctx, g.visits, c, c.windows(keys), c.candidates(), g.limit, c.limitScope(), c.account)
+	keys = c.records(keys)
+	p, err := g.decide(ctx, c, nil, func(ctx context.Context, organisation string, _ reservation) (pass, error) {
+		return g.ask(ctx, g.visits, c, keys, c.candidates(), g.house, c.account, organisation)
+	})
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)
 	}
 	return p, err
 }
 
+// decide asks for what is shared, and then the script, until both mean the same
+// organisation. What was taken of what is shared is given back unless the script admits.
+// r is nil for an unpaid call.
+func (g *gate) decide(ctx context.Context, c caller, r *reservation,
+	script func(context.Context, string, reservation) (pass, error)) (pass, error) {
+	var asked reservation
+	if r != nil {
+		asked = *r
+	}
+	if p, err := g.refusals.look(c.name(), asked.tokens.good); err != nil {
+		g.metrics.Remembered(&p.decision)
+		return p, err
+	}
+	within, cancel := context.WithTimeout(ctx, askIn)
+	defer cancel()
+	for range organisationsMost {
+		s, err := g.shared.take(within, c.account, r)
+		if err != nil {
+			return g.judged(c, pass{decision: s.decision, limited: len(s.decision.Results) > 0}, err)
+		}
+		p, err := script(within, s.name, s.narrow(asked))
+		if organisation, is := strings.CutPrefix(p.status, "org|"); is && err == nil {
+			g.shared.learn(c.account, organisation)
+			g.back.giveBack(s.taken)
+			continue
+		}
+		p.taken = s.taken
+		if p.status == "ok" || p.status == billing.HoldHeld {
+			p.taken.own = ratelimit.Ticket{ID: asked.holdID, Taken: p.decision.Results}
+		}
+		p.decision.Results = append(p.decision.Results[:len(p.decision.Results):len(p.decision.Results)], s.decision.Results...)
+		p, err = g.judged(c, p, err)
+		if err != nil || p.status != "ok" && p.status != billing.HoldHeld {
+			g.back.giveBack(p.taken)
+			p.taken = taken{}
+		}
+		return p, err
+	}
+	return pass{}, fmt.Errorf("%w: the account changes its organisation", billing.ErrClosed)
+}
+
+// judged counts and remembers what the limits said, and turns a denial into its error.
+func (g *gate) judged(c caller, p pass, err error) (pass, error) {
+	if !p.limited {
+		return p, err
+	}
+	g.metrics.Decided(&p.decision)
+	if err == nil {
+		err = p.decision.Err()
+	}
+	var exceeded *ratelimit.ExceededError
+	switch {
+	case errors.As(err, &exceeded):
+		g.refusals.remember(c.name(), exceeded, p.decision)
+	case err == nil:
+		g.refusals.forget(c.name())
+	}
+	return p, err
+}
+
 func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []string, args ...any) (pass, error) {
-	reply, err := script.Run(ctx, g.redis, keys, args...).Slice()
+	reply, err := bounded(ctx, g.breaker, func(ctx context.Context) ([]any, error) {
+		return script.Run(ctx, g.redis, keys, args...).Slice()
+	})
 	if err != nil {
 		return pass{}, fmt.Errorf("%w: %w", billing.ErrClosed, err)
 	}
@@ -155,12 +245,6 @@ func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []s
 	case "unknown":
 		return p, errKeyUnknown
 	}
-	p.limited = true
-	if p.status == "limited" {
-		g.denied.Inc()
-		return p, p.decision.Err()
-	}
-	g.allowed.Inc()
 	if c.key != nil && !c.key.Verify(candidate, mac) {
 		p.limited = false
 		return p, errKeyUnknown
@@ -168,40 +252,8 @@ func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []s
 	return p, nil
 }
 
-var errReply = errors.New("gateway: a script's reply makes no sense")
-
-func readPass(reply []any) (p pass, mac string, candidate int, err error) {
-	if len(reply) != 7 {
-		return pass{}, "", 0, errReply
-	}
-	fail := func(v any, ok bool) bool {
-		if !ok && err == nil {
-			err = fmt.Errorf("%w: %T", errReply, v)
-		}
-		return ok
-	}
-	text := func(v any) string {
-		s, ok := v.(string)
-		fail(v, ok)
-		return s
-	}
-	number := func(v any) int64 {
-		if n, ok := v.(int64); ok {
-			return n
-		}
-		n, convErr := strconv.ParseInt(text(v), 10, 64)
-		fail(v, convErr == nil)
-		return n
-	}
-	p.status, p.n, p.available = text(reply[0]), number(reply[1]), number(reply[2])
-	p.keyID, mac, candidate = number(reply[4]), text(reply[5]), int(number(reply[6]))
-	decision, reportErr := ratelimit.ParseReport(text(reply[3]))
-	p.decision = decision
-	return p, mac, candidate, errors.Join(err, reportErr)
-}
-
 // unsent says that a command certainly did not reach Redis.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, ratelimit.ErrBreakerOpen)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 const (
@@ -30,12 +31,18 @@ type checkpointer interface {
 	Checkpoint(ctx context.Context, marks []billing.Mark) []error
 }
 
+// renewer gives the places of calls under way another life.
+type renewer interface {
+	Renew(ctx context.Context, tickets []ratelimit.Ticket, life time.Duration) error
+}
+
 // keeper keeps the holds of calls under way. In one goroutine, in batches, it
 // checkpoints what streams have produced, and renews the deadline of every hold in
 // time. No call ever waits for it. When this process dies, its holds pass their
 // deadlines and are settled by their last checkpoints.
 type keeper struct {
 	holds checkpointer
+	slots renewer
 	now   func() time.Time
 	life  time.Duration // of a hold
 	every time.Duration
@@ -45,6 +52,7 @@ type keeper struct {
 
 	due    []*keeping // of the goroutine, kept for its memory
 	marks  []billing.Mark
+	leases []ratelimit.Ticket
 	wake   chan struct{}
 	quit   chan struct{}
 	start  sync.Once
@@ -65,13 +73,14 @@ type keeping struct {
 
 	// Of the keeper's goroutine alone.
 	renewed time.Time
+	leased  time.Time // when its places were renewed
 	prompt  int64 // tokens; 0: not counted yet
 	told    int64 // tokens of the answer, at the last checkpoint
 	tokens  int64 // of the answer, at the one under way
 	void    bool  // the hold is not there any more
 }
 
-func newKeeper(h checkpointer, life time.Duration, now func() time.Time, registerer prometheus.Registerer) *keeper {
+func newKeeper(h checkpointer, slots renewer, life time.Duration, now func() time.Time, registerer prometheus.Registerer) *keeper {
 	results := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gateway_checkpoints_total", Help: "Checkpoints and renewals of holds whose calls are under way.",
 	}, []string{"result"})
@@ -79,7 +88,7 @@ func newKeeper(h checkpointer, life time.Duration, now func() time.Time, registe
 		registerer.MustRegister(results)
 	}
 	k := &keeper{
-		holds: h, now: now, life: life, every: min(keepEvery, life/lookParts),
+		holds: h, slots: slots, now: now, life: life, every: min(keepEvery, life/lookParts),
 		wake: make(chan struct{}, 1), quit: make(chan struct{}),
 		marked: results.WithLabelValues("marked"), renews: results.WithLabelValues("renewed"),
 		failed: results.WithLabelValues("failed"), void: results.WithLabelValues("void"),
@@ -92,6 +101,7 @@ func newKeeper(h checkpointer, life time.Duration, now func() time.Time, registe
 func (k *keeper) keep(l *Live) {
 	c := &l.kept
 	c.live = l
+	c.leased = l.started
 	if !l.resumed {
 		c.renewed = l.started
 	}
@@ -181,9 +191,37 @@ func (k *keeper) look(all bool) {
 		}
 	}
 	k.write(batch, now)
+	k.renewPlaces(now)
 	clear(k.due) // they hold on to whole calls
 	clear(k.marks)
 	k.due, k.marks = k.due[:0], k.marks[:0]
+}
+
+// renewPlaces renews the places of concurrency limits that the calls looked at hold.
+// What did not arrive is told again at the next look.
+func (k *keeper) renewPlaces(now time.Time) {
+	leases := k.leases[:0]
+	for _, c := range k.due {
+		if now.Sub(c.leased) >= k.life/lifeParts {
+			leases = c.live.taken.leases(leases)
+		}
+	}
+	k.leases = leases
+	if len(leases) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keepIn)
+	defer cancel()
+	if err := k.slots.Renew(ctx, leases, k.life); err != nil {
+		k.failed.Inc()
+		return
+	}
+	for _, c := range k.due {
+		if now.Sub(c.leased) >= k.life/lifeParts {
+			c.leased = now
+		}
+	}
+	clear(leases)
 }
 
 // mark says what there is to be told of a call, if anything.
@@ -196,6 +234,7 @@ func (k *keeper) mark(c *keeping, now time.Time) (billing.Mark, bool) {
 	m := billing.Mark{Life: k.life, RenewOnly: true, Settlement: billing.Settlement{
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID, Held: l.held,
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
+		Organisation: l.taken.organisation, OrganisationDay: l.taken.day,
 	}}
 	if l.transcript != nil {
 		c.tokens = l.transcript.SentTokens()

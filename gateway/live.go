@@ -40,6 +40,7 @@ type Live struct {
 	source     string
 	held       int64
 	gift       bool
+	taken      taken
 	available  int64
 	started    time.Time
 	resumed    bool         // under the hold of an attempt that died
@@ -102,7 +103,7 @@ func (l *Live) Run(sink Sink) (Receipt, error) {
 		l.noteFault(usage)
 	}
 	if err != nil && !t.Any() && !usage.Known() {
-		l.meter.resolver.release(l.account, l.holdID)
+		l.meter.resolver.release(l.account, l.holdID, l.taken)
 		return Receipt{AvailableNano: l.available + l.held}, err
 	}
 	if t.Any() && (!usage.CompletionKnown || usage.Completion == 0) {
@@ -209,7 +210,8 @@ func (l *Live) settle(u billing.Usage) Receipt {
 		Cost: cost, Held: l.held, Gift: l.gift, Usage: u,
 		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
 		Duration: l.meter.now().Sub(l.started), FirstToken: time.Duration(l.firstToken.Load()),
-	})
+		Organisation: l.taken.organisation, OrganisationDay: l.taken.day,
+	}, l.taken, u.Prompt+u.Completion)
 	failpoint.Here("call.settled")
 	if !done { // what Redis will say once it is back
 		captured.Nano = min(cost, l.held)

@@ -23,6 +23,11 @@ const (
 	// leastOutput is the shortest answer worth paying for, where the client left
 	// its length to what the balance affords.
 	leastOutput = 16 // tokens
+	// goodOutput is the shortest answer worth having where its length was left open and
+	// a token limit leaves less than the model may answer with. A call that asks for
+	// more waits rather than being cut short.
+	goodOutput   = 1024 // tokens
+	defaultLimit = 120  // requests per minute
 	// holdLife is how long a hold stands by itself: calls under way renew theirs
 	// every few seconds, so one that passes its deadline is an orphan's.
 	holdLife = time.Minute
@@ -37,7 +42,11 @@ type MeterOptions struct {
 	Client            *llm.Client
 	Log               *slog.Logger
 	Registerer        prometheus.Registerer // nil: nothing is registered
-	RequestsPerMinute int                   // of a key or chat without a limit of its own; 0: 120
+	Limits            billing.Limits        // of a key or chat without limits of its own; no requests per minute: 120
+	Everyone          int64                 // requests per minute of the whole installation; 0: no limit
+	Claims            claims                // on the budgets of organisations; nil: there are none
+	Breaker           breaker               // before Redis; nil: Redis is always asked
+	Decisions         *ratelimit.Metrics    // nil: what limits decide is not counted
 	MaxInFlight       int                   // calls at once; more are answered 503; 0: 4096
 	HoldLife          time.Duration         // of a hold that nobody renews; 0: a minute
 	Now               func() time.Time      // nil: time.Now
@@ -83,11 +92,20 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	if o.MaxInFlight <= 0 {
 		o.MaxInFlight = defaultInFlight
 	}
+	if o.Limits.RequestsPerMinute <= 0 {
+		o.Limits.RequestsPerMinute = defaultLimit
+	}
+	if o.Breaker == nil {
+		o.Breaker = unbroken{}
+	}
+	limits := ratelimit.NewRedis(o.Redis)
+	resolver := newResolver(o.Holds, &tally{limits: limits, claims: o.Claims}, o.Breaker, o.Log, o.Registerer)
+	shared := newShared(o.Redis, o.Breaker, limits, o.Everyone, resolver, o.Now)
 	m := &Meter{
-		gate:      newGate(o.Redis, int64(o.RequestsPerMinute), o.Registerer),
+		gate:      newGate(o.Redis, o.Breaker, o.Limits.Packed(), shared, resolver, o.Now, o.Decisions),
 		backlog:   o.Backlog,
-		resolver:  newResolver(o.Holds, o.Log, o.Registerer),
-		keeper:    newKeeper(o.Holds, o.HoldLife, o.Now, o.Registerer),
+		resolver:  resolver,
+		keeper:    newKeeper(o.Holds, limits, o.HoldLife, o.Now, o.Registerer),
 		catalogue: o.Catalogue,
 		client:    o.Client,
 		counter:   new(llm.Counter),
@@ -170,6 +188,17 @@ type bounds struct {
 	n      int64 // answers
 }
 
+// tokens are how many a call may come to; stated: it says how long its answer may be.
+func (b bounds) tokens(stated bool) tokens {
+	t := tokens{want: b.prompt + b.output*b.n}
+	t.good, t.bare = t.want, t.want
+	if !stated {
+		t.good = b.prompt + min(b.output, goodOutput)*b.n
+		t.bare = b.prompt + b.least*b.n
+	}
+	return t
+}
+
 // plan finds the model and the worst case. [*llm.RequestError], llm.ErrModelUnknown.
 func (m *Meter) plan(r *llm.Request, most int64) (*offer, bounds, error) {
 	o := m.offers[r.Model]
@@ -234,7 +263,7 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if err != nil {
 		failpoint.Here("call.refused")
 		m.keeper.leave(l)
-		m.resolver.release(l.account, l.holdID)
+		m.resolver.release(l.account, l.holdID, l.taken)
 		return nil, &CallError{Decision: &l.Decision, Err: err}
 	}
 	return l, nil
@@ -255,7 +284,8 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		holdID: c.HoldID, fingerprint: c.Source,
 		want:  o.prices.Worst(b.prompt, b.output*b.n),
 		least: o.prices.Worst(b.prompt, b.least*b.n),
-		life:  m.keeper.life,
+		life:   m.keeper.life,
+		tokens: b.tokens(c.Request.MaxOutput > 0),
 	}
 	if c.Gift {
 		r.want, r.least = 0, 0
@@ -286,13 +316,16 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if p.n < r.want { // the balance affords less, or an earlier try held less
 		b.output = min(b.output, o.prices.Affords(p.n, b.prompt)/b.n)
 	}
+	if most := p.taken.tokens(); most >= 0 {
+		b.output = min(b.output, (most-b.prompt)/b.n)
+	}
 	l := &Live{
-		Decision: p.decision, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
+		Decision: p.decision, taken: p.taken, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
 		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, gift: c.Gift, available: p.available,
 		started: m.now(), resumed: p.status == "held",
 	}
 	if b.output < b.least && p.n < r.least {
-		m.resolver.release(l.account, l.holdID)
+		m.resolver.release(l.account, l.holdID, l.taken)
 		return nil, refuse(p, billing.ErrHoldConflict)
 	}
 	return l, nil

@@ -13,11 +13,13 @@ import (
 )
 
 const (
-	resolveIn    = time.Second // one attempt
+	endIn        = 220 * time.Millisecond // the first attempt, which a caller waits for
+	resolveIn    = time.Second            // each further one
 	resolveFirst = 50 * time.Millisecond
 	resolveMost  = 2 * time.Second  // pause between attempts
 	resolveFor   = 10 * time.Minute // then the hold is left to its deadline
-	maxPending   = 4096             // holds waiting for Redis
+	trueUpFor    = 90 * time.Second // then there is nothing left in windows or of leases
+	maxPending   = 4096             // holds waiting for Redis, and as many calls' limits
 )
 
 var errUnsure = errors.New("gateway: the hold may yet come to be")
@@ -28,23 +30,33 @@ type holds interface {
 	Release(ctx context.Context, accountID int64, holdID string) error
 }
 
-// resolver settles and releases holds. What Redis does not take at once it
-// repeats in the background, a bounded number at a time, until Redis does.
+// resolver settles and releases holds, and trues up what calls took of limits. What Redis
+// does not take at once it repeats in the background, a bounded number at a time, until
+// Redis does.
 type resolver struct {
 	holds   holds
+	tally   *tally
+	breaker breaker
 	log     *slog.Logger
-	slots   chan struct{}
+	money   line
+	trueUps line
 	stop    chan struct{}
 	halt    sync.Once
 	pending sync.WaitGroup
 	lost    *prometheus.CounterVec
 }
 
-func newResolver(h holds, log *slog.Logger, registerer prometheus.Registerer) *resolver {
+// line is what waits for Redis.
+type line struct {
+	slots  chan struct{}
+	most   time.Duration // that each waits
+	giveUp func(kind, id string, err error)
+}
+
+func newResolver(h holds, t *tally, b breaker, log *slog.Logger, registerer prometheus.Registerer) *resolver {
 	r := &resolver{
-		holds: h, log: log,
-		slots: make(chan struct{}, maxPending),
-		stop:  make(chan struct{}),
+		holds: h, tally: t, breaker: b, log: log,
+		stop: make(chan struct{}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_holds_given_up_total", Help: "Holds that could not be resolved and were left to their deadline.",
 		}, []string{"kind"}),
@@ -52,24 +64,67 @@ func newResolver(h holds, log *slog.Logger, registerer prometheus.Registerer) *r
 	if registerer != nil {
 		registerer.MustRegister(r.lost, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "gateway_holds_pending", Help: "Resolutions of holds that wait for Redis.",
-		}, func() float64 { return float64(len(r.slots)) }))
+		}, func() float64 { return float64(len(r.money.slots)) }))
 	}
+	r.money = line{make(chan struct{}, maxPending), resolveFor, r.giveUp}
+	r.trueUps = line{make(chan struct{}, maxPending), trueUpFor, func(_, id string, err error) {
+		r.log.Debug("limits left to their windows", "call", id, "err", err)
+	}}
 	return r
 }
 
-// settle resolves a hold by a call's cost, whatever became of the caller: now, or
-// soon where Redis is away, and then done is false and the result not known yet; nor
-// is it where Redis had lost the hold and the cost was recorded to be taken.
-func (r *resolver) settle(s billing.Settlement) (captured billing.Captured, done bool) {
-	captured, err := r.settleOnce(context.Background(), s)
+// settle resolves a hold by a call's cost, whatever became of the caller, and trues up
+// what the call took of limits by the tokens it came to: now, or soon where Redis is away,
+// and then done is false and the result not known yet; nor is it where Redis had lost the
+// hold and the cost was recorded to be taken.
+func (r *resolver) settle(s billing.Settlement, t taken, tokens int64) (captured billing.Captured, done bool) {
+	defer r.trueUp(t, tokens, min(s.Cost, s.Held))()
+	captured, err := r.soon(func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
 	if err == nil {
 		return captured, !captured.Late
 	}
-	r.later("settle", s.HoldID, err, func(ctx context.Context) error {
+	r.later(&r.money, "settle", s.HoldID, err, func(ctx context.Context) error {
 		_, err := r.settleOnce(ctx, s)
 		return err
 	})
 	return billing.Captured{}, false
+}
+
+// soon asks Redis once, for no longer than a caller can wait.
+func (r *resolver) soon(ask func(context.Context) (billing.Captured, error)) (billing.Captured, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), endIn)
+	defer cancel()
+	return bounded(ctx, r.breaker, ask)
+}
+
+// trueUp begins to true up what a call took, so that it goes to Redis together with what
+// is sent meanwhile, and returns how to wait for it.
+func (r *resolver) trueUp(t taken, tokens, captured int64) (wait func()) {
+	if !t.open() {
+		return func() {}
+	}
+	return r.tell(t.id(), func(ctx context.Context) error { return r.tally.finish(ctx, t, tokens, captured) })
+}
+
+// giveBack gives back all that a call took which does not begin.
+func (r *resolver) giveBack(t taken) {
+	if !t.none() {
+		r.tell(t.id(), func(ctx context.Context) error { return r.tally.giveBack(ctx, t) })()
+	}
+}
+
+// tell tells Redis something about a call's limits, now or soon. Before it is told,
+// limits are harsher than they need be, never laxer.
+func (r *resolver) tell(id string, word func(context.Context) error) (wait func()) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		_, err := r.soon(func(ctx context.Context) (billing.Captured, error) { return billing.Captured{}, word(ctx) })
+		if err != nil {
+			r.later(&r.trueUps, "limits", id, err, word)
+		}
+	}()
+	return func() { <-told }
 }
 
 // settleOnce settles now. A hold that was resolved at its deadline is settled too:
@@ -87,9 +142,13 @@ func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billin
 	return captured, err
 }
 
-// release gives a hold back, now or soon. One that Redis has lost meanwhile is given back.
-func (r *resolver) release(account int64, holdID string) {
-	err := r.holds.Release(context.Background(), account, holdID)
+// release gives a hold back, now or soon, of a call that came to nothing. One that Redis
+// has lost meanwhile is given back.
+func (r *resolver) release(account int64, holdID string, t taken) {
+	defer r.trueUp(t, 0, 0)()
+	_, err := r.soon(func(ctx context.Context) (billing.Captured, error) {
+		return billing.Captured{}, r.holds.Release(ctx, account, holdID)
+	})
 	if err != nil && !errors.Is(err, billing.ErrHoldUnknown) {
 		r.releaseLater(account, holdID, err)
 	}
@@ -98,7 +157,7 @@ func (r *resolver) release(account int64, holdID string) {
 // releaseLater makes sure that a hold which may or may not exist does not.
 func (r *resolver) releaseLater(account int64, holdID string, cause error) {
 	unknown := 0
-	r.later("release", holdID, cause, func(ctx context.Context) error {
+	r.later(&r.money, "release", holdID, cause, func(ctx context.Context) error {
 		err := r.holds.Release(ctx, account, holdID)
 		if !errors.Is(err, billing.ErrHoldUnknown) {
 			return err
@@ -113,27 +172,27 @@ func (r *resolver) releaseLater(account int64, holdID string, cause error) {
 }
 
 // later repeats a resolution until it succeeds or cannot any more.
-func (r *resolver) later(kind, holdID string, cause error, resolve func(context.Context) error) {
+func (r *resolver) later(l *line, kind, id string, cause error, resolve func(context.Context) error) {
 	if final(cause) {
-		r.giveUp(kind, holdID, cause)
+		l.giveUp(kind, id, cause)
 		return
 	}
 	select {
-	case r.slots <- struct{}{}:
+	case l.slots <- struct{}{}:
 	default:
-		r.giveUp(kind, holdID, errors.New("too many holds wait already"))
+		l.giveUp(kind, id, errors.New("too many wait already"))
 		return
 	}
 	r.pending.Go(func() {
-		defer func() { <-r.slots }()
-		deadline := time.Now().Add(resolveFor)
+		defer func() { <-l.slots }()
+		deadline := time.Now().Add(l.most)
 		for pause := resolveFirst; ; pause = min(2*pause, resolveMost) {
 			wait := time.NewTimer(pause)
 			select {
 			case <-wait.C:
 			case <-r.stop:
 				wait.Stop()
-				r.giveUp(kind, holdID, cause)
+				l.giveUp(kind, id, cause)
 				return
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), resolveIn)
@@ -143,7 +202,7 @@ func (r *resolver) later(kind, holdID string, cause error, resolve func(context.
 				return
 			}
 			if cause = err; final(err) || time.Now().After(deadline) {
-				r.giveUp(kind, holdID, err)
+				l.giveUp(kind, id, err)
 				return
 			}
 		}

@@ -1,24 +1,32 @@
--- find_pass(keys, first, argv) -> { known, window, limit, key_id, mac, budget, candidate, report }
--- The API key that a call is made with: the first candidate that has a record.
--- A record that is not active, or that belongs to another account, counts as none.
--- With no candidates the call is made for the account itself: there is no key to
--- know, and the only window stands at `first`.
+-- Who makes a call, and what limits it has, as functions that the scripts of the gate are
+-- composed with after ratelimit's functions.
+--
+--   find_pass(keys, first, argv) -> { known, base, limits, keyed, key_id, mac, budget, candidate }
+--       The API key that a call is made with: the first candidate that has a record.
+--       A record that is not active, or that belongs to another account, counts as none.
+--       With no candidates the call is made for the account itself: there is no key to
+--       know, and the base of its limits stands at `first`.
+--   pass_limits(pass, acct_key, account, tier, house, tokens) -> list for limits_check
+--       The limits of the key, and those of the account's tier. The house's are those of
+--       whoever has none: of a key without requests per minute of its own, and of an
+--       account without a tier where it calls without a key. A tier that Redis does not
+--       know is noted for the shard's owner, and the house's limits stand in for it.
+
+local PASS_NONE = '0|0|0|0|0'
+
 local function find_pass(keys, first, argv)
-  local limit = tonumber(argv[2])
-  local pass = { known = false, limit = limit, report = '0', key_id = '0', mac = '', candidate = 0 }
+  local pass = { known = false, key_id = '0', mac = '', candidate = 0 }
   local candidates = tonumber(argv[1])
   if candidates == 0 then
-    pass.known, pass.window = true, keys[first]
+    pass.known, pass.base = true, keys[first]
     return pass
   end
   for i = 0, candidates - 1 do
     local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'limits', 'status', 'budget')
     if record[1] then
-      if record[1] == argv[4] and record[5] == 'active' then
-        pass.known, pass.window = true, keys[first + 2 * i + 1]
+      if record[1] == argv[3] and record[5] == 'active' then
+        pass.known, pass.base, pass.keyed, pass.limits = true, keys[first + 2 * i + 1], true, record[4]
         pass.key_id, pass.mac, pass.budget, pass.candidate = record[2], record[3] or '', record[6], i
-        local own = tonumber(string.match(record[4] or '', '^%d+')) or 0
-        if own > 0 then pass.limit = own end
       end
       return pass
     end
@@ -26,9 +34,33 @@ local function find_pass(keys, first, argv)
   return pass
 end
 
--- pass_limits(pass, argv) -> the pass's limits, for limits_check.
-local function pass_limits(pass, argv)
+-- pass_own completes a key's limits with those of the house.
+local function pass_own(own, house)
+  if not own or own == PASS_NONE then return house end
+  local tpm, slots, refill, burst = string.match(own, '^0|(%d+)|(%d+)|(%d+)|(%d+)$')
+  if not tpm then return own end
+  local rpm, house_refill, house_burst = string.match(house, '^(%d+)|%d+|%d+|(%d+)|(%d+)$')
+  if burst == '0' then refill, burst = house_refill, house_burst end
+  return rpm .. '|' .. tpm .. '|' .. slots .. '|' .. refill .. '|' .. burst
+end
+
+local function pass_limits(pass, acct_key, account, tier, house, tokens)
   local list = {}
-  limits_expand(list, limits_int(pass.limit) .. '|0|0|0|0', pass.window, argv[3], 0)
+  if pass.keyed then
+    -- What cannot be read is no freedom.
+    if not limits_expand(list, pass_own(pass.limits, house), pass.base, 'key', tokens) then
+      limits_expand(list, house, pass.base, 'key', tokens)
+    end
+  elseif not tier then
+    limits_expand(list, house, pass.base, 'account', tokens)
+  end
+  if tier then
+    local tag = string.match(acct_key, ':{%w+}:')
+    local base, limits = 'lim' .. tag .. 'account:' .. account, redis.call('GET', 'tier' .. tag .. tier)
+    if type(limits) ~= 'string' or not limits_expand(list, limits, base, 'account', tokens) then
+      redis.call('SADD', 'losttier' .. string.sub(tag, 1, -2), tier)
+      limits_expand(list, house, base, 'account', tokens)
+    end
+  end
   return list
 end
