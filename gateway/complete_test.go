@@ -123,7 +123,7 @@ func TestCompleteStops(t *testing.T) {
 }
 
 func TestCompleteRefusals(t *testing.T) {
-	r := newRig(t, func(s *setup) { s.meter.RequestsPerMinute = 2 })
+	r := newRig(t, func(s *setup) { s.meter.Limits.RequestsPerMinute = 2 })
 	silent := func(string) error { return nil }
 	id, _ := r.account(10)
 	var poor *billing.PoorError

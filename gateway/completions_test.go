@@ -259,7 +259,7 @@ func TestExactlyAsManyAsAffordable(t *testing.T) {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
-			a := r.chat(key, "word", `"max_tokens":10`)
+			a := r.persist(func() answer { return r.chat(key, "word", `"max_tokens":10`) })
 			switch a.status {
 			case 200:
 				ok.Add(1)
@@ -286,7 +286,7 @@ func TestExactlyAsManyAsAffordable(t *testing.T) {
 }
 
 func TestRequestLimit(t *testing.T) {
-	r := newRig(t, func(s *setup) { s.meter.RequestsPerMinute = 3 })
+	r := newRig(t, func(s *setup) { s.meter.Limits.RequestsPerMinute = 3 })
 	id, key := r.account(dollar)
 	for i := range 3 {
 		if a := r.chat(key, "free"); a.status != 200 || a.header.Get("X-Ratelimit-Remaining-Requests") != fmt.Sprint(2-i) {

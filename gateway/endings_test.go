@@ -320,7 +320,7 @@ func TestRedisAway(t *testing.T) {
 	}
 	r.redis.Resume()
 	// The frozen Redis comes to the reservations after their callers were refused.
-	r.eventually("no hold waits", func() bool { return len(r.meter.resolver.slots) == 0 })
+	r.eventually("no hold waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
 	r.eventually("the money is back", func() bool {
 		b, err := r.desk.Accounts.Balance(t.Context(), id)
 		return err == nil && b == billing.Balance{Available: before}
@@ -348,7 +348,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 		if a.status != 200 || !strings.Contains(a.body, `"cost"`) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
-		if n := len(r.meter.resolver.slots); n != 1 {
+		if n := len(r.meter.resolver.money.slots); n != 1 {
 			t.Errorf("%d holds wait", n)
 		}
 		r.redis.Resume()

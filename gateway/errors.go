@@ -24,6 +24,9 @@ const (
 	shapeOpenAI              // {"error":{"message","type","param","code"}}
 )
 
+// headerShouldRetry tells the official libraries what a status alone does not.
+const headerShouldRetry = "X-Should-Retry"
+
 const (
 	retrySoon = 1 // seconds, where we are to blame
 	kindOfUs  = "server_error"
@@ -44,6 +47,7 @@ type problem struct {
 	message    string
 	param      string
 	retryAfter int64 // seconds; 0: not said
+	never      bool  // repeating the call does not help, though its status lets libraries try
 }
 
 // explain is the one place where errors become answers.
@@ -68,9 +72,7 @@ func explain(err error) problem {
 		return problem{status: 429, code: "topup_limit_exceeded", kind: "requests", retryAfter: topUps.RetryAfterSeconds(),
 			message: fmt.Sprintf("No more payments can be begun for now. Those that were can be made; the next one can be begun in %d s.", topUps.RetryAfterSeconds())}
 	case errors.As(err, &exceeded):
-		return problem{status: 429, code: "rate_limit_exceeded", kind: "requests", retryAfter: exceeded.RetryAfterSeconds(),
-			message: fmt.Sprintf("The limit is %d %s per %d seconds. The next call passes in %d s.",
-				exceeded.Max, exceeded.Name, int64(exceeded.Window/time.Second), exceeded.RetryAfterSeconds())}
+		return explainLimit(exceeded)
 	case errors.As(err, &poor):
 		return problem{status: 402, code: "insufficient_balance", kind: "insufficient_quota", message: poorSentence(poor)}
 	case errors.As(err, &budget):
@@ -237,6 +239,9 @@ func (s *Server) fail(c *fiber.Ctx, sh shape, err error) {
 	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
 	if p.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(p.retryAfter, 10))
+	}
+	if p.never {
+		c.Set(headerShouldRetry, "false")
 	}
 	c.Response().SetBodyRaw(p.body(sh, id))
 	if p.status >= fiber.StatusInternalServerError {

@@ -74,10 +74,10 @@ type keeping struct {
 	// Of the keeper's goroutine alone.
 	renewed time.Time
 	leased  time.Time // when its places were renewed
-	prompt  int64 // tokens; 0: not counted yet
-	told    int64 // tokens of the answer, at the last checkpoint
-	tokens  int64 // of the answer, at the one under way
-	void    bool  // the hold is not there any more
+	prompt  int64     // tokens; 0: not counted yet
+	told    int64     // tokens of the answer, at the last checkpoint
+	tokens  int64     // of the answer, at the one under way
+	void    bool      // the hold is not there any more
 }
 
 func newKeeper(h checkpointer, slots renewer, life time.Duration, now func() time.Time, registerer prometheus.Registerer) *keeper {

@@ -35,21 +35,21 @@ const (
 
 // MeterOptions are what a Meter needs.
 type MeterOptions struct {
-	Redis             redis.Scripter // may be an AutoPipeliner; must fail fast by its own timeouts
-	Holds             *billing.Holds
-	Backlog           backlog // nil: nothing but Redis keeps a call from beginning
-	Catalogue         *llm.Catalogue
-	Client            *llm.Client
-	Log               *slog.Logger
-	Registerer        prometheus.Registerer // nil: nothing is registered
-	Limits            billing.Limits        // of a key or chat without limits of its own; no requests per minute: 120
-	Everyone          int64                 // requests per minute of the whole installation; 0: no limit
-	Claims            claims                // on the budgets of organisations; nil: there are none
-	Breaker           breaker               // before Redis; nil: Redis is always asked
-	Decisions         *ratelimit.Metrics    // nil: what limits decide is not counted
-	MaxInFlight       int                   // calls at once; more are answered 503; 0: 4096
-	HoldLife          time.Duration         // of a hold that nobody renews; 0: a minute
-	Now               func() time.Time      // nil: time.Now
+	Redis       redis.Scripter // may be an AutoPipeliner; must fail fast by its own timeouts
+	Holds       *billing.Holds
+	Backlog     backlog // nil: nothing but Redis keeps a call from beginning
+	Catalogue   *llm.Catalogue
+	Client      *llm.Client
+	Log         *slog.Logger
+	Registerer  prometheus.Registerer // nil: nothing is registered
+	Limits      billing.Limits        // of a key or chat without limits of its own; no requests per minute: 120
+	Everyone    int64                 // requests per minute of the whole installation; 0: no limit
+	Claims      claims                // on the budgets of organisations; nil: there are none
+	Breaker     breaker               // before Redis; nil: Redis is always asked
+	Decisions   *ratelimit.Metrics    // nil: what limits decide is not counted
+	MaxInFlight int                   // calls at once; more are answered 503; 0: 4096
+	HoldLife    time.Duration         // of a hold that nobody renews; 0: a minute
+	Now         func() time.Time      // nil: time.Now
 }
 
 // backlog says whether the ledger is near enough for a paid call to begin.
@@ -282,8 +282,8 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	}
 	r := reservation{
 		holdID: c.HoldID, fingerprint: c.Source,
-		want:  o.prices.Worst(b.prompt, b.output*b.n),
-		least: o.prices.Worst(b.prompt, b.least*b.n),
+		want:   o.prices.Worst(b.prompt, b.output*b.n),
+		least:  o.prices.Worst(b.prompt, b.least*b.n),
 		life:   m.keeper.life,
 		tokens: b.tokens(c.Request.MaxOutput > 0),
 	}

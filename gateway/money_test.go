@@ -107,7 +107,7 @@ func TestHoldLost(t *testing.T) {
 		r.must(r.pool.QueryRow(t.Context(), `select count(*), coalesce(sum(amount_nano), 0)::bigint from debits where account_id = $1 and reference like 'hold:%'`, id).Scan(&n, &nano))
 		return n == 1 && nano > 0
 	})
-	r.meter.resolver.release(id, "lost-too")
+	r.meter.resolver.release(id, "lost-too", taken{})
 	for _, kind := range []string{"settle", "release"} {
 		if n := testutil.ToFloat64(r.meter.resolver.lost.WithLabelValues(kind)); n != 0 {
 			t.Errorf("%v were given up at %s", n, kind)
@@ -124,9 +124,9 @@ func TestHoldOutlived(t *testing.T) {
 	_, err := r.desk.Holds.Reserve(t.Context(), ask)
 	r.must(err)
 	r.wantBalance(id, dollar)
-	captured, done := r.meter.resolver.settle(billing.Settlement{HoldID: "old", AccountID: id, Cost: 4000})
-	if !done || captured.Nano != 0 || captured.WriteOff != 4000 || captured.Available != dollar {
-		t.Errorf("%+v, %v", captured, done)
+	captured, err := r.meter.resolver.settleOnce(t.Context(), billing.Settlement{HoldID: "old", AccountID: id, Cost: 4000})
+	if err != nil || captured.Nano != 0 || captured.WriteOff != 4000 || captured.Available != dollar {
+		t.Errorf("%+v, %v", captured, err)
 	}
 	if n := testutil.ToFloat64(r.meter.resolver.lost.WithLabelValues("settle")); n != 0 {
 		t.Errorf("%v were given up", n)

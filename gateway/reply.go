@@ -16,11 +16,14 @@ var (
 
 // breaker stands before Redis.
 type breaker interface {
+	Open() bool
 	Do(ctx context.Context, call func(context.Context) error) error
 }
 
 // unbroken is no breaker at all.
 type unbroken struct{}
+
+func (unbroken) Open() bool { return false }
 
 func (unbroken) Do(ctx context.Context, call func(context.Context) error) error { return call(ctx) }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 const (
@@ -90,11 +91,15 @@ func (r *resolver) settle(s billing.Settlement, t taken, tokens int64) (captured
 	return billing.Captured{}, false
 }
 
-// soon asks Redis once, for no longer than a caller can wait.
+// soon asks once, unless Redis is known to be away, and for no longer than a caller can
+// wait. The breaker does not hear how it went: what settles late asks Postgres, too.
 func (r *resolver) soon(ask func(context.Context) (billing.Captured, error)) (billing.Captured, error) {
+	if r.breaker.Open() {
+		return billing.Captured{}, ratelimit.ErrBreakerOpen
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), endIn)
 	defer cancel()
-	return bounded(ctx, r.breaker, ask)
+	return bounded(ctx, unbroken{}, ask)
 }
 
 // trueUp begins to true up what a call took, so that it goes to Redis together with what

@@ -26,6 +26,7 @@ import (
 	"github.com/kikuai/kikuai/internal/llmsim"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/testenv"
+	"github.com/kikuai/kikuai/ratelimit"
 )
 
 // The HTTP server's housekeeping notices its end after up to ten seconds.
@@ -105,8 +106,9 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	t.Cleanup(r.provider.Close)
 	s.meter.Redis, s.meter.Holds, s.meter.Backlog, s.meter.Catalogue, s.meter.Client = gathered, r.desk.Holds, r.desk.Backlog, catalogue, r.provider
 	s.meter.Log, s.meter.Registerer = testenv.Logger(t), r.registry
-	if s.meter.RequestsPerMinute == 0 {
-		s.meter.RequestsPerMinute = 1_000_000
+	s.meter.Claims, s.meter.Decisions = r.desk.Organisations, ratelimit.NewMetrics(r.registry)
+	if s.meter.Limits.RequestsPerMinute == 0 {
+		s.meter.Limits.RequestsPerMinute = 1_000_000
 	}
 	r.meter, err = NewMeter(s.meter)
 	r.must(err)
@@ -358,6 +360,18 @@ func (r *rig) do(method, path, key, body string, headers ...string) answer {
 func (r *rig) chat(key, model string, more ...string) answer {
 	r.t.Helper()
 	return r.do("POST", "/v1/chat/completions", key, chatBody(model, more...))
+}
+
+// persist asks again while the answer is 503: a busy machine is slower than clients that
+// fail fast can wait.
+func (r *rig) persist(ask func() answer) (a answer) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		if a = ask(); a.status != 503 || time.Now().After(deadline) {
+			return a
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func chatBody(model string, more ...string) string {

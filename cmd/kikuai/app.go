@@ -56,6 +56,8 @@ type App struct {
 	drift      *billing.Drift
 	provider   *llm.Client
 	meter      *gateway.Meter
+	breaker    *ratelimit.Breaker
+	decisions  *ratelimit.Metrics
 	commands   *ratelimit.Guard
 	topUps     *ratelimit.Guard
 	telegram   *tg.Bot      // nil without a token
@@ -77,7 +79,7 @@ func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, step := range []func() error{a.openStores, a.openMoney, a.openMeter, a.openGuards, func() error { return a.openBot(o) }, a.openServer} {
+	for _, step := range []func() error{a.openStores, a.openLimits, a.openMoney, a.openMeter, a.openGuards, func() error { return a.openBot(o) }, a.openServer} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -141,14 +143,18 @@ func (a *App) openMeter() error {
 	}
 	a.provider = llm.NewClient(llm.ClientOptions{Registerer: a.registry})
 	a.meter, err = gateway.NewMeter(gateway.MeterOptions{
-		Redis:             a.stores.gathered,
-		Holds:             a.desk.Holds,
-		Backlog:           a.desk.Backlog,
-		Catalogue:         catalogue,
-		Client:            a.provider,
-		Log:               a.log,
-		Registerer:        a.registry,
-		RequestsPerMinute: a.config.RequestsPerMinute,
+		Redis:      a.stores.gathered,
+		Holds:      a.desk.Holds,
+		Backlog:    a.desk.Backlog,
+		Catalogue:  catalogue,
+		Client:     a.provider,
+		Log:        a.log,
+		Registerer: a.registry,
+		Limits:     a.houseLimits(),
+		Everyone:   int64(a.config.GlobalPerMinute),
+		Claims:     a.desk.Organisations,
+		Breaker:    a.breaker,
+		Decisions:  a.decisions,
 	})
 	return err
 }
@@ -233,6 +239,7 @@ func (a *App) openServer() (err error) {
 		Keys:       a.desk.Keys,
 		Checkouts:  a.desk.Checkouts,
 		TopUps:     a.topUps,
+		Proxies:    a.config.Proxies,
 		Log:        a.log,
 		Registerer: a.registry,
 		Webhook:    webhook,
@@ -241,6 +248,9 @@ func (a *App) openServer() (err error) {
 	}
 	if a.telegram != nil {
 		options.Invoices = a.router
+	}
+	if most := a.config.AuthFailures; most > 0 {
+		options.Failures = addresses{ratelimit.NewRedis(a.stores.gathered), int64(most)}
 	}
 	a.server, err = gateway.New(options)
 	if err != nil {
@@ -326,6 +336,9 @@ func (a *App) Close() error {
 	}
 	if a.provider != nil {
 		a.provider.Close()
+	}
+	if a.breaker != nil {
+		a.breaker.Close()
 	}
 	if a.postgres != nil {
 		a.postgres.Close()

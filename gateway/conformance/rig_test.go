@@ -69,7 +69,7 @@ func open(t testing.TB) *site {
 	provider := llm.NewClient(llm.ClientOptions{})
 	t.Cleanup(provider.Close)
 	meter, err := gateway.NewMeter(gateway.MeterOptions{
-		Redis: client, Holds: s.desk.Holds, Catalogue: catalogue, Client: provider, Log: log, RequestsPerMinute: 1_000_000,
+		Redis: client, Holds: s.desk.Holds, Catalogue: catalogue, Client: provider, Log: log, Limits: billing.Limits{RequestsPerMinute: 1_000_000},
 	})
 	s.must(err)
 	server, err := gateway.New(gateway.Options{Meter: meter, Keys: s.desk.Keys, Log: log})

@@ -131,8 +131,8 @@ var table = []mutation{
 	{
 		bug: "let the instance's clock set the deadline",
 		edits: []edit{
-			{"gateway/scripts/admit.lua", "now + tonumber(ARGV[9])", "tonumber(ARGV[9])"},
-			{"gateway/meter.go", "life:  m.keeper.life,", "life:  time.Duration(m.now().Add(m.keeper.life).UnixNano()),"},
+			{"gateway/scripts/admit.lua", "  math.floor(now / 1000) + life, ARGV[3]", "  life, ARGV[3]"},
+			{"gateway/meter.go", "life:   m.keeper.life,", "life:   time.Duration(m.now().Add(m.keeper.life).UnixNano()),"},
 		},
 		pkg: "gateway", test: "TestClockOfAnInstance",
 	},
