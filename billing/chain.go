@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed"
 	"fmt"
 	"strconv"
 	"time"

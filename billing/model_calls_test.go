@@ -32,8 +32,8 @@ func (m *machine) reserve(t *rapid.T) {
 		a.available -= amount
 		a.held += amount
 		a.holds[id] = &modelHold{nano: nano, least: least, state: HoldHeld, amount: amount,
-			countsAccount: a.ofAccount.counts, countsByKey: byKey && a.ofKey.counts}
-		a.spend(amount, true, byKey)
+			countsAccount: a.ofAccount.counts, countsByKey: byKey && a.ofKey.counts, counted: m.now}
+		a.spend(amount, byKey)
 	case refused && a.available >= least && a.available > 0:
 		if !errors.Is(err, ErrBudget) {
 			t.Fatalf("reserve %d beyond a budget: %+v, %v; %+v", nano, hold, err, a)
@@ -102,13 +102,13 @@ func (a *modelAccount) capture(id string, byKey bool, hold *modelHold, cost int6
 	hold.captured = min(cost, hold.amount)
 	hold.writeOff = cost - hold.captured
 	a.giveBack(hold, hold.amount-hold.captured)
-	a.queue = append(a.queue, modelEvent{id, hold.captured, hold.writeOff, byKey})
+	a.queue = append(a.queue, modelEvent{id, hold.captured, hold.writeOff, byKey, *a.now})
 }
 
 func (a *modelAccount) giveBack(hold *modelHold, nano int64) {
 	a.held -= hold.amount
 	a.available += nano
-	a.spend(-nano, hold.countsAccount, hold.countsByKey)
+	a.unspend(hold, nano)
 }
 
 // settledLate is a settlement of a hold that Redis does not know: recorded once.

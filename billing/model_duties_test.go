@@ -16,8 +16,8 @@ func (m *machine) relay(t *rapid.T) {
 			t.Fatalf("relay: %v", err)
 		}
 		m.projected(a)
-		a.ofAccount.tell()
-		a.ofKey.tell()
+		a.ofAccount.tell(m.now)
+		a.ofKey.tell(m.now)
 	}
 }
 
@@ -131,8 +131,8 @@ func (m *machine) restored(a *modelAccount) {
 	a.available, a.held, a.untold = a.ledger, 0, 0
 	clear(a.holds)
 	clear(a.marker)
-	a.ofAccount.restore()
-	a.ofKey.restore()
+	a.ofAccount.restore(m.now)
+	a.ofKey.restore(m.now)
 }
 
 // flush loses everything: debits that were not in Postgres are forgotten.
@@ -197,10 +197,10 @@ func (m *machine) taken(a *modelAccount, most int) {
 		}
 		e := a.late[id]
 		e.captured, e.writeOff = min(e.captured, a.available), e.captured-min(e.captured, a.available)
-		a.marker[id] = true
+		a.marker[id], e.at = true, m.now
 		a.available -= e.captured
 		a.queue = append(a.queue, e)
-		a.spend(e.captured, true, e.byKey)
+		a.spend(e.captured, e.byKey)
 	}
 }
 

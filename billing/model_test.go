@@ -23,6 +23,7 @@ type modelHold struct {
 	mark                       int64 // at the last checkpoint
 	expired                    bool  // resolved at its deadline
 	countsAccount, countsByKey bool
+	counted                    moment // when that was
 }
 
 // modelEvent is a movement that Redis made and Postgres has not applied.
@@ -30,11 +31,13 @@ type modelEvent struct {
 	hold               string
 	captured, writeOff int64
 	byKey              bool
+	at                 moment
 }
 
 // modelAccount is an account as it should be: all of it in plain numbers.
 type modelAccount struct {
 	budgeted
+	now               *moment
 	available, held   int64 // what Redis should say
 	ledger            int64 // what Postgres should say
 	writeOff, revenue int64 // the same, of its other books
@@ -63,11 +66,11 @@ type machine struct {
 	*rig
 	accounts []*modelAccount
 	run      int
-	day      int
+	now      moment // of the operation under way
 }
 
 func newMachine(t *rapid.T, r *rig, run int) *machine {
-	m := &machine{rig: r, run: run, day: r.today()}
+	m := &machine{rig: r, run: run}
 	for s := stream.Shard(0); s < stream.Shards; s++ {
 		if r.redis.Exists(t.Context(), epochKey(s)).Val() == 0 { // a sequence of before lost it
 			m.fresh(t, s)
@@ -76,16 +79,15 @@ func newMachine(t *rapid.T, r *rig, run int) *machine {
 	// Nor is what a sequence that failed left to be taken any business of this one.
 	_, err := r.pool.Exec(t.Context(), `update debits set posted_at = now() where posted_at is null`)
 	r.must(err)
+	m.begin()
 	for range 2 {
 		nano := rapid.Int64Range(0, 2000).Draw(t, "money")
 		m.accounts = append(m.accounts, &modelAccount{
-			budgeted: r.budgeted(nano, KeySpec{}), available: nano, ledger: nano, holds: map[string]*modelHold{}, credits: map[string]int64{},
+			budgeted: r.budgeted(nano, KeySpec{}), now: &m.now, available: nano, ledger: nano, holds: map[string]*modelHold{}, credits: map[string]int64{},
 			late: map[string]modelEvent{}, marker: map[string]bool{}, lateOff: map[string]bool{}, posted: map[string]bool{}})
 	}
 	return m
 }
-
-func (r *rig) today() int { return r.redis.Time(r.t.Context()).Val().UTC().YearDay() }
 
 func (m *machine) pick(t *rapid.T) *modelAccount {
 	return m.accounts[rapid.IntRange(0, len(m.accounts)-1).Draw(t, "account")]
@@ -122,9 +124,6 @@ func (a *modelAccount) keyOf(byKey bool) int64 {
 // check compares after every operation. A replayed credit may have projected
 // earlier ones, in order, so Redis may have more of the unprojected by now.
 func (m *machine) check(t *rapid.T) {
-	if m.day != m.today() {
-		t.Skip("midnight") // budgets begin anew: rapid leaves the sequence out and draws another
-	}
 	for _, a := range m.accounts {
 		hot, err := m.desk.Accounts.Balance(t.Context(), a.account)
 		if err != nil {
@@ -201,16 +200,27 @@ func modelRound(t *testing.T, client *redis.Client) {
 
 // actions are the operations that a sequence is made of.
 func (m *machine) actions() map[string]func(*rapid.T) {
-	return map[string]func(*rapid.T){
+	actions := map[string]func(*rapid.T){
 		"reserve": m.reserve, "reserve ": m.reserve, "settle": m.settle, "settle ": m.settle,
 		"release": m.release, "checkpoint": m.checkpoint, "orphan": m.orphan,
 		"credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies, "debits": m.debits,
 		"budget": m.budget, "rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
+		"midnight": m.midnight,
 	}
+	for name, act := range actions {
+		actions[name] = func(t *rapid.T) {
+			m.begin()
+			act(t)
+			m.end(t)
+		}
+	}
+	return actions
 }
 
 // finish lets everything that is on its way arrive.
 func (m *machine) finish(t *rapid.T) {
+	m.begin()
+	defer m.end(t)
 	m.relay(t)
 	m.drainAllOf(t)
 	m.check(t)

@@ -241,7 +241,7 @@ func (r *rig) explain(s statement) string {
 	r.t.Helper()
 	tx, err := r.owner().Begin(r.t.Context())
 	r.must(err)
-	defer tx.Rollback(context.WithoutCancel(r.t.Context())) //nolint:errcheck // nothing was done
+	defer tx.Rollback(context.WithoutCancel(r.t.Context())) // nothing was done
 	if strings.Contains(s.sql, "ledger_chain(") {
 		_, err = tx.Exec(r.t.Context(), `set local enable_seqscan = off`)
 		r.must(err)

@@ -114,7 +114,9 @@ func (w *witness) keyed(id int64) {
 func (w *witness) paid(charge string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.charges[charge] = w.charges[charge]
+	if _, known := w.charges[charge]; !known {
+		w.charges[charge] = false
+	}
 }
 
 // refunds takes down that a payment was given back.

@@ -265,7 +265,7 @@ func TestMonthsWaitForNobody(t *testing.T) {
 	ctx := t.Context()
 	reader, err := b.owner.Begin(ctx)
 	b.must(err)
-	defer reader.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // it read only
+	defer reader.Rollback(context.WithoutCancel(ctx)) // it read only
 	_, err = reader.Exec(ctx, `select count(*) from ledger_entries`)
 	b.must(err)
 	if made := b.months(1, "2040-02-01"); !strings.HasPrefix(made, "ledger_entries_2040_01 busy, ledger_entries_2040_02 busy") ||
