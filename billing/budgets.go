@@ -123,13 +123,13 @@ func (a *Accounts) SetBudget(ctx context.Context, accountID int64, b Budget, by 
 	if err := b.check(); err != nil {
 		return err
 	}
-	var budget, spent string
+	var told accountBudgeted
 	err := postgres.InTx(ctx, a.postgres, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			update accounts a set budget_day_nano = nullif($2::bigint, 0), budget_month_nano = nullif($3::bigint, 0),
-				projected_at = null, confirmed = false
-			where id = $1 and status <> $4 returning `+accountBudget,
-			accountID, b.DayNano, b.MonthNano, StatusClosed).Scan(&budget, &spent)
+				limits_seq = limits_seq + 1, projected_at = null, confirmed = false
+			where id = $1 and status <> $4 returning `+budgetedFields,
+			accountID, b.DayNano, b.MonthNano, StatusClosed).Scan(&told.ID, &told.Budget, &told.Spent, &told.Seq)
 		if err != nil {
 			return err
 		}
@@ -144,10 +144,8 @@ func (a *Accounts) SetBudget(ctx context.Context, accountID int64, b Budget, by 
 	failpoint.Here("budget.committed")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
 	defer cancel()
-	if err := a.projector.budget(ctx, accountID, budget, spent); err != nil {
-		return err
-	}
-	return a.projector.note(ctx, "accounts", "id = $2", accountID)
+	// Not noted: the relay does, which tells all else that may have been changed besides.
+	return a.projector.budget(ctx, told)
 }
 
 // Budget is the account's budget. ErrAccountUnknown.
@@ -197,9 +195,19 @@ func (k *Keys) SetBudget(ctx context.Context, accountID, keyID int64, b Budget, 
 	return k.projector.key(ctx, record)
 }
 
+// accountBudgeted is an account's budget as Redis is told of it.
+type accountBudgeted struct {
+	ID            int64
+	Budget, Spent string // as Redis has them; empty: none
+	Seq           int64  // of the changes of the account
+}
+
+// budgetedFields select an accountBudgeted of accounts a.
+var budgetedFields = `a.id, ` + accountBudget + `, a.limits_seq`
+
 // budget tells Redis of an account's budget. Who has no hash will be made from Postgres.
-func (p *projector) budget(ctx context.Context, accountID int64, budget, spent string) error {
-	status, err := p.scripts.budget.Run(ctx, p.redis, []string{EpochKey(accountID), AcctKey(accountID)}, budget, spent).Text()
+func (p *projector) budget(ctx context.Context, a accountBudgeted) error {
+	status, err := p.scripts.budget.Run(ctx, p.redis, []string{EpochKey(a.ID), AcctKey(a.ID)}, a.Budget, a.Spent, a.Seq).Text()
 	if err != nil {
 		return redisError("project a budget", err)
 	}
@@ -218,31 +226,29 @@ func (o *owner) relayBudgets(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := o.postgres.Query(ctx, `select id, `+accountBudget+` from accounts a where id = any($1)`, ids)
+	rows, err := o.postgres.Query(ctx, `select `+budgetedFields+` from accounts a where id = any($1)`, ids)
 	if err != nil {
 		return fmt.Errorf("read budgets: %w", err)
 	}
-	type budgeted struct {
-		ID            int64
-		Budget, Spent string
-	}
-	accounts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[budgeted])
+	accounts, err := pgx.CollectRows(rows, pgx.RowToStructByPos[accountBudgeted])
 	if err != nil {
 		return fmt.Errorf("read budgets: %w", err)
 	}
 	pipe := o.redis.Pipeline()
-	known := make([]*redis.StringCmd, len(accounts))
+	known := make([]*redis.SliceCmd, len(accounts))
 	for i, a := range accounts {
-		known[i] = pipe.HGet(ctx, AcctKey(a.ID), AccountFieldBudget)
+		known[i] = pipe.HMGet(ctx, AcctKey(a.ID), AccountFieldBudget, AccountFieldBudgetSeq)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if _, err := pipe.Exec(ctx); err != nil {
 		return redisError("look for budgets", err)
 	}
 	for i, a := range accounts {
-		if known[i].Val() == a.Budget || a.Budget == "" && known[i].Val() == noBudget {
+		was, _ := known[i].Val()[0].(string)
+		seq, _ := known[i].Val()[1].(string)
+		if budgetOf(was) == budgetOf(a.Budget) && (seq == decimal(a.Seq) || seq == "" && a.Seq == 0) {
 			continue
 		}
-		if err := o.projector.budget(ctx, a.ID, a.Budget, a.Spent); err != nil && !errors.Is(err, errNoHash) {
+		if err := o.projector.budget(ctx, a); err != nil && !errors.Is(err, errNoHash) {
 			return err
 		}
 	}

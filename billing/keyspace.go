@@ -28,6 +28,7 @@ const (
 	AccountFieldTier      = "tier"   // whose limits the account has; missing: none
 	AccountFieldOrg       = "org"    // id of its organisation; missing: none
 	AccountFieldLimitsSeq = "limits_seq"
+	AccountFieldBudgetSeq = "budget_seq"
 	AccountFieldSpent     = "spent" // day|nano|month|nano; "spent:<key id>" is a key's
 )
 

@@ -39,11 +39,12 @@ func (p *projector) member(ctx context.Context, m membership) error {
 	failpoint.Here("membership.committed")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
 	defer cancel()
+	// Not noted: the relay does, which tells all else that may have been changed besides.
 	if err := p.membership(ctx, m); err != nil {
 		return err
 	}
 	failpoint.Here("membership.projected")
-	return p.note(ctx, "accounts", "id = $2", m.Account)
+	return nil
 }
 
 // membership tells Redis of an account's tier and organisation. Who has no hash will be

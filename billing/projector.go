@@ -67,7 +67,7 @@ func (p *projector) account(ctx context.Context, a accountRow) error {
 		return ErrClosed
 	}
 	failpoint.Here("account.projected")
-	return p.note(ctx, "accounts", "id = $2", a.ID)
+	return p.note(ctx, "accounts", "id = $2 and limits_seq = $3", a.ID, a.LimitsSeq)
 }
 
 // credit applies the credit to the account's hash, after those before it.
@@ -138,11 +138,12 @@ type keyRecord struct {
 	Revoked   bool
 	Budget    string // as Redis has it; empty: none
 	Spent     string // the same
+	Seq       int64  // of the changes of all this
 }
 
 // keyFields select a keyRecord of api_keys k.
 var keyFields = `k.id, k.account_id, k.locator, k.mac, ` + packedLimits + `, k.name,
-	k.revoked_at is not null, ` + keyBudget
+	k.revoked_at is not null, ` + keyBudget + `, k.seq`
 
 // key makes Redis agree with the record.
 func (p *projector) key(ctx context.Context, k keyRecord) error {
@@ -155,7 +156,7 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 		}
 	} else {
 		status, err := p.scripts.key.Run(ctx, p.redis, []string{EpochKey(k.AccountID), record, tombstone, AcctKey(k.AccountID)},
-			k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent).Text()
+			k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent, k.Seq).Text()
 		if err != nil {
 			return redisError("project an API key", err)
 		}
@@ -171,8 +172,9 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 	} else {
 		failpoint.Here("key.projected")
 	}
-	// A key revoked since it was read is not noted, so the relay comes back to it.
-	return p.note(ctx, "api_keys", "id = $2 and (revoked_at is not null) = $3", k.ID, k.Revoked)
+	// A key changed since it was read is not noted, so the relay comes back to it. One whose
+	// revocation was told needs no number.
+	return p.note(ctx, "api_keys", "id = $2 and (revoked_at is not null) = $3 and ($3 or seq = $4)", k.ID, k.Revoked, k.Seq)
 }
 
 // note records a projection: the first one by its time, one that comes

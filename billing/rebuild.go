@@ -247,11 +247,11 @@ func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
 	run := o.restoring(ticket, o.scripts.restoreKeys)
 	for rows.Next() {
 		var k keyRecord
-		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.Limits, &k.Name, &k.Revoked, &k.Budget, &k.Spent); err != nil {
+		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.Limits, &k.Name, &k.Revoked, &k.Budget, &k.Spent, &k.Seq); err != nil {
 			return 0, fmt.Errorf("read the shard's API keys: %w", err)
 		}
 		keys := []string{KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator), AcctKey(k.AccountID)}
-		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent); err != nil {
+		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent, k.Seq); err != nil {
 			return 0, err
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // relayMost bounds the rows of each kind that one look takes.
 const relayMost = 500
 
+// noteRead notes those accounts that are still as they were read.
+const noteRead = `id = any($2) and (id, limits_seq) in (select * from unnest($2::bigint[], $3::bigint[]))`
+
 // due selects what Redis has not been told, or not been told a second time.
 const due = `not confirmed and (projected_at is null or projected_at <= now() - $2::interval)`
 
@@ -57,7 +60,8 @@ func (o *owner) relay(ctx context.Context) error {
 
 type pendingAccount struct {
 	ID    int64
-	Known bool // Redis has had a hash of it
+	Known bool  // Redis has had a hash of it
+	Seq   int64 // of its changes
 }
 
 type pendingCredit struct{ AccountID, Seq, AmountNano int64 }
@@ -65,7 +69,7 @@ type pendingCredit struct{ AccountID, Seq, AmountNano int64 }
 func (o *owner) pending(ctx context.Context) (accounts []pendingAccount, credits []pendingCredit, keys []keyRecord, err error) {
 	args := []any{int64(o.shard), confirmAfter, relayMost}
 	batch := &pgx.Batch{}
-	batch.Queue(`select id, known from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
+	batch.Queue(`select id, known, limits_seq from accounts where (id & 15) = $1 and `+due+` order by id limit $3`, args...).
 		Query(func(rows pgx.Rows) (err error) {
 			accounts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[pendingAccount])
 			return err
@@ -111,7 +115,7 @@ func (o *owner) relayMissed(ctx context.Context) error {
 // revisit relays accounts again, whether or not they are due. What Postgres does
 // not know is no account.
 func (o *owner) revisit(ctx context.Context, ids []int64) error {
-	rows, err := o.postgres.Query(ctx, `select id, known from accounts where id = any($1) order by id`, ids)
+	rows, err := o.postgres.Query(ctx, `select id, known, limits_seq from accounts where id = any($1) order by id`, ids)
 	if err != nil {
 		return fmt.Errorf("read accounts to relay: %w", err)
 	}
@@ -131,9 +135,9 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	}
 	pipe := o.redis.Pipeline()
 	exists := make([]*redis.IntCmd, len(accounts))
-	ids := make([]int64, len(accounts))
+	ids, seqs := make([]int64, len(accounts)), make([]int64, len(accounts))
 	for i, a := range accounts {
-		ids[i] = a.ID
+		ids[i], seqs[i] = a.ID, a.Seq
 		exists[i] = pipe.Exists(ctx, AcctKey(a.ID))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -162,7 +166,8 @@ func (o *owner) relayAccounts(ctx context.Context, accounts []pendingAccount) er
 	if err := o.introduce(ctx, missing); err != nil {
 		return err
 	}
-	return o.projector.note(ctx, "accounts", "id = any($2)", ids)
+	// What was changed since it was read is not noted, so the next look comes back to it.
+	return o.projector.note(ctx, "accounts", noteRead, ids, seqs)
 }
 
 // introduce makes the hashes of accounts that Redis did not know. Should it have

@@ -11,7 +11,7 @@ for i = 2, #KEYS do
     'credit_seq', ARGV[at + 1], 'status', ARGV[at + 2], 'name', ARGV[at + 3])
   if ARGV[at + 6] ~= '' then redis.call('HSET', KEYS[i], 'tier', ARGV[at + 6]) end
   if ARGV[at + 7] ~= '' then redis.call('HSET', KEYS[i], 'org', ARGV[at + 7]) end
-  if ARGV[at + 8] ~= '0' then redis.call('HSET', KEYS[i], 'limits_seq', ARGV[at + 8]) end
+  if ARGV[at + 8] ~= '0' then redis.call('HSET', KEYS[i], 'limits_seq', ARGV[at + 8], 'budget_seq', ARGV[at + 8]) end
   if ARGV[at + 4] ~= '' then redis.call('HSET', KEYS[i], 'budget', ARGV[at + 4], 'spent', ARGV[at + 5]) end
 end
 return 1

@@ -1,5 +1,14 @@
 -- What the migrations make. Written by go test ./internal/postgres -run TestSchema -update.
 
+CREATE FUNCTION public.api_keys_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+begin
+    new.seq = old.seq + 1;
+    return new;
+end $$;
+
 CREATE FUNCTION public.ledger_append_only() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -196,6 +205,7 @@ CREATE TABLE public.api_keys (
     concurrency integer,
     refill_milli integer,
     burst integer,
+    seq bigint DEFAULT 0 NOT NULL,
     CONSTRAINT api_keys_bucket_check CHECK (((refill_milli IS NULL) = (burst IS NULL))),
     CONSTRAINT api_keys_budget_day_nano_check CHECK ((budget_day_nano > 0)),
     CONSTRAINT api_keys_budget_month_nano_check CHECK ((budget_month_nano > 0)),
@@ -206,6 +216,7 @@ CREATE TABLE public.api_keys (
     CONSTRAINT api_keys_name_check CHECK ((char_length(name) <= 64)),
     CONSTRAINT api_keys_refill_milli_check CHECK ((refill_milli > 0)),
     CONSTRAINT api_keys_requests_per_minute_check CHECK ((requests_per_minute > 0)),
+    CONSTRAINT api_keys_seq_check CHECK ((seq >= 0)),
     CONSTRAINT api_keys_tokens_per_minute_check CHECK ((tokens_per_minute > 0))
 );
 
@@ -756,6 +767,8 @@ CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.ledger_entries FOR 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.ledger_transactions FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.usage FOR EACH ROW EXECUTE FUNCTION public.ledger_append_only();
+
+CREATE TRIGGER counted BEFORE UPDATE OF name, requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst, budget_day_nano, budget_month_nano, revoked_at ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.api_keys_changed();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_append_only();
 
