@@ -341,10 +341,15 @@ func (s *site) do(request *http.Request) (int, string) {
 	return response.StatusCode, string(answer)
 }
 
-// balance is what the API says of the key's account.
+// balance is what the API says of the key's account, as soon as Redis answers in time.
 func (s *site) balance(key string) (available, held int64) {
 	s.t.Helper()
-	status, body := s.get("/api/v1/balance", key)
+	var status int
+	var body string
+	s.until(30*time.Second, "told a balance", func() bool {
+		status, body = s.get("/api/v1/balance", key)
+		return status != http.StatusServiceUnavailable
+	})
 	var answer struct {
 		Available int64 `json:"available_nano_usd"`
 		Held      int64 `json:"held_nano_usd"`
