@@ -19,7 +19,7 @@ type Result struct {
 type Decision struct {
 	Allowed bool
 	Denied  int      // not allowed: the index in Results of the limit with the longest wait
-	Results []Result // one for each limit, in the order asked
+	Results []Result // one for each limit, in the order asked; of a denial that was remembered, the one that denies
 	Local   bool     // decided without Redis, on this instance's share
 }
 
@@ -50,6 +50,9 @@ func (d *Decision) Err() error {
 type Ticket struct {
 	ID    string
 	Taken []Result
+
+	local bool  // taken from a Limiter's part of the limits
+	at    int64 // when it was taken, by a Limiter's own clock, in ns
 }
 
 // mark is the key under which it is noted that the ticket was finished.

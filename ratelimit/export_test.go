@@ -1,0 +1,29 @@
+package ratelimit
+
+import "context"
+
+// SettleUp is one round of Run.
+func (l *Limiter) SettleUp(ctx context.Context) {
+	l.settleUp(ctx)
+	l.shares.sweep()
+}
+
+// Owes says whether Redis has yet to be told of something.
+func (l *Limiter) Owes() bool {
+	l.shares.mu.Lock()
+	defer l.shares.mu.Unlock()
+	for key := range l.shares.owing {
+		sh := l.shares.live[key]
+		if sh.prune(l.shares.clock()); sh.owes() {
+			return true
+		}
+	}
+	return false
+}
+
+// Kept is the number of limits whose past is kept.
+func (l *Limiter) Kept() int {
+	l.shares.mu.Lock()
+	defer l.shares.mu.Unlock()
+	return len(l.shares.live)
+}
