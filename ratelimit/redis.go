@@ -31,7 +31,7 @@ var (
 )
 
 // Lua is the source of the Lua functions now_us, limits_int, limits_expand,
-// limits_check, limits_add, limits_report, limits_finish and limits_renew, to be
+// limits_check, limits_add and limits_report, to be
 // prepended to a script that calls them. Their contract stands in scripts/limits.lua.
 func Lua() string { return clockLua + windowLua + bucketLua + leaseLua + limitsLua }
 

@@ -68,28 +68,6 @@ end
 local function bucket_write(e, now)
   if e.full > now + e.span then e.full, e.part = now + e.span, 0 end
   redis.call('SET', e.key,
-    string.format('%.0f|%.0f|%.0f|%.0f', e.full, e.part, e.max, e.span),
+    string.format('%d|%d|%d|%d', e.full, e.part, e.max, e.span),
     'PX', limits_int(math.ceil((e.full - now) / 1000) + 1000))
-end
-
--- bucket_shift takes units more out of the bucket, or puts -units back in, under
--- the limit it was last written with. What is put back a span later is none: the
--- bucket has refilled by itself.
-local function bucket_shift(e, now, units)
-  if units < 0 and now - e.at >= e.span then return end
-  local _, _, max, span = bucket_state(e.key)
-  e.max, e.span = max or e.max, span or e.span
-  if e.max < 1 then return end
-  e.cost = math.max(0, units)
-  bucket_check(e, now)
-  if units < 0 then
-    local step, over = mul_div(e.span, math.min(-units, e.max), e.max)
-    e.full, e.part = e.full - step, e.part - over
-    if e.part < 0 then e.full, e.part = e.full - 1, e.part + e.max end
-    if e.full < now then
-      redis.call('DEL', e.key)
-      return
-    end
-  end
-  bucket_write(e, now)
 end

@@ -4,7 +4,7 @@ local function now_us()
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 
--- limits_int(n) -> n in decimal digits, exact below 2^53.
+-- limits_int(n) -> n in decimal digits; for whole numbers below 2^53, exact.
 local function limits_int(n)
-  return string.format('%.0f', n)
+  return string.format('%d', n)
 end

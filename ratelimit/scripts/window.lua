@@ -113,7 +113,7 @@ local function window_check_log(e, now, newest)
       end
     end
   end
-  e.log, e.at, e.used, e.left = true, now, used, math.max(0, max - used)
+  e.at, e.used, e.left, e.last = now, used, math.max(0, max - used), used > 0 and last or 0
   if cost == 0 then
     e.reset = used > 0 and last + span - now or 0
     return true
@@ -168,6 +168,7 @@ local function window_check_buckets(e, now)
   local index = math.floor(now / width)
   local slot = window_slot(index)
   local head, sum, count = window_read(key, now, span, width, slot)
+  if e.gone then e.gone = nil end
   if head and head > index then -- the clock stepped back
     index, now, slot = head, head * width, window_slot(head)
     count = tonumber(redis.call('HGET', key, slot) or 0)
@@ -178,10 +179,8 @@ local function window_check_buckets(e, now)
     end
     for _, units in ipairs(redis.call('HMGET', key, unpack(e.gone))) do sum = sum - tonumber(units or 0) end
   end
-  e.fresh = not head
-  if e.fresh then sum, count = 0, 0 end
-  e.log, e.at, e.index, e.slot, e.width, e.sum, e.count = false, now, index, slot, width, sum, count
-  e.left = math.max(0, e.max - sum)
+  if not head then e.gone, sum, count = {}, 0, 0 end
+  e.at, e.slot, e.used, e.count, e.left = now, slot, sum, count, math.max(0, e.max - sum)
   if sum <= e.max - e.cost or e.cost == 0 then
     e.reset = (e.cost > 0 or sum > 0) and (index + WINDOW_BUCKETS + 1) * width - now or 0
     return true
@@ -195,58 +194,46 @@ local function window_check(e, now)
   local newest = redis.pcall('LINDEX', e.key, -1)
   if type(newest) ~= 'table' then return window_check_log(e, now, newest) end
   local allowed = window_check_buckets(e, now)
-  if e.sum > WINDOW_LOG_MAX then return allowed end
+  if e.used > WINDOW_LOG_MAX then return allowed end
   local charges, at, total = window_load(e.key, now, e.span)
   if total > WINDOW_LOG_MAX then
     window_store_buckets(e.key, charges, at, total, e.span)
     return allowed
   end
   window_store_log(e.key, charges, e.span)
+  e.slot, e.gone = nil, nil
   return window_check_log(e, at, redis.call('LINDEX', e.key, -1))
 end
 
-local function window_add_log(e)
-  local stamp = limits_int(e.at)
-  if e.used + e.cost > WINDOW_LOG_MAX then -- only an overrun comes here
+-- window_add records what window_check allowed, or what was used regardless.
+local function window_add(e)
+  if not e.slot and e.used + e.cost > WINDOW_LOG_MAX then -- only what is over the limit comes here
     local charges, now, total = window_load(e.key, e.at, e.span)
     local units = math.min(e.cost, WINDOW_MOST - total)
     charges[#charges + 1] = { e.at, units }
     return window_store_buckets(e.key, charges, now, total + units, e.span)
   end
-  if e.cost == 1 then
-    redis.call('RPUSH', e.key, stamp)
-  else
-    local stamps = {}
-    for i = 1, e.cost do stamps[i] = stamp end
-    redis.call('RPUSH', e.key, unpack(stamps))
+  if not e.slot then
+    local stamp = limits_int(e.at)
+    if e.cost == 1 then
+      redis.call('RPUSH', e.key, stamp)
+    else
+      local stamps = {}
+      for i = 1, e.cost do stamps[i] = stamp end
+      redis.call('RPUSH', e.key, unpack(stamps))
+    end
+    local width = window_width(e.span) -- of the margin that the key lives longer
+    if math.floor(e.at / width) ~= math.floor(e.last / width) then window_expire(e.key, e.span) end
+    return
   end
-  window_expire(e.key, e.span)
-end
-
--- window_add records what window_check allowed, or what was used regardless.
-local function window_add(e)
-  if e.log then return window_add_log(e) end
-  local units = math.min(e.cost, WINDOW_MOST - e.sum)
-  local sum, count = limits_int(e.sum + units), limits_int(e.count + units)
-  if not e.fresh and not e.gone then
+  local units = math.min(e.cost, WINDOW_MOST - e.used)
+  local sum, count = limits_int(e.used + units), limits_int(e.count + units)
+  if not e.gone then
     redis.call('HSET', e.key, 's', sum, e.slot, count)
     return
   end
-  if e.gone then redis.call('HDEL', e.key, unpack(e.gone)) end
-  redis.call('HSET', e.key, 'h', limits_int(e.index), 's', sum, 'w', limits_int(e.width), e.slot, count)
+  if #e.gone > 0 then redis.call('HDEL', e.key, unpack(e.gone)) end
+  local width = window_width(e.span)
+  redis.call('HSET', e.key, 'h', limits_int(math.floor(e.at / width)), 's', sum, 'w', limits_int(width), e.slot, count)
   window_expire(e.key, e.span)
-end
-
--- window_give takes back units of those dated to e.at, as far as they still count.
-local function window_give(e, units)
-  if type(redis.pcall('LREM', e.key, limits_int(math.min(units, WINDOW_LOG_MAX)), limits_int(e.at))) ~= 'table' then return end
-  local seen = redis.pcall('HMGET', e.key, 'h', 's', 'w')
-  local head, sum, width = tonumber(seen[1]), tonumber(seen[2]), tonumber(seen[3])
-  if not head or not sum or not width then return end
-  local index = math.floor(e.at / width)
-  if index > head or index < head - WINDOW_BUCKETS then return end
-  local slot = window_slot(index)
-  local count = tonumber(redis.call('HGET', e.key, slot) or 0)
-  units = math.min(units, count)
-  redis.call('HSET', e.key, 's', limits_int(sum - units), slot, limits_int(count - units))
 end
