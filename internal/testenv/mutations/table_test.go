@@ -61,8 +61,8 @@ var table = []mutation{
 	{
 		bug: "reserve without looking at the balance",
 		edits: []edit{{"billing/scripts/reserve.lua",
-			"if most >= want then return 'ok', want, acct end",
-			"if most then return 'ok', want, acct end"}},
+			"if most >= want then return 'ok', want end",
+			"if most then return 'ok', want end"}},
 		pkg: "billing", test: "TestExactlyK",
 	},
 	{
