@@ -47,6 +47,7 @@ const (
 	actionCredited   = "account.credited"
 	actionKeyMade    = "key.created"
 	actionKeyRevoked = "key.revoked"
+	actionKeyLimits  = "key.limits"
 )
 
 // audit writes the entry inside tx, the transaction of the change itself: there is

@@ -192,6 +192,49 @@ func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, erro
 	return keys, nil
 }
 
+// SetLimits changes those limits of a key that are given. They are in force when it
+// returns; where Redis is away it is ErrClosed: the change is recorded, and will be in
+// force within a second of Redis' return. ErrKeyUnknown: there is no such usable key.
+// ErrLimits.
+func (k *Keys) SetLimits(ctx context.Context, keyID int64, change LimitChange, by Actor) (key Key, err error) {
+	var record keyRecord
+	err = postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `select `+limitFields+` from api_keys where id = $1 and revoked_at is null for no key update`,
+			keyID).Scan(key.Limits.scan()...)
+		if err != nil {
+			return err
+		}
+		l := change.Of(key.Limits)
+		if err := l.check(); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `
+			update api_keys k set requests_per_minute = nullif($2::int, 0), tokens_per_minute = nullif($3::int, 0),
+				concurrency = nullif($4::int, 0), refill_milli = nullif($5::int, 0), burst = nullif($6::int, 0),
+				projected_at = null, confirmed = false
+			where id = $1 returning `+keyFields,
+			keyID, l.RequestsPerMinute, l.TokensPerMinute, l.Concurrency, l.RefillMilli, l.Burst)
+		if err != nil {
+			return err
+		}
+		if record, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[keyRecord]); err != nil {
+			return err
+		}
+		key = Key{ID: keyID, AccountID: record.AccountID, Name: record.Name, Limits: l}
+		return audit(ctx, tx, Entry{Actor: by, Action: actionKeyLimits, AccountID: record.AccountID, KeyID: keyID, Details: l.details()})
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, ErrKeyUnknown
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("set a key's limits: %w", err)
+	}
+	failpoint.Here("limits.committed")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
+	defer cancel()
+	return key, k.projector.key(ctx, record)
+}
+
 // Revoke ends a key, for good and at once. Repeating it is harmless. Where
 // Redis is away it returns ErrClosed: the revocation is recorded and will be
 // carried out, but may not be in force yet. ErrKeyUnknown when the account has

@@ -74,7 +74,8 @@ type LimitChange struct {
 // Empty says that nothing is given.
 func (c LimitChange) Empty() bool { return c == LimitChange{} }
 
-func (c LimitChange) of(l Limits) Limits {
+// Of is l with what is given.
+func (c LimitChange) Of(l Limits) Limits {
 	for _, change := range []struct{ from, into *int64 }{
 		{c.RequestsPerMinute, &l.RequestsPerMinute}, {c.TokensPerMinute, &l.TokensPerMinute},
 		{c.Concurrency, &l.Concurrency}, {c.RefillMilli, &l.RefillMilli}, {c.Burst, &l.Burst},

@@ -61,7 +61,7 @@ type OrganisationChange struct {
 }
 
 func (c OrganisationChange) of(o Organisation) (Organisation, error) {
-	o.Limits = c.Limits.of(o.Limits)
+	o.Limits = c.Limits.Of(o.Limits)
 	if c.BudgetDay != nil {
 		o.Budget.DayNano = *c.BudgetDay
 	}

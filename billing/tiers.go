@@ -80,7 +80,7 @@ func (t *Tiers) Set(ctx context.Context, name string, change LimitChange, by Act
 		if others >= tiersMost {
 			return ErrTierLimit
 		}
-		tier.Limits = change.of(tier.Limits)
+		tier.Limits = change.Of(tier.Limits)
 		if err := tier.Limits.check(); err != nil {
 			return err
 		}

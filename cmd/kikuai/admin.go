@@ -25,6 +25,9 @@ type adminCommand struct {
 	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
 	Revoke       adminRevoke       `cmd:"" help:"Revoke an API key."`
 	Budget       adminBudget       `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`
+	Limit        adminLimit        `cmd:"" help:"Show or set what may be done with an API key."`
+	Tier         adminTier         `cmd:"" help:"Limits that accounts have in common."`
+	Org          adminOrg          `cmd:"" help:"Organisations: several accounts under one limit and one budget."`
 	Refund       adminRefund       `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
 	Reconcile    adminReconcile    `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
 	Verify       adminVerify       `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`

@@ -12,15 +12,20 @@ import (
 type adminKey struct {
 	telegramUser `embed:""`
 	asJSON       `embed:""`
+	limitFlags   `embed:""`
 	Name         string `required:"" help:"What the owner will recognise it by."`
-	RPM          int    `name:"rpm" help:"Requests a minute; 0 is the default."`
 	BudgetUSD    string `name:"budget-usd" placeholder:"20" help:"What may be spent with it in a month (UTC), in dollars."`
 	BudgetDayUSD string `name:"budget-day-usd" placeholder:"1.50" help:"What may be spent with it in a day (UTC), in dollars."`
 }
 
 // spec is the key that the flags describe.
 func (c adminKey) spec() (spec billing.KeySpec, err error) {
-	spec = billing.KeySpec{Name: c.Name, Limits: billing.Limits{RequestsPerMinute: int64(c.RPM)}, By: operator()}
+	spec = billing.KeySpec{Name: c.Name, By: operator()}
+	change, err := c.change()
+	if err != nil {
+		return spec, err
+	}
+	spec.Limits = change.Of(billing.Limits{})
 	if spec.BudgetMonth, err = budgetFlag("--budget-usd", c.BudgetUSD); err != nil {
 		return spec, err
 	}
@@ -45,9 +50,6 @@ func budgetFlag(name, usd string) (int64, error) {
 }
 
 func (c adminKey) Run(t *terminal) error {
-	if c.RPM < 0 || c.RPM > 1<<31-1 {
-		return errors.New("--rpm is a number of requests a minute, 0 for the default, at most 2147483647")
-	}
 	if strings.TrimSpace(c.Name) == "" {
 		return errors.New("--name is empty: say what the key is for")
 	}
@@ -66,15 +68,15 @@ func (c adminKey) Run(t *terminal) error {
 			return err
 		}
 		answer := struct {
-			AccountID   int64  `json:"account_id"`
-			TelegramID  int64  `json:"telegram_id"`
-			KeyID       int64  `json:"key_id"`
-			Key         string `json:"key"`
-			Name        string `json:"name"`
-			RPM         int    `json:"rpm"`
-			BudgetDay   int64  `json:"budget_day_nano_usd"`   // 0: no bound
-			BudgetMonth int64  `json:"budget_month_nano_usd"` // 0: no bound
-		}{account.ID, account.TelegramID, key.ID, secret, key.Name, c.RPM, key.Budget.DayNano, key.Budget.MonthNano}
+			AccountID  int64  `json:"account_id"`
+			TelegramID int64  `json:"telegram_id"`
+			KeyID      int64  `json:"key_id"`
+			Key        string `json:"key"`
+			Name       string `json:"name"`
+			limitsAnswer
+			BudgetDay   int64 `json:"budget_day_nano_usd"`   // 0: no bound
+			BudgetMonth int64 `json:"budget_month_nano_usd"` // 0: no bound
+		}{account.ID, account.TelegramID, key.ID, secret, key.Name, limitsJSON(key.Limits), key.Budget.DayNano, key.Budget.MonthNano}
 		return c.print(t.out, answer,
 			[2]string{"account", decimal(account.ID)},
 			[2]string{"key id", decimal(key.ID)},

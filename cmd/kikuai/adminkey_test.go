@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/kikuai/kikuai/billing"
+)
 
 // A budget on the command line is an exact amount above zero, or it is refused.
 func TestBudgetFlags(t *testing.T) {
@@ -11,11 +16,44 @@ func TestBudgetFlags(t *testing.T) {
 			}
 		}
 	}
-	spec, err := adminKey{Name: "n", RPM: 7, BudgetUSD: "20", BudgetDayUSD: "0.000000001"}.spec()
-	if err != nil || spec.BudgetMonth != 20_000_000_000 || spec.BudgetDay != 1 || spec.Limits.RequestsPerMinute != 7 || spec.By == "" {
+	spec, err := adminKey{Name: "n", limitFlags: limitFlags{RPM: text("7"), PerSecond: text("2.5"), Burst: text("10")}, BudgetUSD: "20", BudgetDayUSD: "0.000000001"}.spec()
+	if err != nil || spec.BudgetMonth != 20_000_000_000 || spec.BudgetDay != 1 || spec.Limits.Packed() != "7|0|0|2500|10" || spec.By == "" {
 		t.Errorf("%+v, %v", spec, err)
 	}
 	if spec, err := (adminKey{}).spec(); err != nil || spec.BudgetDay != 0 || spec.BudgetMonth != 0 {
 		t.Errorf("%+v, %v", spec, err)
+	}
+}
+
+func text(s string) *string { return &s }
+
+// A limit on the command line is a plain number within bounds, or it is refused in a
+// sentence that says what to give.
+func TestLimitFlags(t *testing.T) {
+	for _, bad := range []string{"", "-1", "+1", "1.5", "1e3", "0x10", "1_000", " 1", "１", "٣", "NaN", "none", "2147483648", "99999999999999999999", "1\x00"} {
+		for _, f := range []limitFlags{{RPM: &bad}, {TPM: &bad}, {Concurrency: &bad}, {Burst: &bad}} {
+			if change, err := f.change(); err == nil || !strings.Contains(err.Error(), "give a whole number from 0 (no limit) to 2147483647") {
+				t.Errorf("%q became %+v, %v", bad, change, err)
+			}
+		}
+	}
+	for _, bad := range []string{"", ".", "1.", ".5", "-1", "1.2345", "1,5", "2147483.648", "１", "1e3"} {
+		if change, err := (limitFlags{PerSecond: &bad}).change(); err == nil || !strings.Contains(err.Error(), "such as 2.5") {
+			t.Errorf("%q became %+v, %v", bad, change, err)
+		}
+	}
+	for good, milli := range map[string]int64{"0": 0, "2": 2000, "2.5": 2500, "0.001": 1, "2147483.647": billing.MaxLimit, "007": 7000} {
+		change, err := (limitFlags{PerSecond: &good}).change()
+		if err != nil || *change.RefillMilli != milli {
+			t.Errorf("%q: %+v, %v", good, change, err)
+		}
+	}
+	for milli, want := range map[int64]string{0: "0", 1: "0.001", 1500: "1.5", 20000: "20", billing.MaxLimit: "2147483.647"} {
+		if got := perSecond(milli); got != want {
+			t.Errorf("%d is %q, want %q", milli, got, want)
+		}
+	}
+	if change, err := (limitFlags{}).change(); err != nil || !change.Empty() {
+		t.Errorf("nothing given: %+v, %v", change, err)
 	}
 }

@@ -241,12 +241,44 @@ func (p *passage) administer(serial int) {
 		_, killed = s.insist(p.mark, args...)
 		p.noteKilled(killed)
 	}
+	for _, args := range [][]string{
+		{"limit", "--key-id", fmt.Sprint(made.KeyID), "--rpm", "1000"},
+		{"tier", "set", "passage", "--tpm", fmt.Sprint(1_000_000 + serial)},
+		{"tier", "assign", "--telegram-id", id, "--tier", "passage"},
+	} {
+		_, killed = s.insist(p.mark, append(append([]string{"admin"}, args...), "--json")...)
+		p.noteKilled(killed)
+	}
+	p.organise(serial, id)
 	_, killed = s.insist(p.mark, "admin", "revoke", "--key-id", fmt.Sprint(made.KeyID), "--json")
 	p.noteKilled(killed)
 	s.until(startIn, "revoked", func() bool {
 		status, _ := s.get("/v1/models", made.Key)
 		return status == 401
 	})
+}
+
+// organise gives the account an organisation with a budget, which its calls count in.
+func (p *passage) organise(serial int, telegramID string) {
+	s := p.w.s
+	name := fmt.Sprintf("passage %d", serial)
+	_, _, err := s.try("admin", "org", "create", name, "--budget-usd", "1000", "--json")
+	var orgs struct{ Organisations []orgAnswer }
+	s.admin(&orgs, "org", "list")
+	for _, org := range orgs.Organisations {
+		if org.Name != name {
+			continue
+		}
+		for _, args := range [][]string{
+			{"org", "set", fmt.Sprint(org.ID), "--budget-day-usd", "1000"},
+			{"org", "add", "--id", fmt.Sprint(org.ID), "--telegram-id", telegramID},
+		} {
+			_, killed := s.insist(p.mark, append(append([]string{"admin"}, args...), "--json")...)
+			p.noteKilled(killed)
+		}
+		return
+	}
+	s.t.Errorf("%s: no organisation was made: %v", p.mark, err)
 }
 
 // TestE2EFailpoints kills the server between two durable steps at a few places; the
