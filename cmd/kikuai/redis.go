@@ -12,12 +12,12 @@ import (
 
 // A Redis that does not answer must cost a caller a fraction of a second, not the
 // library's default of five: a hanging call is worse than a refused one. Who waits for an
-// answer is told sooner than those who work behind it, for whom less than half a second
-// would take a busy machine's hiccup for an outage.
+// answer is told sooner than those who work behind it. All wait longer for one answer
+// while others come, as a busy machine's hiccup is no outage.
 const (
-	redisDial     = 500 * time.Millisecond
-	redisCall     = 500 * time.Millisecond
-	redisHot      = 200 * time.Millisecond
+	redisCall     = 500 * time.Millisecond // of silence
+	redisHot      = 200 * time.Millisecond // the same, on the request path
+	redisMost     = time.Second            // for one answer: a fifth of a lease's life
 	redisPool     = 64
 	redisBlocking = 128 // 16 shards × (inbox, urgent, checkout, money), with room for a restart's overlap
 	redisQueued   = 16 << 10
@@ -55,15 +55,14 @@ func openRedis(urls []string, autoPipeline bool, log *slog.Logger) (*stores, err
 	if err != nil {
 		return nil, err
 	}
-	quick := *options
-	quick.PoolSize = redisPool
-	hot := quick
-	hot.DialTimeout, hot.ReadTimeout, hot.WriteTimeout, hot.PoolTimeout = redisHot, redisHot, redisHot, redisHot
-	blocking := *options
-	blocking.PoolSize = redisBlocking
-	s := &stores{
-		quick: redis.NewUniversalClient(&quick), hot: redis.NewUniversalClient(&hot), blocking: redis.NewUniversalClient(&blocking),
+	shared := newEars()
+	client := func(silence time.Duration, pool int) redis.UniversalClient {
+		o := *options
+		o.ReadTimeout, o.WriteTimeout, o.PoolTimeout, o.PoolSize = silence, silence, silence, pool
+		o.DialTimeout, o.Dialer = redisMost, shared.dialer(silence, redisMost, o.TLSConfig)
+		return redis.NewUniversalClient(&o)
 	}
+	s := &stores{quick: client(redisCall, redisPool), hot: client(redisHot, redisPool), blocking: client(redisCall, redisBlocking)}
 	s.gathered = s.hot
 	if autoPipeline {
 		if s.gathered, err = autoPipelined(s.hot); err != nil {
@@ -79,10 +78,6 @@ func redisOptions(urls []string) (*redis.UniversalOptions, error) {
 		MaxRetries:            -1, // scripts are idempotent, but a retry is the caller's to decide
 		MaxRedirects:          redisRedirects,
 		DialerRetries:         1,
-		DialTimeout:           redisDial,
-		ReadTimeout:           redisCall,
-		WriteTimeout:          redisCall,
-		PoolTimeout:           redisCall,
 	}
 	for _, url := range urls {
 		one, err := redis.ParseURL(url)
