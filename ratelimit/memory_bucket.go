@@ -21,10 +21,10 @@ func (b *bucket) since(now, most, span int64) (full, part int64) {
 	if b.max == 0 || b.full < now {
 		return now, 0
 	}
-	full, part = b.full, b.part
-	if full >= now+b.span {
-		full, part = now+b.span, 0
+	if b.full >= now+b.span {
+		b.full, b.part = now+b.span, 0
 	}
+	full, part = b.full, b.part
 	if b.max == most && b.span == span {
 		return full, part
 	}

@@ -34,11 +34,20 @@ local function bucket_state(key)
   return full, part, max, span
 end
 
+local function bucket_put(key, now, full, part, max, span)
+  redis.call('SET', key, string.format('%d|%d|%d|%d', full, part, max, span),
+    'PX', limits_int(math.ceil((full - now) / 1000) + 1000))
+end
+
 -- bucket_read -> full, part of now or later, in terms of e.max and e.span.
 local function bucket_read(e, now)
   local full, part, max, span = bucket_state(e.key)
   if not full or full < now then return now, 0 end
-  if full >= now + span then full, part = now + span, 0 end
+  if full >= now + span then
+    local put_back = full > now + span or part > 0 -- the clock was
+    full, part = now + span, 0
+    if put_back then bucket_put(e.key, now, full, part, max, span) end
+  end
   if max == e.max and span == e.span then return full, part end
   local out, rest = mul_div(full - now, max, span)
   out = math.min(e.max, out + math.ceil((rest + part) / span))
@@ -65,9 +74,8 @@ local function bucket_check(e, now)
   return false
 end
 
+-- bucket_write stores e.full and e.part.
 local function bucket_write(e, now)
   if e.full > now + e.span then e.full, e.part = now + e.span, 0 end
-  redis.call('SET', e.key,
-    string.format('%d|%d|%d|%d', e.full, e.part, e.max, e.span),
-    'PX', limits_int(math.ceil((e.full - now) / 1000) + 1000))
+  bucket_put(e.key, now, e.full, e.part, e.max, e.span)
 end
