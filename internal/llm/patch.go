@@ -15,13 +15,14 @@ type edit struct {
 
 // AppendPatched appends the request as the deployment is to receive it: its
 // model's name, an answer of at most maxOutput tokens, and, when it is streamed,
-// the wish to be told the usage. All other bytes are as they came.
+// the wish to be told the usage; without the field that is meant for us. All other
+// bytes are as they came.
 //
 // The limit is sent in the field that the client used; where it used none, in
 // max_completion_tokens for OpenAI itself and in max_tokens for every other
 // server. A provider with a MaxTokensField gets that field whatever was used.
 func (r *Request) AppendPatched(to []byte, d *Deployment, maxOutput int64) []byte {
-	var room [6]edit
+	var room [7]edit
 	edits := room[:0]
 	if r.Model != d.Model {
 		at := r.at[fieldModel]
@@ -30,6 +31,9 @@ func (r *Request) AppendPatched(to []byte, d *Deployment, maxOutput int64) []byt
 	edits = r.limit(edits, d.Provider, strconv.FormatInt(maxOutput, 10))
 	if r.Stream && !r.IncludeUsage {
 		edits = append(edits, r.askUsage())
+	}
+	if at := r.at[fieldCache]; at.present() {
+		edits = append(edits, r.omit(at))
 	}
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
 	at := 0

@@ -35,6 +35,7 @@ var governed = [...]string{
 	fieldMaxComplete: FieldMaxCompletionTokens,
 	fieldN:           "n",
 	fieldTier:        "service_tier",
+	fieldCache:       FieldCacheMaxAge,
 }
 
 const (
@@ -46,6 +47,7 @@ const (
 	fieldMaxComplete
 	fieldN
 	fieldTier
+	fieldCache
 	fields
 )
 
@@ -57,6 +59,7 @@ type Request struct {
 	MaxOutput    int64  // tokens of one answer, as stated; 0: not stated
 	MaxField     string // the field that stated MaxOutput: the smaller of the two
 	N            int64  // answers
+	CacheMaxAge  int64  // seconds that an answer given before may be old; 0: not stated
 
 	json       string
 	at         [fields]member
@@ -176,6 +179,9 @@ func (r *Request) read(values *[fields]gjson.Result) error {
 		return err
 	}
 	r.N = max(1, n)
+	if r.CacheMaxAge, err = integer(values[fieldCache], FieldCacheMaxAge, maxLength); err != nil {
+		return err
+	}
 	return readTier(values[fieldTier])
 }
 

@@ -15,6 +15,7 @@ func FuzzRequest(f *testing.F) {
 		with(`"max_tokens":90,"stream":true,"stream_options":{"a":1}`), with(`"max_completion_tokens":null,"n":2`),
 		` { "messages" : [ {"role":"user"} ] , "model":"m" } `, with(`"stream":true,"stream_options":{"include_usage":false}`),
 		with(`"MAX_TOKENS":9`), with(`"max_tokens":1,"x":{"max_tokens":7}`),
+		with(`"cache_max_age":60,"stream":true`), with(`"max_tokens":3, "cache_max_age" : null `), `{"cache_max_age":1 , "model":"m",` + hello + `}`,
 	} {
 		f.Add(seed)
 	}
@@ -43,6 +44,7 @@ func FuzzRequest(f *testing.F) {
 			MaxTokens     *int64 `json:"max_tokens"`
 			MaxCompletion *int64 `json:"max_completion_tokens"`
 			N             *int64
+			CacheMaxAge   json.RawMessage `json:"cache_max_age"`
 			Stream        *bool
 			StreamOptions *struct {
 				IncludeUsage *bool `json:"include_usage"`
@@ -61,7 +63,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		switch {
-		case lax.Model != d.Model, !limited, lax.N != nil && *lax.N != r.N, lax.Stream != nil && *lax.Stream != r.Stream:
+		case lax.CacheMaxAge != nil, lax.Model != d.Model, !limited, lax.N != nil && *lax.N != r.N, lax.Stream != nil && *lax.Stream != r.Stream:
 			t.Fatalf("%q is sent as %q", body, sent)
 		case r.PromptBound(catalogue.Models()[0]) <= 0:
 			t.Fatalf("%q: bound %d", body, r.PromptBound(catalogue.Models()[0]))

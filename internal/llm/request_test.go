@@ -46,6 +46,9 @@ func TestRequestRefusals(t *testing.T) {
 		with(`"n":[1]`):                                "n",
 		with(`"service_tier":"priority"`):              "service_tier",
 		with(`"service_tier":5`):                       "service_tier",
+		with(`"cache_max_age":0`):                      "cache_max_age",
+		with(`"cache_max_age":"60"`):                   "cache_max_age",
+		with(`"Cache_Max_Age":60`):                     "cache_max_age",
 		with(`"model":"dearer"`):                       "model",
 		with(`"Model":"dearer"`):                       "model",
 		with(`"mod\u0065l":"dearer"`):                  "model",
@@ -120,6 +123,9 @@ func TestPatch(t *testing.T) {
 		{"other options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{ "a":1}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true, "a":1}`)},
 		{"empty options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
 		{"null options", openai, with(`"max_tokens":50,"stream":true,"stream_options":null`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
+		{"our own field first", openai, `{ "cache_max_age" : 60 , "model":"m",` + hello + `}`, `{"max_completion_tokens":50,  "model":"m",` + hello + `}`},
+		{"our own field between", openai, with(`"cache_max_age":60,"max_tokens":50`), with(`"max_tokens":50`)},
+		{"our own field last", server, "{\"model\":\"m\",\"max_tokens\":50,\n" + hello + " ,\t\"cache_max_age\":null }", "{\"model\":" + renamed + ",\"max_tokens\":50,\n" + hello + "  }"},
 		{"not streamed", openai, with(`"max_tokens":50,"stream_options":{}`), with(`"max_tokens":50,"stream_options":{}`)},
 	} {
 		r, err := ParseRequest([]byte(c.body))
