@@ -67,6 +67,7 @@ type Visit struct {
 	KeyID     int64
 	Available int64 // nano-USD
 	Held      int64 // nano-USD
+	Active    bool  // the account may make calls
 }
 
 // Visit admits an unpaid call: it authenticates the key, takes one request off its
@@ -76,7 +77,7 @@ func (m *Meter) Visit(ctx context.Context, key billing.PresentedKey) (Visit, err
 	if err != nil {
 		return Visit{}, refuse(p, err)
 	}
-	return Visit{Decision: p.decision, AccountID: key.Account, KeyID: p.keyID, Available: p.n, Held: p.available}, nil
+	return Visit{Decision: p.decision, AccountID: key.Account, KeyID: p.keyID, Available: p.n, Held: p.available, Active: p.status == "ok"}, nil
 }
 
 // visit authenticates an unpaid request and says on the answer what is left of its limit.

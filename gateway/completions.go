@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
@@ -21,6 +22,12 @@ func (s *Server) completions(c *fiber.Ctx) error {
 	if err != nil {
 		return s.afterVisit(c, key, err)
 	}
+	want := s.answers.want(c, key.Account, request)
+	if s.meter.offers[request.Model] != nil { // a model that is gone answers nobody
+		if body, age, found := s.answers.find(s.base, &want); found {
+			return s.repeat(c, key, request, body, age)
+		}
+	}
 	live, err := s.meter.Open(s.base, Call{Key: &key, Source: billing.SourceAPI, Request: request})
 	if err != nil {
 		var refused *CallError
@@ -31,11 +38,15 @@ func (s *Server) completions(c *fiber.Ctx) error {
 	}
 	_ = s.known(c, key, nil)
 	setLimitHeaders(c, live.Decision)
+	header := &c.Response().Header
+	if want.state != "" {
+		header.Set(headerCache, want.state)
+	}
 	if request.Stream {
-		return s.forward(c, live)
+		return s.forward(c, live, &tape{recall: want, request: request})
 	}
 	body, receipt := live.Answer(nil)
-	header := &c.Response().Header
+	s.answers.keepAnswer(want, request, body, receipt)
 	header.SetContentType(fiber.MIMEApplicationJSON)
 	header.Set(headerCost, billing.FormatUSD(receipt.CostNano))
 	c.Response().SetBodyRaw(body)
@@ -52,12 +63,15 @@ func (s *Server) read(c *fiber.Ctx) (*llm.Request, error) {
 }
 
 // forward answers with the events of a streamed call as they come.
-func (s *Server) forward(c *fiber.Ctx, live *Live) error {
-	header := &c.Response().Header
+func (s *Server) forward(c *fiber.Ctx, live *Live, t *tape) error {
+	streamHeaders(&c.Response().Header)
+	c.Response().ImmediateHeaderFlush = true
+	c.Response().SetBodyStream(s.startStream(live, requestID(c), t), -1)
+	return nil
+}
+
+func streamHeaders(header *fasthttp.ResponseHeader) {
 	header.SetContentType("text/event-stream; charset=utf-8")
 	header.Set(fiber.HeaderCacheControl, "no-cache")
 	header.Set("X-Accel-Buffering", "no")
-	c.Response().ImmediateHeaderFlush = true
-	c.Response().SetBodyStream(s.startStream(live, requestID(c)), -1)
-	return nil
 }

@@ -20,7 +20,12 @@ const (
 var (
 	errGone   = errors.New("gateway: the client went away")
 	pingEvent = []byte(": ping\n\n")
-	doneEvent = []byte("data: [DONE]\n\n")
+	doneEvent = []byte(eventData + "[DONE]" + eventEnd)
+)
+
+const (
+	eventData = "data: " // before an event's data
+	eventEnd  = "\n\n"
 )
 
 // eventStream is the body of a streamed answer. One goroutine runs the call and
@@ -39,8 +44,8 @@ type eventStream struct {
 	timer    *time.Timer
 }
 
-// startStream runs a call in a goroutine of the server's.
-func (s *Server) startStream(live *Live, requestID string) *eventStream {
+// startStream runs a call in a goroutine of the server's and takes its events down on t.
+func (s *Server) startStream(live *Live, requestID string, t *tape) *eventStream {
 	e := &eventStream{
 		ping:   s.pingEvery,
 		call:   live.ctx,
@@ -49,15 +54,18 @@ func (s *Server) startStream(live *Live, requestID string) *eventStream {
 		room:   make(chan struct{}, 1),
 		timer:  time.NewTimer(s.pingEvery),
 	}
-	s.pumps.Go(func() { s.pump(e, live, requestID) })
+	s.pumps.Go(func() { s.pump(e, live, requestID, t) })
 	return e
 }
 
 // pump runs the call and ends the stream in the way the call ended.
-func (s *Server) pump(e *eventStream, live *Live, requestID string) {
+func (s *Server) pump(e *eventStream, live *Live, requestID string, t *tape) {
 	defer live.Close()
 	defer e.finish()
-	receipt, err := live.Run(func(raw []byte, _ llm.Chunk) error { return e.write(raw) })
+	receipt, err := live.Run(func(raw []byte, _ llm.Chunk) error {
+		t.record(raw)
+		return e.write(raw)
+	})
 	switch {
 	case errors.Is(err, errGone):
 	case err != nil:
@@ -66,6 +74,7 @@ func (s *Server) pump(e *eventStream, live *Live, requestID string) {
 		event := append([]byte("data: "), p.body(shapeOpenAI, requestID)...)
 		_ = e.write(append(event, "\n\n"...)) // who is gone need not be told
 	default:
+		s.answers.keepStream(t, receipt)
 		_ = e.write(append(receipt.Closing, doneEvent...)) // likewise
 	}
 }

@@ -44,6 +44,7 @@ type Options struct {
 	TopUps     topUpGuard            // of POST /api/v1/payment/topup; nil: they are not limited
 	Failures   failureLimit          // of authentications, by address; nil: they are not limited
 	Proxies    networks              // whose X-Real-IP is believed; nil: nobody's
+	Answers    answerSpace           // of requests that ask for it, tagged by AnswerTags; nil: none is kept
 	Webhook    fiber.Handler         // answers POST /webhook; nil: there is no bot
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
@@ -59,6 +60,7 @@ type Server struct {
 	checkouts checkouts
 	invoices  invoices
 	topUps    topUpGuard
+	answers   *answers
 	strangers *strangers
 	proxies   networks
 	log       *slog.Logger
@@ -96,8 +98,10 @@ func New(o Options) (*Server, error) {
 		o.Registerer = prometheus.NewRegistry()
 	}
 	s := &Server{
-		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps, log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
+		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps,
+		log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
 		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
+		answers:   newAnswers(o.Answers, o.Now, o.Registerer),
 		strangers: newStrangers(o.Failures, o.Now), proxies: o.Proxies,
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),
 	}

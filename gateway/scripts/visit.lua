@@ -5,7 +5,7 @@
 -- KEYS 1 epoch, 2 acct, then for each candidate the key's record and the base of its limits
 -- ARGV 1 candidates, 2 the house's limits, packed, 3 account, 4 its organisation ('': none)
 -- -> { status, available, held, report, key_id, mac, candidate }; the report is limits_report's
---    status: closed | unknown | limited | missing | ok | org|id, as admit.lua has it
+--    status: closed | unknown | limited | missing | inactive | ok | org|id, as admit.lua has it
 local function outcome(status, available, held, pass, report)
   return { status, available, held, report or '0', pass.key_id, pass.mac, pass.candidate }
 end
@@ -21,4 +21,4 @@ local list = pass_limits(pass, KEYS[2], ARGV[3], acct[5], ARGV[2], 0)
 local denied = limits_check(list, now, '')
 if denied then return outcome('limited', '0', '0', pass, limits_report(list, denied)) end
 limits_add(list, now, '', 0)
-return outcome('ok', acct[1], acct[2] or '0', pass, limits_report(list))
+return outcome(acct[3] == 'active' and 'ok' or 'inactive', acct[1], acct[2] or '0', pass, limits_report(list))
