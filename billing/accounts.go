@@ -43,6 +43,12 @@ type Profile struct {
 	Language   string // such as "en"
 }
 
+// Clean is the profile as an account keeps it.
+func (p Profile) Clean() Profile {
+	p.Name, p.Language = cleanText(p.Name, maxName), cleanText(p.Language, maxLanguage)
+	return p
+}
+
 // Account is a customer's account. Amounts in nano-USD.
 type Account struct {
 	ID         int64
@@ -64,7 +70,7 @@ func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, 
 	if !validTelegramID(profile.TelegramID) {
 		return Account{}, false, ErrAccountUnknown
 	}
-	profile.Name, profile.Language = cleanText(profile.Name, maxName), cleanText(profile.Language, maxLanguage)
+	profile = profile.Clean()
 	var found accountFound
 	var welcome granted
 	err = postgres.InTx(ctx, a.postgres, func(tx pgx.Tx) error {
@@ -247,6 +253,35 @@ func (a *Accounts) Find(ctx context.Context, telegramID int64) (int64, error) {
 		return 0, fmt.Errorf("%w: find an account: %w", ErrClosed, err)
 	}
 	return id, nil
+}
+
+// Profile returns what is known of a Telegram user who has an account and has come to the
+// bot, from Postgres alone. ErrAccountUnknown, ErrClosed.
+func (a *Accounts) Profile(ctx context.Context, telegramID int64) (Profile, error) {
+	p := Profile{TelegramID: telegramID}
+	err := a.postgres.QueryRow(ctx, `select name, language from accounts where telegram_id = $1 and met_at is not null`, telegramID).Scan(&p.Name, &p.Language)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Profile{}, ErrAccountUnknown
+	}
+	if err != nil {
+		return Profile{}, fmt.Errorf("%w: read a profile: %w", ErrClosed, err)
+	}
+	return p, nil
+}
+
+// Rename takes over what Telegram tells of a person by now. Unlike Open it makes no
+// account: who is leaving stays away. ErrAccountUnknown, ErrClosed.
+func (a *Accounts) Rename(ctx context.Context, p Profile) error {
+	p = p.Clean()
+	tag, err := a.postgres.Exec(ctx, `update accounts set name = $2, language = $3 where telegram_id = $1 and met_at is not null`,
+		p.TelegramID, p.Name, p.Language)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: rename an account: %w", ErrClosed, err)
+	case tag.RowsAffected() == 0:
+		return ErrAccountUnknown
+	}
+	return nil
 }
 
 // Balance reads an account's hot balance. ErrAccountUnknown, ErrClosed.

@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/sjson"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/internal/llm"
 )
 
@@ -27,7 +28,7 @@ const (
 	answerStamp     = 8 // bytes before a kept answer: when it was made
 )
 
-// answerSpace keeps whole answers for a time.
+// answerSpace keeps whole answers for a time. See [NewAnswerSpace].
 type answerSpace interface {
 	Lookup(ctx context.Context, key string) ([]byte, bool)
 	Put(ctx context.Context, key string, value []byte) error
@@ -86,14 +87,19 @@ func (a *answers) want(c *fiber.Ctx, account int64, r *llm.Request) recall {
 	return w
 }
 
-// answerKey names an answer. Everything of an account can be forgotten at once by what
-// stands before the colon.
-func answerKey(account int64, digest string) string {
-	return strconv.FormatInt(account, 10) + ":" + digest
+// answerKey names an answer, behind its account's tag.
+func answerKey(account int64, digest string) string { return AnswerTag(account) + ":" + digest }
+
+// NewAnswerSpace is the space of kept answers. An answer's copy in memory is short: whole
+// answers are large, and asked for again seldom within seconds.
+func NewAnswerSpace(c *cache.Cache, ttl time.Duration) *cache.Space[[]byte] {
+	return cache.NewSpace[[]byte](c, cache.SpaceOptions{Name: "answers", TTL: ttl, L1TTL: time.Second, Tags: answerTags})
 }
 
-// AnswerTags are the tags of a kept answer: its account. For the space of answers.
-func AnswerTags(key string) []string {
+// AnswerTag is the tag of all answers of an account.
+func AnswerTag(account int64) string { return strconv.FormatInt(account, 10) }
+
+func answerTags(key string) []string {
 	account, _, _ := strings.Cut(key, ":")
 	return []string{account}
 }

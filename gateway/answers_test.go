@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -10,10 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/redis/go-redis/v9"
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
@@ -27,7 +26,16 @@ const (
 func answering(t *testing.T) (*rig, *hands) {
 	t.Helper()
 	clock := &hands{now: time.Now().Truncate(time.Second)}
-	space := redisSpace{testenv.Redis(t)}
+	c, err := cache.New(cache.Options{Redis: testenv.Redis(t), RedisPatience: patience, Log: testenv.Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	space := NewAnswerSpace(c, time.Hour)
 	return newRig(t, func(s *setup) { s.server.Answers, s.server.Now = space, clock.time }), clock
 }
 
@@ -49,20 +57,17 @@ func (h *hands) pass(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-type redisSpace struct{ redis *redis.Client }
-
-func (s redisSpace) Lookup(ctx context.Context, key string) ([]byte, bool) {
-	b, err := s.redis.Get(ctx, "cache:answers:"+key).Bytes()
-	return b, err == nil
-}
-
-func (s redisSpace) Put(ctx context.Context, key string, value []byte) error {
-	return s.redis.Set(ctx, "cache:answers:"+key, value, time.Minute).Err()
-}
-
 func (r *rig) complete(key, body string, headers ...string) answer {
 	r.t.Helper()
 	return r.do("POST", "/v1/chat/completions", key, body, headers...)
+}
+
+// overwrite changes what Redis has of an account.
+func (r *rig) overwrite(account int64, field string, value any) {
+	r.t.Helper()
+	r.eventually("Redis has it", func() bool { // it may be slow for once
+		return r.client.HSet(r.t.Context(), billing.AcctKey(account), field, value).Err() == nil
+	})
 }
 
 // wantCache checks X-Cache and that an answer is one.
@@ -139,9 +144,9 @@ func TestAnswersAreTheAccounts(t *testing.T) {
 	_, third := r.account(1_000_000_000)
 	r.complete(third, body, "Cache-Control", old).wantCache(t, cacheMiss)
 	shut := int64(3)
-	r.must(r.client.HSet(t.Context(), billing.AcctKey(shut), "status", "suspended").Err())
+	r.overwrite(shut, "status", "suspended")
 	r.complete(third, body, "Cache-Control", old).wantError(t, http.StatusForbidden, "account_inactive")
-	r.must(r.client.HSet(t.Context(), billing.AcctKey(shut), "status", "active").Err())
+	r.overwrite(shut, "status", "active")
 	r.complete(third, body, "Cache-Control", old).wantCache(t, cacheHit)
 }
 
@@ -167,10 +172,10 @@ func TestAnswersWithoutMoney(t *testing.T) {
 	body := chatBody("paid", still, `"max_tokens":50`)
 	r.complete(key, body, "Cache-Control", old).wantCache(t, cacheMiss)
 	left := r.settled(account)
-	r.must(r.client.HSet(t.Context(), billing.AcctKey(account), "available", 0).Err())
+	r.overwrite(account, "available", 0)
 	r.complete(key, body, "Cache-Control", old).wantCache(t, cacheHit)
 	r.complete(key, chatBody("paid", still, `"max_tokens":51`), "Cache-Control", old).wantError(t, http.StatusPaymentRequired, "insufficient_balance")
-	r.must(r.client.HSet(t.Context(), billing.AcctKey(account), "available", left).Err())
+	r.overwrite(account, "available", left)
 }
 
 // TestAnswersAsAskedFor walks through the ways to ask, and not to.
@@ -263,8 +268,7 @@ func TestOnlyWholeAnswersAreKept(t *testing.T) {
 		if got.get("choices.0.finish_reason").Str != "length" {
 			t.Fatalf("not cut: %s", got.body)
 		}
-		account := r.accounts
-		r.must(r.client.HSet(t.Context(), billing.AcctKey(account), "available", 400_000).Err())
+		r.overwrite(r.accounts, "available", 400_000)
 	}
 }
 

@@ -1,10 +1,17 @@
 package gateway
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/internal/llm"
 )
 
@@ -20,16 +27,60 @@ func (s *Server) object(m *llm.Model) modelObject {
 	return modelObject{ID: m.ID, Object: "model", Created: s.born, OwnedBy: m.Owner()}
 }
 
+// listSpace keeps public lists, as they are answered.
+type listSpace interface {
+	Fetch(ctx context.Context, key string, load func(context.Context) ([]byte, error)) ([]byte, error)
+}
+
+// NewListSpace is the space of the catalogue's public lists.
+func NewListSpace(c *cache.Cache) *cache.Space[[]byte] {
+	return cache.NewSpace[[]byte](c, cache.SpaceOptions{Name: "catalogue", TTL: time.Hour, L1TTL: time.Hour})
+}
+
 // models answers GET /v1/models.
 func (s *Server) models(c *fiber.Ctx) error {
 	if _, err := s.visit(c); err != nil {
 		return err
 	}
+	list, err := s.modelList(s.base)
+	if err != nil {
+		return err
+	}
+	c.Response().Header.SetContentType(fiber.MIMEApplicationJSON)
+	c.Response().SetBodyRaw(list)
+	return nil
+}
+
+// WarmModels sees that the list of models is there before anybody asks for it.
+func (s *Server) WarmModels(ctx context.Context) error {
+	_, err := s.modelList(ctx)
+	return err
+}
+
+// modelList is the list of models as it is answered. Instances whose catalogues differ,
+// as they do while a new one is rolled out, have lists of their own.
+func (s *Server) modelList(ctx context.Context) ([]byte, error) {
+	if s.lists == nil {
+		return s.writeModels(ctx)
+	}
+	return s.lists.Fetch(ctx, s.listKey, s.writeModels)
+}
+
+// listKey names the list of a catalogue's models: what stands in it.
+func listKey(c *llm.Catalogue) string {
+	digest := sha256.New()
+	for _, m := range c.Models() {
+		fmt.Fprintf(digest, "%q %q\n", m.ID, m.Owner())
+	}
+	return "models:" + hex.EncodeToString(digest.Sum(nil))
+}
+
+func (s *Server) writeModels(context.Context) ([]byte, error) {
 	list := make([]modelObject, 0, len(s.meter.catalogue.Models()))
 	for _, m := range s.meter.catalogue.Models() {
 		list = append(list, s.object(m))
 	}
-	return c.JSON(struct {
+	return json.Marshal(struct {
 		Object string        `json:"object"`
 		Data   []modelObject `json:"data"`
 	}{"list", list})

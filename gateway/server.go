@@ -44,7 +44,8 @@ type Options struct {
 	TopUps     topUpGuard            // of POST /api/v1/payment/topup; nil: they are not limited
 	Failures   failureLimit          // of authentications, by address; nil: they are not limited
 	Proxies    networks              // whose X-Real-IP is believed; nil: nobody's
-	Answers    answerSpace           // of requests that ask for it, tagged by AnswerTags; nil: none is kept
+	Answers    answerSpace           // of requests that ask for it; nil: none is kept
+	Lists      listSpace             // of models; nil: they are written anew each time
 	Webhook    fiber.Handler         // answers POST /webhook; nil: there is no bot
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
@@ -61,6 +62,8 @@ type Server struct {
 	invoices  invoices
 	topUps    topUpGuard
 	answers   *answers
+	lists     listSpace
+	listKey   string
 	strangers *strangers
 	proxies   networks
 	log       *slog.Logger
@@ -101,6 +104,8 @@ func New(o Options) (*Server, error) {
 		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps,
 		log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
 		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
+		lists:     o.Lists,
+		listKey:   listKey(o.Meter.catalogue),
 		answers:   newAnswers(o.Answers, o.Now, o.Registerer),
 		strangers: newStrangers(o.Failures, o.Now), proxies: o.Proxies,
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),

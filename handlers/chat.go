@@ -56,6 +56,7 @@ func (r *Router) chat(ctx context.Context, q request, text string) error {
 		}
 		return finish(ctx, live, q, sentence)
 	}
+	r.spentMore(ctx, account.ID)
 	final := compose(answer, err != nil)
 	failpoint.Here("chat.settled")
 	if err := r.turns.Remember(ctx, q.chat.ID, q.update, text, answer.Text, final); err != nil {

@@ -81,5 +81,8 @@ func (r *Router) depart(ctx context.Context, q request, account int64) error {
 	if err := r.turns.Forget(ctx, q.chat.ID); err != nil {
 		return err
 	}
-	return r.Accounts.Close(ctx, account, billing.OfAccount(account))
+	if err := r.Accounts.Close(ctx, account, billing.OfAccount(account)); err != nil {
+		return err
+	}
+	return r.forgetPerson(ctx, q.from.ID, account)
 }

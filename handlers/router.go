@@ -15,6 +15,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/internal/llm"
 )
 
@@ -25,17 +26,22 @@ type completer interface {
 
 // Options are what the handlers need.
 type Options struct {
-	Accounts   *billing.Accounts
-	Keys       *billing.Keys
-	Payments   *billing.Payments
-	Ledger     *billing.Ledger
-	Notices    *billing.Notices
-	Jobs       *billing.Jobs
-	Sender     *bot.Sender
-	Completer  completer
-	Redis      redis.Cmdable // conversations
-	Commands   guard         // of commands and buttons, by the person's id; nil: they are not limited
-	TopUps     guard         // of top-ups begun, by the account's id; nil: they are not limited
+	Accounts  *billing.Accounts
+	Keys      *billing.Keys
+	Payments  *billing.Payments
+	Ledger    *billing.Ledger
+	Notices   *billing.Notices
+	Jobs      *billing.Jobs
+	Tiers     *billing.Tiers // nil: none are told of
+	Sender    *bot.Sender
+	Completer completer
+	Redis     redis.Cmdable // conversations
+	Cache     *cache.Cache  // nil: nothing is kept
+	CacheTTL  time.Duration // of people's profiles; 0: 5 min
+	// Answers forgets the answers kept for an account whose owner leaves; nil: none are kept.
+	Answers    func(ctx context.Context, account int64) error
+	Commands   guard // of commands and buttons, by the person's id; nil: they are not limited
+	TopUps     guard // of top-ups begun, by the account's id; nil: they are not limited
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 	Username   string           // the bot's own name without @, to tell its commands from others'
@@ -55,6 +61,7 @@ type Router struct {
 	now       func() time.Time
 	told      *remembered[toldKey]   // who was told to wait
 	owed      *remembered[int64]     // updates that were admitted and failed
+	kept      *kept                  // nil: nothing is kept
 	checkouts *prometheus.CounterVec // answer
 	compared  *prometheus.CounterVec // result
 }
@@ -65,6 +72,7 @@ func New(o Options) *Router {
 	r := &Router{
 		Options: o, turns: conversations{redis: o.Redis}, now: o.Now,
 		told: newRemembered[toldKey](toldMost), owed: newRemembered[int64](owedMost),
+		kept: newKept(o.Cache, o.CacheTTL),
 		checkouts: metrics.NewCounterVec(prometheus.CounterOpts{
 			Name: "payments_checkouts_total", Help: "Pre-checkout queries by answer: accepted, or why not.",
 		}, []string{"answer"}),
@@ -169,13 +177,19 @@ func (r *Router) message(ctx context.Context, u *bot.Update) error {
 	r.Sender.Heard(m.Chat.ID)
 	q := request{update: u.ID, chat: m.Chat, thread: m.MessageThreadID, from: *m.From}
 	q, do, free := r.meant(q, m)
-	switch {
-	case do == nil:
+	if do == nil {
 		return nil
-	case free:
-		return do(ctx, q)
 	}
-	return r.limited(ctx, q, do)
+	var err error
+	if free {
+		err = do(ctx, q)
+	} else {
+		err = r.limited(ctx, q, do)
+	}
+	if err == nil {
+		r.acquaint(ctx, q)
+	}
+	return err
 }
 
 // meant finds what a message asks for; nil is nothing. What is free of the limit of
@@ -227,11 +241,12 @@ func (r *Router) account(ctx context.Context, q request) (billing.Account, error
 }
 
 func (r *Router) open(ctx context.Context, q request) (billing.Account, bool, error) {
-	return r.Accounts.Open(ctx, billing.Profile{
-		TelegramID: q.from.ID,
-		Name:       strings.TrimSpace(q.from.FirstName + " " + q.from.LastName),
-		Language:   q.from.LanguageCode,
-	})
+	profile := profileOf(q)
+	account, created, err := r.Accounts.Open(ctx, profile)
+	if err == nil {
+		r.met(ctx, profile)
+	}
+	return account, created, err
 }
 
 // say sends one message of ours into the request's chat.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kikuai/kikuai/billing"
@@ -52,6 +53,11 @@ func (r *rig) Complete(_ context.Context, call llm.ChatCall, onText func(string)
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, testenv.Postgres(t))
+}
+
+func newRigOn(t *testing.T, pool *pgxpool.Pool) *rig {
+	t.Helper()
 	client := testenv.Redis(t)
 	r := &rig{t: t, updates: 1000, answer: func(c llm.ChatCall) (llm.ChatAnswer, error) {
 		last := c.Messages[len(c.Messages)-1].Content
@@ -59,7 +65,7 @@ func newRig(t *testing.T) *rig {
 	}}
 	var err error
 	r.desk, err = billing.New(billing.Config{
-		Redis: client, Blocking: client, Postgres: testenv.Postgres(t), Log: testenv.Logger(t),
+		Redis: client, Blocking: client, Postgres: pool, Log: testenv.Logger(t),
 		Leases:  stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: client, Log: testenv.Logger(t)}),
 		Peppers: []string{"a pepper of the tests, long enough"}, WelcomeCredit: 500_000_000, StarNano: 13_000_000,
 	})

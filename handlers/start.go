@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // start opens the account, with its welcome credit the first time.
@@ -26,7 +27,17 @@ func (r *Router) start(ctx context.Context, q request) error {
 }
 
 func (r *Router) help(ctx context.Context, q request) error {
-	return r.say(ctx, q, fmt.Sprintf(textHelp, r.Model))
+	text := fmt.Sprintf(textHelp, r.Model)
+	if r.Tiers != nil {
+		tiers, err := r.tierLines(ctx)
+		if err != nil {
+			r.Log.DebugContext(ctx, "tiers left out", "error", err)
+		}
+		if len(tiers) > 0 {
+			text += textTiers + strings.Join(tiers, "\n• ")
+		}
+	}
+	return r.say(ctx, q, text)
 }
 
 func (r *Router) forget(ctx context.Context, q request) error {

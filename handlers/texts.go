@@ -21,6 +21,8 @@ Your balance is %s. Write me a message and I answer; under each answer stands wh
 /deleteaccount — leave, and take your data with you
 /help — this text`
 
+	textTiers = "\n\nTiers of accounts, for all their keys together:\n• "
+
 	textBalance     = "Balance: %s"
 	textBalanceHeld = "Balance: %s\nOn hold for running answers: %s"
 

@@ -78,11 +78,11 @@ You can leave any time with /deleteaccount; a balance that is left then is forfe
 
 What is kept: your Telegram id, name and language; your balance, payments and the cost, time and model of each call; names of your API keys (the keys themselves only as a hash).
 
-What you write: the last messages of our chat are kept for at most seven days, so that I can follow the conversation; /new forgets them at once. An answer is kept for two days, so that a breakdown does not make you pay twice. Calls through the API are not kept.
+What you write: the last messages of our chat are kept for at most seven days, so that I can follow the conversation; /new forgets them at once. An answer is kept for two days, so that a breakdown does not make you pay twice. Calls through the API are not kept, but for answers that a call itself asks to have kept: those for a day at most, and only for you.
 
 Who else sees it: the provider of the model you use gets your message and no name or id of yours. Telegram sees what passes through Telegram. Nobody else does; nothing is sold and nothing trains a model here.
 
-/deleteaccount removes your id, name, language, settings, key names and conversation. The books stay, as the law asks of every shop, under a number that leads to nobody; of your id only a keyed hash is left, so that a welcome gift is given once.`
+/deleteaccount removes your id, name, language, settings, key names, conversation and kept answers. The books stay, as the law asks of every shop, under a number that leads to nobody; of your id only a keyed hash is left, so that a welcome gift is given once.`
 
 	textDelete = `This deletes your account for good:
 

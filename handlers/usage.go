@@ -28,6 +28,11 @@ type span struct {
 	month bool
 }
 
+func monthOf(t time.Time) span {
+	t = t.UTC()
+	return span{from: time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC), month: true}
+}
+
 func dayOf(t time.Time) span {
 	return span{from: t.UTC().Truncate(24 * time.Hour)}
 }
@@ -71,7 +76,7 @@ func (s span) String() string {
 
 // usage is the receipt of a day's spending.
 func (r *Router) usage(ctx context.Context, q request) error {
-	s, ok := parseSpan(q.args, time.Now())
+	s, ok := parseSpan(q.args, r.now())
 	if !ok {
 		return r.say(ctx, q, textUsageForm)
 	}
@@ -89,7 +94,7 @@ func (r *Router) usage(ctx context.Context, q request) error {
 
 // pressUsage shows another day or month in the same message.
 func (r *Router) pressUsage(ctx context.Context, p pressed) error {
-	s, ok := parseSpan(p.data, time.Now())
+	s, ok := parseSpan(p.data, r.now())
 	if !ok || p.shown == nil {
 		return r.Sender.AnswerCallback(ctx, p.query.ID, "")
 	}
@@ -108,11 +113,11 @@ func (r *Router) pressUsage(ctx context.Context, p pressed) error {
 }
 
 func (r *Router) spending(ctx context.Context, account int64, s span) (string, *models.InlineKeyboardMarkup, error) {
-	spent, err := r.Ledger.Spending(ctx, account, s.from, s.step(1).from)
+	spent, err := r.spent(ctx, account, s, r.now())
 	if err != nil {
 		return "", nil, err
 	}
-	return spendingText(spent, s), spanButtons(s, time.Now()), nil
+	return spendingText(spent, s), spanButtons(s, r.now()), nil
 }
 
 // spendingText lists what was paid by model; its sum is the ledger's.
@@ -152,7 +157,7 @@ func spanButtons(s span, now time.Time) *models.InlineKeyboardMarkup {
 	}
 	other := button("Today", dayOf(now))
 	if !s.month {
-		month := span{from: time.Date(s.from.Year(), s.from.Month(), 1, 0, 0, 0, 0, time.UTC), month: true}
+		month := monthOf(s.from)
 		other = button(month.String(), month)
 	}
 	return &models.InlineKeyboardMarkup{InlineKeyboard: [][]models.InlineKeyboardButton{beside, {other}}}

@@ -15,9 +15,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/gateway"
 	"github.com/kikuai/kikuai/handlers"
 	"github.com/kikuai/kikuai/internal/config"
@@ -46,6 +48,12 @@ type App struct {
 
 	registry *prometheus.Registry
 	stores   *stores
+
+	cacheRedis redis.UniversalClient
+	cache      *cache.Cache
+	lists      *cache.Space[[]byte]
+	answers    *cache.Space[[]byte] // nil: none are kept
+
 	postgres *pgxpool.Pool
 	listener net.Listener
 
@@ -79,7 +87,9 @@ func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.Close())
 		}
 	}()
-	for _, step := range []func() error{a.openStores, a.openLimits, a.openMoney, a.openMeter, a.openGuards, func() error { return a.openBot(o) }, a.openServer} {
+	for _, step := range []func() error{
+		a.openStores, a.openCache, a.openLimits, a.openMoney, a.openMeter, a.openGuards, func() error { return a.openBot(o) }, a.openServer,
+	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -91,11 +101,15 @@ func (a *App) openStores() (err error) {
 	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline, a.log); err != nil {
 		return err
 	}
+	if err = a.openCacheRedis(); err != nil {
+		return err
+	}
 	hook := telemetry.RedisHook(a.registry)
-	for _, client := range a.stores.clients() {
+	clients := append(a.stores.clients(), a.cacheRedis)
+	for _, client := range clients {
 		client.AddHook(hook)
 	}
-	telemetry.RedisPool(a.registry, a.stores.clients()...)
+	telemetry.RedisPool(a.registry, clients...)
 	a.postgres, err = postgres.New(context.Background(), a.config.DatabaseURL.Reveal(), postgres.Options{
 		MaxConns: a.config.PostgresMaxConns, Registerer: a.registry, Tracer: telemetry.NewPostgresTracer(a.registry),
 	})
@@ -187,9 +201,13 @@ func (a *App) openBot(o Options) (err error) {
 		Ledger:     a.desk.Ledger,
 		Notices:    a.desk.Notices,
 		Jobs:       a.desk.Jobs,
+		Tiers:      a.desk.Tiers,
 		Sender:     bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
 		Completer:  a.meter,
 		Redis:      a.stores.gathered,
+		Cache:      a.cache,
+		CacheTTL:   a.config.CacheTTL,
+		Answers:    a.forgetAnswers,
 		Commands:   a.commands,
 		TopUps:     a.topUps,
 		Log:        a.log,
@@ -240,6 +258,7 @@ func (a *App) openServer() (err error) {
 		Checkouts:  a.desk.Checkouts,
 		TopUps:     a.topUps,
 		Proxies:    a.config.Proxies,
+		Lists:      a.lists,
 		Log:        a.log,
 		Registerer: a.registry,
 		Webhook:    webhook,
@@ -251,6 +270,9 @@ func (a *App) openServer() (err error) {
 	}
 	if most := a.config.AuthFailures; most > 0 {
 		options.Failures = addresses{ratelimit.NewRedis(a.stores.gathered), int64(most)}
+	}
+	if a.answers != nil {
+		options.Answers = a.answers
 	}
 	a.server, err = gateway.New(options)
 	if err != nil {
@@ -270,6 +292,11 @@ func (a *App) health(probes map[string]func(context.Context) error) func(context
 		state := map[string]any{
 			"version": version(),
 			"shards":  map[string]int{"inbox": len(a.inboxLeases.Held()), "money": len(a.moneyLeases.Held())},
+		}
+		if err := a.cacheProbe(ctx); err != nil {
+			state["cache"] = err.Error()
+		} else {
+			state["cache"] = "ok"
 		}
 		for name, ask := range probes {
 			state[name] = "ok"
@@ -298,7 +325,7 @@ func (a *App) Run(ctx context.Context) error {
 		edge,
 		{{"meter", a.closeMeter}},
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}},
 	})
 	a.log.Info("stopped")
 	return err
@@ -339,6 +366,12 @@ func (a *App) Close() error {
 	}
 	if a.breaker != nil {
 		a.breaker.Close()
+	}
+	if a.cache != nil { // before its sources
+		errs = append(errs, a.cache.Close())
+	}
+	if a.cacheRedis != nil {
+		errs = append(errs, a.cacheRedis.Close())
 	}
 	if a.postgres != nil {
 		a.postgres.Close()
