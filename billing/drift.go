@@ -118,6 +118,9 @@ func (d *Drift) look(ctx context.Context, s stream.Shard) {
 		d.log.DebugContext(ctx, "drift not looked at", "shard", s.String(), "error", err)
 		return
 	}
+	for _, skipped := range run.skipped {
+		d.log.WarnContext(ctx, "drift looked at but for the holds", "err", skipped)
+	}
 	if found > driftLogged {
 		d.log.ErrorContext(ctx, "Redis and the ledger differ in more", "shard", s.String(), "differences", found)
 	}

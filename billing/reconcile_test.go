@@ -129,6 +129,24 @@ func TestReconcileFindsNothing(t *testing.T) {
 	})
 }
 
+// More live holds of a shard than one look may add up: they alone are left out, it is
+// said so, and all else is compared.
+func TestReconcileManyHolds(t *testing.T) {
+	r, account, _ := busy(t, testenv.Redis(t))
+	r.reserve(account, "live-too", 20)
+	r.redis.HIncrBy(t.Context(), AcctKey(account), AccountFieldAvailable, 3)
+	reconciler := r.reconciler()
+	reconciler.live = 1
+	var found []Discrepancy
+	checked, err := reconciler.Run(t.Context(), Scope{}, func(d Discrepancy) { found = append(found, d) })
+	if err == nil || strings.Count(err.Error(), "has 2 live holds") != 1 || !strings.Contains(err.Error(), shardOf(account).String()) {
+		t.Errorf("two holds where one may be added up: %v", err)
+	}
+	if len(found) != 1 || found[0].What != AboutBalance || found[0].Nano() != 3 || checked.Accounts != 2 || checked.Shards != stream.Shards || checked.Keys != 1 {
+		t.Errorf("compared %+v, found %+v", checked, found)
+	}
+}
+
 // Behind a pooler statements are not prepared.
 func TestReconcileWithoutPreparing(t *testing.T) {
 	r, account, key := busy(t, testenv.Redis(t))

@@ -18,7 +18,7 @@ import (
 
 const (
 	runIn = 4 * time.Minute // one test, compiled and run
-	allIn = 25 * time.Minute
+	allIn = 80 * time.Minute
 )
 
 // TestProveMutations seeds one bug after another into a copy of the module; each must
