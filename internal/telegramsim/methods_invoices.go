@@ -165,14 +165,12 @@ func sendInvoice(s *Server, c *call) (any, *RefusalError) {
 	if refusal = markup.checkInvoice(r); refusal != nil {
 		return nil, refusal
 	}
-	m := &Message{From: &s.bot, Date: s.now().Unix(), Invoice: bill.invoice(), ReplyMarkup: markup.inline}
-	if m.ReplyMarkup == nil {
-		m.ReplyMarkup = bill.payButton()
-	}
-	m.MessageThreadID, _ = c.params.Int("message_thread_id")
-	m.IsTopicMessage = m.MessageThreadID != 0
-	if m.ReplyToMessage, refusal = replied(c.params, r); refusal != nil {
+	m, refusal := s.newMessage(c, r)
+	if refusal != nil {
 		return nil, refusal
+	}
+	if m.Invoice, m.ReplyMarkup = bill.invoice(), markup.inline; m.ReplyMarkup == nil {
+		m.ReplyMarkup = bill.payButton()
 	}
 	s.post(c, r, m)
 	w.till.bills[billKey{r.chat.ID, m.MessageID}] = bill

@@ -87,12 +87,11 @@ func sendMessage(s *Server, c *call) (any, *RefusalError) {
 	if refusal = markup.check(r); refusal != nil {
 		return nil, refusal
 	}
-	m := &Message{From: &s.bot, Date: s.now().Unix(), Text: text, Entities: entities, ReplyMarkup: markup.inline}
-	m.MessageThreadID, _ = c.params.Int("message_thread_id")
-	m.IsTopicMessage = m.MessageThreadID != 0
-	if m.ReplyToMessage, refusal = replied(c.params, r); refusal != nil {
+	m, refusal := s.newMessage(c, r)
+	if refusal != nil {
 		return nil, refusal
 	}
+	m.Text, m.Entities, m.ReplyMarkup = text, entities, markup.inline
 	s.post(c, r, m)
 	if markup.keyboard != nil {
 		r.keyboard = markup.keyboard
@@ -102,6 +101,16 @@ func sendMessage(s *Server, c *call) (any, *RefusalError) {
 		s.hub.to(r, event{Type: "keyboard", Keyboard: markup.keyboard})
 	}
 	return m, nil
+}
+
+// newMessage is a message of the bot's, without its content: in the topic and as the
+// reply that the call says.
+func (s *Server) newMessage(c *call, r *room) (m *Message, refusal *RefusalError) {
+	m = &Message{From: &s.bot, Date: s.now().Unix()}
+	m.MessageThreadID, _ = c.params.Int("message_thread_id")
+	m.IsTopicMessage = m.MessageThreadID != 0
+	m.ReplyToMessage, refusal = replied(c.params, r)
+	return m, refusal
 }
 
 // post puts the bot's message into a chat: what announced it is over.
