@@ -21,13 +21,13 @@ const (
 	breakerFailures     = 3
 	breakerSlow         = 100 * time.Millisecond
 	breakerProbeEvery   = 250 * time.Millisecond
-	breakerProbeTimeout = 100 * time.Millisecond
+	breakerProbeTimeout = 200 * time.Millisecond
 )
 
 // BreakerOptions are what [NewBreaker] needs. Zero durations and counts stand for the
 // values named beside them.
 type BreakerOptions struct {
-	Probe      func(context.Context) error // nil when Redis is well; see [Ping]
+	Probe      func(context.Context) error // nil when Redis is well; see [Ping]. Not behind what the calls queue for
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no gauge
 	Now        func() time.Time      // times the calls; time.Now if nil
@@ -35,16 +35,23 @@ type BreakerOptions struct {
 	Failures     int           // in a row that open the breaker; 3
 	Slow         time.Duration // a call that takes longer counts as a failure; 100 ms
 	ProbeEvery   time.Duration // pause before each probe while open; 250 ms
-	ProbeTimeout time.Duration // a probe that takes longer has failed; 100 ms
+	ProbeTimeout time.Duration // a probe that takes longer has failed; 200 ms
 }
 
 // Breaker spares callers the wait for a Redis that does not answer.
 //
 // Closed, it lets calls through and counts failures in a row. A call counts only if it
 // began after the failure counted before it, so a pipeline that fails with all its
-// commands counts once, and so does whatever was under way beside it. Open, it refuses
-// every call at once; no caller is ever the one who tries. One goroutine, which lives
-// only while the breaker is open, probes Redis and closes it.
+// commands counts once, and so does whatever was under way beside it.
+//
+// Failures that only Redis or the way to it can cause, such as a refused connection, open
+// it. Where there was a call among them that was merely slow, or not answered in time,
+// the fault may be this process's own, which has no time to read what Redis wrote: then
+// it asks for a second opinion, a probe, and opens only if that fails too. Calls go on
+// meanwhile.
+//
+// Open, it refuses every call at once; no caller is ever the one who tries. One goroutine,
+// which lives only while the breaker doubts or is open, probes Redis and closes it.
 type Breaker struct {
 	options BreakerOptions
 	gauge   prometheus.Gauge
@@ -54,6 +61,8 @@ type Breaker struct {
 	epoch  atomic.Uint64 // failures counted ever; changed under mu
 
 	mu       sync.Mutex
+	slow     bool // among the failures in a row is one that may be our own fault
+	doubting bool // a second opinion is on its way
 	ended    bool
 	openedAt time.Time
 	ctx      context.Context // of the probes
@@ -104,9 +113,9 @@ func (b *Breaker) Do(ctx context.Context, call func(context.Context) error) erro
 	took := b.options.Now().Sub(began)
 	switch {
 	case err != nil && away(err):
-		b.fail(epoch, err)
+		b.fail(epoch, err, !certain(err))
 	case took > b.options.Slow && !errors.Is(err, context.Canceled):
-		b.fail(epoch, fmt.Errorf("ratelimit: a call took %s", took))
+		b.fail(epoch, fmt.Errorf("ratelimit: a call took %s", took), true)
 	case err == nil || !errors.Is(err, context.Canceled):
 		b.succeed()
 	}
@@ -128,33 +137,67 @@ func (b *Breaker) succeed() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open.Load() {
-		b.failed.Store(0)
+	if !b.open.Load() && !b.doubting {
+		b.reset()
 	}
 }
 
+func (b *Breaker) reset() {
+	b.failed.Store(0)
+	b.slow = false
+}
+
 // fail counts a failure of a call that began when epoch failures had been counted.
-func (b *Breaker) fail(epoch uint64, cause error) {
+func (b *Breaker) fail(epoch uint64, cause error, slow bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open.Load() || b.epoch.Load() != epoch {
+	if b.open.Load() || b.doubting || b.ended || b.epoch.Load() != epoch {
 		return
 	}
 	b.epoch.Add(1)
+	b.slow = b.slow || slow
 	if b.failed.Add(1) < int64(b.options.Failures) {
 		return
 	}
+	if b.slow {
+		b.doubting = true
+		b.prober.Go(func() { b.doubt(cause) })
+		return
+	}
+	b.trip(cause)
+	b.prober.Go(b.mend)
+}
+
+// trip opens; mu is held.
+func (b *Breaker) trip(cause error) {
 	b.open.Store(true)
 	b.openedAt = b.options.Now()
 	b.gauge.Set(1)
 	b.options.Log.Warn("Redis is away: the breaker is open", "failures", b.options.Failures, "error", cause)
-	if !b.ended {
-		b.prober.Go(b.probe)
-	}
 }
 
-// probe asks Redis until it answers well.
-func (b *Breaker) probe() {
+// doubt asks whether Redis is away or this process slow.
+func (b *Breaker) doubt(cause error) {
+	err := b.probe()
+	if b.ctx.Err() != nil {
+		return
+	}
+	b.mu.Lock()
+	b.doubting = false
+	if err == nil {
+		b.reset()
+		b.epoch.Add(1) // calls from before count for nothing now
+		b.mu.Unlock()
+		b.options.Log.Debug("calls to Redis are slow, and Redis is well", "error", cause)
+		return
+	}
+	b.trip(cause)
+	b.mu.Unlock()
+	b.mend()
+}
+
+// mend probes until Redis answers well.
+func (b *Breaker) mend() {
 	pause := time.NewTimer(b.options.ProbeEvery)
 	defer pause.Stop()
 	for {
@@ -163,12 +206,7 @@ func (b *Breaker) probe() {
 			return
 		case <-pause.C:
 		}
-		ctx, cancel := context.WithTimeout(b.ctx, b.options.ProbeTimeout)
-		began := b.options.Now()
-		err := b.options.Probe(ctx)
-		slow := b.options.Now().Sub(began) > b.options.ProbeTimeout
-		cancel()
-		if err == nil && !slow {
+		if b.probe() == nil {
 			b.reclose()
 			return
 		}
@@ -176,10 +214,22 @@ func (b *Breaker) probe() {
 	}
 }
 
+// probe asks Redis once; an answer that comes late is none.
+func (b *Breaker) probe() error {
+	ctx, cancel := context.WithTimeout(b.ctx, b.options.ProbeTimeout)
+	defer cancel()
+	began := b.options.Now()
+	err := b.options.Probe(ctx)
+	if took := b.options.Now().Sub(began); err == nil && took > b.options.ProbeTimeout {
+		return fmt.Errorf("ratelimit: a probe took %s", took)
+	}
+	return err
+}
+
 func (b *Breaker) reclose() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failed.Store(0)
+	b.reset()
 	b.epoch.Add(1) // calls from before the outage count for nothing now
 	b.open.Store(false)
 	b.gauge.Set(0)
@@ -196,35 +246,4 @@ func Ping(client redis.UniversalClient) func(context.Context) error {
 		}
 	}
 	return func(ctx context.Context) error { return client.Ping(ctx).Err() }
-}
-
-// away says whether an error means that Redis does not serve, rather than that it
-// answered with an error or that the caller left.
-func away(err error) bool {
-	var reply redis.Error
-	if errors.As(err, &reply) {
-		return unserved(err)
-	}
-	return !errors.Is(err, context.Canceled)
-}
-
-// unserved says whether Redis answered that it cannot serve now: it loads, has no
-// master, is full, takes no writes, is busy, or knows us no longer.
-func unserved(err error) bool {
-	if _, moved := redis.IsMovedError(err); moved {
-		return true // the client followed as often as it may
-	}
-	if _, ask := redis.IsAskError(err); ask {
-		return true
-	}
-	for _, is := range []func(error) bool{
-		redis.IsLoadingError, redis.IsReadOnlyError, redis.IsClusterDownError, redis.IsTryAgainError,
-		redis.IsMasterDownError, redis.IsMaxClientsError, redis.IsAuthError, redis.IsPermissionError,
-		redis.IsOOMError, redis.IsNoReplicasError,
-	} {
-		if is(err) {
-			return true
-		}
-	}
-	return redis.HasErrorPrefix(err, "BUSY") || redis.HasErrorPrefix(err, "MISCONF")
 }

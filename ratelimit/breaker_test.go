@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,27 +121,48 @@ func TestBreakerCountsABatchOnce(t *testing.T) {
 	}
 }
 
-func TestBreakerCountsSlowCalls(t *testing.T) {
+// TestBreakerSecondOpinion: slow calls, and such as were not answered in time, open it
+// only if a probe finds Redis slow as well; certain failures open it at once.
+func TestBreakerSecondOpinion(t *testing.T) {
 	c := newClock()
-	b := newBreaker(t, ratelimit.BreakerOptions{Now: c.Now})
-	take := func(d time.Duration) error {
-		return do(b, func(context.Context) error { c.Advance(d); return nil })
-	}
-	for range 5 {
-		if err := take(100 * time.Millisecond); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 3 {
-		if b.Open() {
-			t.Fatal("open too early")
-		}
-		if err := take(101 * time.Millisecond); err != nil { // slow, but an answer
-			t.Fatal(err)
-		}
-	}
-	if !b.Open() {
-		t.Fatal("three slow calls in a row and closed")
+	slow := func(context.Context) error { c.Advance(101 * time.Millisecond); return nil }
+	quick := func(context.Context) error { c.Advance(100 * time.Millisecond); return nil }
+	late := func(context.Context) error { return context.DeadlineExceeded }
+	for name, calls := range map[string][]func(context.Context) error{
+		"slow":         {quick, quick, quick, quick, slow, slow, slow},
+		"late":         {failing, failing, well, late, late, late},
+		"one was late": {failing, late, failing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProbe()
+			b := newBreaker(t, ratelimit.BreakerOptions{Probe: p.ask, Now: c.Now})
+			for _, opinion := range []error{nil, nil, errRefused} {
+				for _, call := range calls {
+					_ = do(b, call)
+				}
+				for range 5 { // while it doubts, calls go on and count for nothing
+					if err := do(b, late); !errors.Is(err, context.DeadlineExceeded) {
+						t.Fatal(err)
+					}
+				}
+				<-p.asked
+				if b.Open() {
+					t.Fatal("open without a second opinion")
+				}
+				p.answer <- opinion
+				if opinion == nil {
+					b.Settled()
+					if b.Open() {
+						t.Fatal("open though Redis is well")
+					}
+				}
+			}
+			<-p.asked // now it is open, and asks when it may close
+			if !b.Open() {
+				t.Fatal("closed though Redis is slow")
+			}
+			p.answer <- nil
+		})
 	}
 }
 
@@ -185,17 +208,24 @@ func TestBreakerTellsErrorsApart(t *testing.T) {
 			}
 		})
 	}
+	cut := func(err error) error {
+		return &net.OpError{Op: "read", Err: &os.SyscallError{Syscall: "read", Err: err}}
+	}
 	for name, row := range map[string]struct {
 		err   error
 		opens bool
 	}{
-		"nothing found":   {redis.Nil, false},
-		"caller left":     {context.Canceled, false},
-		"deadline passed": {context.DeadlineExceeded, true},
-		"connection cut":  {io.EOF, true},
+		"nothing found":      {redis.Nil, false},
+		"caller left":        {context.Canceled, false},
+		"connection ended":   {io.EOF, true},
+		"connection reset":   {cut(syscall.ECONNRESET), true},
+		"connection refused": {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
+		"no such host":       {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host"}}, true},
+		"not in time":        {cut(os.ErrDeadlineExceeded), false}, // not without a second opinion
+		"no connection free": {redis.ErrPoolTimeout, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBreaker(t, ratelimit.BreakerOptions{})
+			b := newBreaker(t, ratelimit.BreakerOptions{Probe: well})
 			for range 3 {
 				_ = do(b, func(context.Context) error { return row.err })
 			}
@@ -305,5 +335,44 @@ func TestPing(t *testing.T) {
 	server.Stop()
 	if err := ping(t.Context()); err == nil {
 		t.Error("a stopped server answered")
+	}
+}
+
+// TestBreakerOnRedis: what is slow here says nothing about a Redis that is well; one that
+// is frozen opens the breaker, and closes it when it wakes.
+func TestBreakerOnRedis(t *testing.T) {
+	server := testenv.RedisServer(t)
+	quick := redis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 50 * time.Millisecond, PoolSize: 1,
+	}
+	client := server.ClientWith(quick)
+	b := newBreaker(t, ratelimit.BreakerOptions{
+		Probe: ratelimit.Ping(server.ClientWith(quick)), Slow: 20 * time.Millisecond, ProbeTimeout: time.Second,
+	})
+	ask := func(ctx context.Context) error { return client.Ping(ctx).Err() }
+	for range 9 {
+		err := do(b, func(ctx context.Context) error {
+			time.Sleep(21 * time.Millisecond) // as if nobody had time to read the answer
+			return ask(ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.Settled(); b.Open() {
+		t.Fatal("this process was slow, not Redis")
+	}
+	server.Pause()
+	for !b.Open() {
+		if err := do(b, ask); err == nil {
+			t.Fatal("a frozen Redis answered")
+		}
+	}
+	server.Resume()
+	for b.Open() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := do(b, ask); err != nil {
+		t.Fatal(err)
 	}
 }

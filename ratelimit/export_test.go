@@ -27,3 +27,6 @@ func (l *Limiter) Kept() int {
 	defer l.shares.mu.Unlock()
 	return len(l.shares.live)
 }
+
+// Settled waits until no second opinion is on its way.
+func (b *Breaker) Settled() { b.prober.Wait() }
