@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ const (
 // fetch is Fetch behind level one. stale is what level one has, if it may be served.
 func (s *space) fetch(ctx context.Context, key string, stale *entry, load loader) (*entry, error) {
 	c := s.cache
+	key = strings.Clone(key) // it outlives the request whose memory it may be
 	if stale != nil {
 		s.refresh(ctx, key, stale, load)
 		return stale, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,7 @@ const (
 // after, since one may have come from Redis meanwhile.
 func (s *space) invalidate(ctx context.Context, o order) error {
 	c := s.cache
+	o.text = strings.Clone(o.text)
 	c.metrics.invalidations.WithLabelValues(string(o.kind)).Inc()
 	c.obey(s, o)
 	if c.level2 == nil || o.kind != wildcard && len(o.text) > maxKeyBytes {
@@ -132,6 +134,7 @@ func (l *level2) invalidateAll(ctx context.Context, node redis.Cmdable, s *space
 
 // put writes a value that the caller knows to be the newest.
 func (s *space) put(ctx context.Context, key string, value any) error {
+	key = strings.Clone(key)
 	c, at := s.cache, s.at(key)
 	e := &entry{value: value}
 	encoded, err := s.encode(e)

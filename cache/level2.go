@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,9 +116,10 @@ type begun struct {
 	newer  bool   // there is another value to look at
 }
 
-// begin asks for a ticket. seen is the ticket of the value that is to be replaced.
+// begin asks for a ticket. seen is the ticket of the value that is to be replaced, tags
+// are the versions of the key's tags as they were seen.
 // Whoever may not wait for another's load forces one, without the lock.
-func (l *level2) begin(ctx context.Context, b *budget, s *space, key, seen string, force bool) (begun, error) {
+func (l *level2) begin(ctx context.Context, b *budget, s *space, key, seen string, tags uint64, force bool) (begun, error) {
 	name := valueKey(s.o.Name, key)
 	flag := "0"
 	if force {
@@ -126,7 +128,7 @@ func (l *level2) begin(ctx context.Context, b *budget, s *space, key, seen strin
 	var reply []string
 	err := l.call(ctx, b, func(ctx context.Context) (err error) {
 		reply, err = l.scripts.begin.Run(ctx, l.redis, []string{name, name + stateSuffix},
-			seen, l.lock.Microseconds(), l.state.Milliseconds(), flag).StringSlice()
+			seen, l.lock.Microseconds(), l.state.Milliseconds(), flag, strconv.FormatUint(tags, 10)).StringSlice()
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func (r *reading) contend(ctx context.Context, wait bool) (*entry, error) {
 	until := time.Now().Add(c.o.LockWait)
 	pause, waited, newer, late := firstPause, false, 0, 0
 	for {
-		begun, err := c.level2.begin(ctx, &r.budget, r.space, r.aim.key, r.seen, wait && time.Now().After(until))
+		begun, err := c.level2.begin(ctx, &r.budget, r.space, r.aim.key, r.seen, r.tags, wait && time.Now().After(until))
 		switch {
 		case err != nil:
 			return r.alone(ctx)
@@ -197,6 +198,7 @@ func (s *space) lookup(ctx context.Context, key string) *entry {
 	if len(key) > maxKeyBytes {
 		return nil
 	}
+	key = strings.Clone(key)
 	r := s.reading(aim{place: s.at(key), generation: s.cache.memory.generation(s.at(key))}, nil)
 	if !r.shared() {
 		return nil

@@ -14,5 +14,5 @@ if ARGV[2] ~= '' and f and ticket > f then
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
   kept = 1
 end
-if l and (kept == 1 or l == ticket) then redis.call('HDEL', KEYS[2], 'l', 'u') end
+if l and (kept == 1 or l == ticket) then redis.call('HDEL', KEYS[2], 'l', 'u', 't') end
 return kept
