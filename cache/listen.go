@@ -72,8 +72,8 @@ func (c *Cache) hear(ctx context.Context, heard func()) error {
 
 // resync empties level one, and keeps out what is under way.
 func (c *Cache) resync() {
-	c.metrics.resyncs.Inc()
 	c.memory.dropIf(func(place, *entry) bool { return true })
+	c.metrics.resyncs.Inc()
 }
 
 // take obeys a message of another instance. One that is not understood may be of a
@@ -81,15 +81,15 @@ func (c *Cache) resync() {
 func (c *Cache) take(text string) {
 	m, err := parseMessage(text)
 	if err != nil {
-		c.metrics.strays.Inc()
 		c.resync()
+		c.metrics.strays.Inc()
 		return
 	}
 	if m.from == c.id {
 		return
 	}
-	c.metrics.invalidations.WithLabelValues("received").Inc()
 	if s := c.space(m.space); s != nil {
 		c.obey(s, m.order)
 	}
+	c.metrics.invalidations.WithLabelValues("received").Inc()
 }
