@@ -11,8 +11,8 @@ import (
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
-// crowd fetches key with n readers at once and returns what each got.
-func crowd(i *instance, n int, key string, load func(context.Context) (thing, error)) (values []thing, errs []error) {
+// rush fetches key with n readers at once and returns what each got.
+func rush(i *instance, n int, key string, load func(context.Context) (thing, error)) (values []thing, errs []error) {
 	values, errs = make([]thing, n), make([]error, n)
 	var wg sync.WaitGroup
 	gate := make(chan struct{})
@@ -34,7 +34,7 @@ func TestOneLoad(t *testing.T) {
 			i := start(t, o, spaceOptions())
 			var src source
 			src.number.Store(7)
-			values, errs := crowd(i, 1000, "k", src.load)
+			values, errs := rush(i, 1000, "k", src.load)
 			for r := range values {
 				if errs[r] != nil || values[r].Number != 7 {
 					t.Fatalf("%v, %v", values[r], errs[r])
@@ -109,7 +109,7 @@ func TestBadLoaders(t *testing.T) {
 			if name == "never returns" {
 				t.Cleanup(func() { close(stuck) }) // before Close, which waits for it
 			}
-			_, errs := crowd(i, 20, "k", row.load)
+			_, errs := rush(i, 20, "k", row.load)
 			for _, err := range errs {
 				if !row.is(err) {
 					t.Fatalf("a reader got %v", err)

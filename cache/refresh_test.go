@@ -79,7 +79,7 @@ func (r *refreshing) readers(t *testing.T, load func(context.Context) (thing, er
 	var wg sync.WaitGroup
 	for _, i := range r.fleet {
 		wg.Go(func() {
-			values, errs := crowd(i, 1000/len(r.fleet), "k", load)
+			values, errs := rush(i, 1000/len(r.fleet), "k", load)
 			mu.Lock()
 			defer mu.Unlock()
 			for n := range values {
