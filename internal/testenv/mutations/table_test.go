@@ -281,7 +281,7 @@ var table = []mutation{
 		edits: []edit{{"ratelimit/scripts/window.lua",
 			"    local gone = now - span\n",
 			"    local gone = now - span + 1\n"}},
-		pkg: "ratelimit", test: "TestLimitsUnderSiege",
+		pkg: "ratelimit", test: "TestLogIsExact",
 	},
 	{
 		bug: "let the instance's clock decide",
