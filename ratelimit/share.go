@@ -26,6 +26,9 @@ type share struct {
 	seq    uint64   // of the newest arrear
 	told   uint64   // newest arrear that was handed out, so may have reached Redis
 	blind  int64    // until when what was let through before may have been forgotten
+
+	parts  int   // of a bucket: how many it was divided into last; 0: not yet
+	refill int64 // of a bucket: when all that is no longer in cells has flowed back
 }
 
 // cell is what was let through in one sixtieth of the span.
@@ -75,6 +78,9 @@ func (s *share) width() int64 {
 func (s *share) prune(now int64) {
 	gone := 0
 	for gone < len(s.cells) && s.ends(s.cells[gone]) <= now {
+		if s.limit.Kind == Bucket && s.limit.Max > 0 && s.parts > 0 {
+			s.refill = s.drawn(s.refill, s.cells[gone].units, (s.cells[gone].index+1)*s.width(), s.parts)
+		}
 		gone++
 	}
 	s.cells = slices.Delete(s.cells, 0, gone)
@@ -109,6 +115,7 @@ func (s *share) idle() (at int64) {
 	if n := len(s.cells); n > 0 {
 		at = s.ends(s.cells[n-1])
 	}
+	at = max(at, s.refill)
 	for _, p := range s.places {
 		at = max(at, p.ends)
 	}
@@ -173,24 +180,35 @@ func (s *share) decideWindow(cost, now, part int64) verdict {
 	return v
 }
 
-// decideBucket replays the cells on a bucket of part units that takes every ns for each.
+// drawn is when the n-th part of the bucket, which was to be full at that moment, is full
+// once units were taken from it at another. A part's refill takes the whole span, too, so
+// such a moment holds good for another n.
+func (s *share) drawn(full, units, at int64, n int) int64 {
+	part, every := s.limit.Max/int64(n), s.every(n)
+	return min(max(full, at)+min(units, part)*every, at+part*every)
+}
+
+// every is how long one unit of the n-th part takes to flow back, in ns.
+func (s *share) every(n int) int64 {
+	return (int64(s.limit.Span)*int64(n) + s.limit.Max - 1) / s.limit.Max
+}
+
+// decideBucket replays the cells on a bucket of part units, in the state that those which
+// are gone have left it in.
 func (s *share) decideBucket(cost, now, part int64, n int) verdict {
 	if part == 0 {
 		return verdict{reset: localRetry}
 	}
-	every := (int64(s.limit.Span)*int64(n) + s.limit.Max - 1) / s.limit.Max
-	full, holds := int64(0), part*every
-	take := func(units, at int64) {
-		full = min(max(full, at)+min(units, part)*every, at+holds)
-	}
-	width := s.width()
+	s.parts = n
+	every, width, full := s.every(n), s.width(), s.refill
 	for _, c := range s.cells {
-		take(c.units, min(now, (c.index+1)*width))
+		full = s.drawn(full, c.units, min(now, (c.index+1)*width), n)
 	}
 	if s.flying > 0 {
-		take(s.flying, now)
+		full = s.drawn(full, s.flying, now, n)
 	}
 	full = max(full, now)
+	holds := part * every
 	v := verdict{left: (now + holds - full) / every}
 	if v.allowed = cost <= v.left; v.allowed {
 		v.reset = time.Duration(full + cost*every - now)

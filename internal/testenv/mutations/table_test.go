@@ -300,14 +300,14 @@ var table = []mutation{
 	},
 	{
 		bug: "give nothing back of what a call did not use",
-		edits: []edit{{"ratelimit/scripts/limits.lua",
+		edits: []edit{{"ratelimit/scripts/finish.lua",
 			"      window_give(e, -over)\n",
 			"      life = life - over\n"}},
 		pkg: "ratelimit", test: "TestTwins",
 	},
 	{
 		bug: "give back as often as it is asked for",
-		edits: []edit{{"ratelimit/scripts/limits.lua",
+		edits: []edit{{"ratelimit/scripts/finish.lua",
 			"  if not redis.call('SET', mark, '1', 'NX', 'PX', limits_int(math.ceil(life / 1000) + 60000)) then return end\n",
 			"  redis.call('SET', mark, '1', 'PX', limits_int(math.ceil(life / 1000) + 60000))\n"}},
 		pkg: "ratelimit", test: "TestTwins",
@@ -339,5 +339,26 @@ var table = []mutation{
 			"\tcase \"\":\n\t\treturn TinyLFU, nil\n\tcase TinyLFU, LRU, TTL:\n\t\treturn p, nil\n",
 			"\tcase \"\", TinyLFU:\n\t\treturn LRU, nil\n\tcase LRU, TTL:\n\t\treturn p, nil\n"}},
 		pkg: "cache", test: "TestHitRates",
+	},
+	{
+		bug: "forget without Redis what a bucket let through longer ago than it takes to fill",
+		edits: []edit{{"ratelimit/share.go",
+			"if s.limit.Kind == Bucket && s.limit.Max > 0 && s.parts > 0 {",
+			"if s.limit.Kind == Bucket && s.limit.Max > 0 && s.parts < 0 {"}},
+		pkg: "ratelimit", test: "TestBucketWithoutRedis",
+	},
+	{
+		bug: "begin without Redis as if nothing had been let through before",
+		edits: []edit{{"ratelimit/limiter.go",
+			"\tat = l.shares.answer(id, life, limits, err == nil && d.Allowed)\n",
+			"\tat = l.shares.answer(id, life, limits, err != nil && d.Allowed)\n"}},
+		pkg: "ratelimit", test: "TestSwitchBound",
+	},
+	{
+		bug: "go back to Redis without telling it what was let through meanwhile",
+		edits: []edit{{"ratelimit/limiter.go",
+			"\tfor i := 0; i < len(debts) && err == nil; i++ {\n\t\terr = l.tell(ctx, &debts[i])\n\t}\n",
+			"\tfor i := range debts {\n\t\tl.shares.paid(&debts[i])\n\t}\n"}},
+		pkg: "ratelimit", test: "TestSwitchBound",
 	},
 }
