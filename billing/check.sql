@@ -18,6 +18,9 @@ with moved as materialized (
         sum(completion_tokens) as completion_tokens, sum(reasoning_tokens) as reasoning_tokens,
         sum(cost_nano) as cost_nano, sum(captured_nano) as captured_nano, sum(write_off_nano) as write_off_nano
     from usage group by 1, 2, 3, 4
+), shared as (
+    select organisation_id, organisation_day as day, (account_id & 15)::smallint as shard, sum(captured_nano) as nano
+    from usage where organisation_id is not null group by 1, 2, 3
 )
 select rule, account_id, transaction_id, subject, stated::bigint, summed::bigint from (
     select 'balance' as rule, coalesce(a.id, e.account_id) as account_id, 0 as transaction_id, '' as subject,
@@ -52,6 +55,13 @@ select rule, account_id, transaction_id, subject, stated::bigint, summed::bigint
             h.reasoning_tokens, h.cost_nano, h.captured_nano, h.write_off_nano)
         is distinct from (u.calls, u.estimated_calls, u.prompt_tokens, u.cached_tokens, u.cache_write_tokens, u.completion_tokens,
             u.reasoning_tokens, u.cost_nano, u.captured_nano, u.write_off_nano)
+    union all
+    select 'organisation_days', 0, 0, 'organisation ' || coalesce(d.organisation_id, s.organisation_id)
+        || ', ' || date '1970-01-01' + coalesce(d.day, s.day) || ', shard ' || coalesce(d.shard, s.shard),
+        coalesce(d.captured_nano, 0), coalesce(s.nano, 0)
+    from organisation_days d full join shared s
+        on s.organisation_id = d.organisation_id and s.day = d.day and s.shard = d.shard
+    where coalesce(d.captured_nano, 0) <> coalesce(s.nano, 0)
     union all
     select 'credits', coalesce(c.account_id, t.account_id), coalesce(c.transaction_id, t.id),
         case when t.id is null then 'of no transaction' when c.id is null then 'missing' else 'another account or amount' end,

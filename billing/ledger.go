@@ -87,12 +87,13 @@ type Ledger struct{ postgres *pgxpool.Pool }
 
 // Rules of the books, which Check holds them against.
 const (
-	RuleBalance     = "balance"      // an account's balance is the sum of its customer entries
-	RuleZeroSum     = "zero-sum"     // a transaction's entries sum to zero
-	RuleEntries     = "entries"      // entries are of their transaction's account and time
-	RuleUsage       = "usage"        // each settled call has one row of usage, which says what it cost
-	RuleUsageHourly = "usage_hourly" // the hours sum up their calls
-	RuleCredits     = "credits"      // each credit is what its transaction gave, and they are numbered without a gap
+	RuleBalance          = "balance"           // an account's balance is the sum of its customer entries
+	RuleZeroSum          = "zero-sum"          // a transaction's entries sum to zero
+	RuleEntries          = "entries"           // entries are of their transaction's account and time
+	RuleUsage            = "usage"             // each settled call has one row of usage, which says what it cost
+	RuleUsageHourly      = "usage_hourly"      // the hours sum up their calls
+	RuleOrganisationDays = "organisation_days" // the organisations' days sum up their calls
+	RuleCredits          = "credits"           // each credit is what its transaction gave, and they are numbered without a gap
 )
 
 // maxDifferences bounds what Check tells.

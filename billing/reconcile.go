@@ -51,7 +51,8 @@ const (
 // An account's live holds, their sum and what the hash says it holds come from one
 // script, so they are exact, too. What Redis was told otherwise (keys, the state of an
 // account) counts as different when Postgres says before and after the look that Redis
-// has been told just that.
+// has been told just that. A tier or an organisation, of which that is not written down,
+// counts when it differs for longer than telling it takes.
 //
 // An epoch that changes on the way, or is missing because the shard is being rebuilt,
 // sends it back to the start of the chunk, until its patience ends.
@@ -94,17 +95,19 @@ func NewReconciler(o ReconcilerOptions) *Reconciler {
 
 // What a Discrepancy is about.
 const (
-	AboutLedger  = "ledger"  // the ledger itself; one of its rules follows, as in "ledger zero-sum"
-	AboutBalance = "balance" // Redis' available + held against the ledger
-	AboutHeld    = "held"    // what the hash holds against its live holds
-	AboutHold    = "hold"    // an entry of the expiry index without a live hold
-	AboutAccount = "account" // a hash that is missing, unreadable or of nobody
-	AboutCredits = "credits" // the numbers of an account's credits
-	AboutStatus  = "status"  // of an account
-	AboutBudget  = "budget"  // of an account; day|month in nano-USD, 0: none
-	AboutKey     = "key"     // an API key's record
-	AboutStream  = "stream"  // events that Postgres applied and Redis lost, or that nobody can read
-	AboutShard   = "shard"   // a shard that stays closed: nothing of it could be compared
+	AboutLedger       = "ledger"       // the ledger itself; one of its rules follows, as in "ledger zero-sum"
+	AboutBalance      = "balance"      // Redis' available + held against the ledger
+	AboutHeld         = "held"         // what the hash holds against its live holds
+	AboutHold         = "hold"         // an entry of the expiry index without a live hold
+	AboutAccount      = "account"      // a hash that is missing, unreadable or of nobody
+	AboutCredits      = "credits"      // the numbers of an account's credits
+	AboutStatus       = "status"       // of an account
+	AboutBudget       = "budget"       // of an account; day|month in nano-USD, 0: none
+	AboutKey          = "key"          // an API key's record
+	AboutTier         = "tier"         // of an account, or a tier as a shard knows it
+	AboutOrganisation = "organisation" // of an account, or an organisation as its shard knows it
+	AboutStream       = "stream"       // events that Postgres applied and Redis lost, or that nobody can read
+	AboutShard        = "shard"        // a shard that stays closed: nothing of it could be compared
 )
 
 // Discrepancy is one thing that is not as it must be.
@@ -126,17 +129,19 @@ func (d Discrepancy) Nano() int64 { return d.FoundNano - d.ExpectedNano }
 
 // Checked counts what a reconciliation looked at.
 type Checked struct {
-	Transactions int64 `json:"transactions"` // of the ledger, each with all its entries
-	Entries      int64 `json:"entries"`
-	Usage        int64 `json:"usage"`
-	Shards       int64 `json:"shards"`
-	Unopened     int64 `json:"shards_not_opened"` // no server has run since the schema was made
-	Accounts     int64 `json:"accounts"`          // with a hash, held against the ledger
-	Untold       int64 `json:"accounts_not_told"` // Redis has not been told of yet
-	Credits      int64 `json:"credits_not_told"`
-	Events       int64 `json:"events_not_applied"`
-	Holds        int64 `json:"live_holds"`
-	Keys         int64 `json:"keys"`
+	Transactions  int64 `json:"transactions"` // of the ledger, each with all its entries
+	Entries       int64 `json:"entries"`
+	Usage         int64 `json:"usage"`
+	Shards        int64 `json:"shards"`
+	Unopened      int64 `json:"shards_not_opened"` // no server has run since the schema was made
+	Accounts      int64 `json:"accounts"`          // with a hash, held against the ledger
+	Untold        int64 `json:"accounts_not_told"` // Redis has not been told of yet
+	Credits       int64 `json:"credits_not_told"`
+	Events        int64 `json:"events_not_applied"`
+	Holds         int64 `json:"live_holds"`
+	Keys          int64 `json:"keys"`
+	Tiers         int64 `json:"tiers"` // each on each shard
+	Organisations int64 `json:"organisations"`
 }
 
 // Scope says what to look at. The zero Scope is all there is.
@@ -184,6 +189,11 @@ func (r *Reconciler) Run(ctx context.Context, scope Scope, found func(Discrepanc
 		}
 		if err := run.keys(ctx, s); err != nil {
 			return run.checked, fmt.Errorf("reconcile the keys of shard %s: %w", s, err)
+		}
+		if scope.Account == 0 {
+			if err := run.limits(ctx, s); err != nil {
+				return run.checked, fmt.Errorf("reconcile the limits of shard %s: %w", s, err)
+			}
 		}
 	}
 	if scope.Account == 0 {

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type hotAccount struct {
 	creditSeq int64
 	status    string
 	budget    string
+	tier, org string
 	unread    string  // a field that is no number
 	end       eventID // the newest event at that moment
 }
@@ -45,6 +47,7 @@ type hotAccount struct {
 type toldAccount struct {
 	status    string
 	budget    string
+	tier, org string
 	known     bool // Redis has had a hash of it
 	confirmed bool // Redis was told all of this, twice
 }
@@ -69,11 +72,11 @@ func (r *reconciliation) gather(ctx context.Context, s stream.Shard, after int64
 		from stream_positions where shard = $1`, int16(s)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&b.before.epoch, &b.before.last.ms, &b.before.last.seq, &b.after)
 	})
-	batch.Queue(`select a.id, a.status, `+budgetText+`, a.known, a.confirmed from accounts a
+	batch.Queue(`select a.id, a.status, `+budgetText+`, coalesce(a.tier, ''), coalesce(a.organisation_id::text, ''), a.known, a.confirmed from accounts a
 		where (a.id & 15) = $1 and a.id > $2 and ($3::bigint = 0 or a.id = $3) order by a.id limit $4`,
 		int64(s), after, r.scope.Account, r.most).Query(func(rows pgx.Rows) error {
 		var a hotAccount
-		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.told.status, &a.told.budget, &a.told.known, &a.told.confirmed}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.told.status, &a.told.budget, &a.told.tier, &a.told.org, &a.told.known, &a.told.confirmed}, func() error {
 			b.accounts = append(b.accounts, a)
 			return nil
 		})
@@ -101,7 +104,8 @@ func (r *reconciliation) look(ctx context.Context, b *accountBatch, chunk []hotA
 	for i := range chunk {
 		keys[i] = AcctKey(chunk[i].id)
 	}
-	fields := []any{AccountFieldAvailable, AccountFieldHeld, AccountFieldCreditSeq, AccountFieldStatus, AccountFieldBudget}
+	fields := []any{AccountFieldAvailable, AccountFieldHeld, AccountFieldCreditSeq, AccountFieldStatus, AccountFieldBudget,
+		AccountFieldTier, AccountFieldOrg}
 	epoch, end, values, err := r.readHashes(ctx, b.shard, keys, fields)
 	if err != nil {
 		return err
@@ -116,7 +120,7 @@ func (r *reconciliation) look(ctx context.Context, b *accountBatch, chunk []hotA
 	for i := range chunk {
 		a := &chunk[i]
 		v := values[i*len(fields) : (i+1)*len(fields)]
-		a.end, a.status, a.budget = end, v[3], v[4]
+		a.end, a.status, a.budget, a.tier, a.org = end, v[3], v[4], v[5], v[6]
 		a.there = slices.ContainsFunc(v, func(field string) bool { return field != "" })
 		if !a.there {
 			continue
@@ -200,11 +204,11 @@ func (r *reconciliation) readTruth(ctx context.Context, b *accountBatch) (truth 
 	batch := &pgx.Batch{}
 	batch.Queue(`select epoch, last_ms, last_seq from stream_positions where shard = $1`, int16(b.shard)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&at.epoch, &at.last.ms, &at.last.seq) })
-	batch.Queue(`select a.id, a.status, `+budgetText+`, a.known, a.confirmed, a.balance_nano, a.credit_seq from accounts a
+	batch.Queue(`select a.id, a.status, `+budgetText+`, coalesce(a.tier, ''), coalesce(a.organisation_id::text, ''), a.known, a.confirmed, a.balance_nano, a.credit_seq from accounts a
 		where a.id = any($1)`, ids).Query(func(rows pgx.Rows) error {
 		var id int64
 		var a accountTruth
-		_, err := pgx.ForEachRow(rows, []any{&id, &a.told.status, &a.told.budget, &a.told.known, &a.told.confirmed, &a.balance, &a.creditSeq}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&id, &a.told.status, &a.told.budget, &a.told.tier, &a.told.org, &a.told.known, &a.told.confirmed, &a.balance, &a.creditSeq}, func() error {
 			truth[id] = &accountTruth{known: true, told: a.told, balance: a.balance, creditSeq: a.creditSeq}
 			return nil
 		})
@@ -281,9 +285,10 @@ func (r *reconciliation) judge(b *accountBatch, truth map[int64]*accountTruth, u
 		if a.told != t.told || !a.told.confirmed {
 			continue
 		}
-		for _, f := range [][3]string{{AboutStatus, a.told.status, a.status}, {AboutBudget, a.told.budget, budgetOf(a.budget)}} {
+		for _, f := range [][3]string{{AboutStatus, a.told.status, a.status}, {AboutBudget, a.told.budget, budgetOf(a.budget)},
+			{AboutTier, a.told.tier, a.tier}, {AboutOrganisation, a.told.org, a.org}} {
 			if f[1] != f[2] {
-				r.found(Discrepancy{What: f[0], Shard: shard, AccountID: a.id, Expected: f[1], Found: f[2]})
+				r.found(Discrepancy{What: f[0], Shard: shard, AccountID: a.id, Expected: cmp.Or(f[1], "none"), Found: cmp.Or(f[2], "none")})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -299,6 +300,44 @@ func TestReconcileFindsFaults(t *testing.T) {
 			r.must(r.redis.HSet(t.Context(), r.keyName(key), KeyFieldLimits, "61|0|0|0|0").Err())
 		}, func(r *rig, account, key int64) []string {
 			return []string{fmt.Sprintf(`key account %d key %d (%s): limits 60|0|0|0|0, found "61|0|0|0|0"`, account, key, r.keyName(key))}
+		}},
+		{"tier of an account changed in Redis", func(t *testing.T, r *rig, account, _ int64) {
+			_, err := r.desk.Tiers.Set(t.Context(), "gold", LimitChange{}, House)
+			r.must(err)
+			r.must(r.desk.Tiers.Assign(t.Context(), account, "gold", House))
+			r.forge(`update accounts set confirmed = true where id = $1`, account)
+			r.wantDifferences()
+			r.must(r.redis.HDel(t.Context(), AcctKey(account), AccountFieldTier).Err())
+			r.must(r.redis.HSet(t.Context(), AcctKey(account), AccountFieldOrg, 8).Err())
+		}, func(_ *rig, account, _ int64) []string {
+			return []string{fmt.Sprintf("tier account %d: gold, found none", account), fmt.Sprintf("organisation account %d: none, found 8", account)}
+		}},
+		{"tier gone from a shard", func(t *testing.T, r *rig, account, _ int64) {
+			_, err := r.desk.Tiers.Set(t.Context(), "gold", LimitChange{Concurrency: number(4)}, House)
+			r.must(err)
+			r.wantDifferences()
+			r.must(r.redis.Del(t.Context(), TierKey(7, "gold")).Err())
+		}, func(*rig, int64, int64) []string {
+			return []string{`tier (tier:{s07}:gold): 0|0|4|0|0, found ""`}
+		}},
+		{"organisation changed in Redis", func(t *testing.T, r *rig, account, _ int64) {
+			o := r.organisation(Budget{DayNano: 70}, account)
+			r.forge(`update accounts set confirmed = true where id = $1`, account)
+			r.wantDifferences()
+			r.must(r.redis.HSet(t.Context(), OrganisationKey(o.org.ID), "budget", "700|0").Err())
+		}, func(*rig, int64, int64) []string {
+			return []string{`organisation (org:{s01}:1): budget 70|0, found "700|0"`}
+		}},
+		{"organisation that spent more than Redis counts", func(t *testing.T, r *rig, account, _ int64) {
+			o := r.organisation(Budget{DayNano: 70}, account)
+			r.forge(`update accounts set confirmed = true where id = $1`, account)
+			o.call(account, "counted", 20, true)
+			r.drainAll()
+			r.wantDifferences()
+			day := time.Now().Unix() / secondsOfDay
+			r.must(r.redis.HSet(t.Context(), OrganisationKey(o.org.ID), "spent", fmt.Sprintf("%d|19|0|0", day)).Err())
+		}, func(*rig, int64, int64) []string {
+			return []string{"organisation (org:{s01}:1): 20, found 19"}
 		}},
 		{"key record of another mac", func(t *testing.T, r *rig, account, key int64) {
 			r.must(r.redis.HSet(t.Context(), r.keyName(key), KeyFieldMAC, strings.Repeat("0", 32)).Err())

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -76,8 +77,12 @@ func (w *steward) resolveRun(ctx context.Context, names []string) error {
 		case "h":
 			later = append(later, name)
 		case "s", "r":
-			if err := w.conclude(ctx, c, hold.captured()); err != nil {
+			done, err := w.conclude(ctx, c, hold.captured())
+			if err != nil {
 				return err
+			}
+			if !done {
+				later = append(later, name)
 			}
 		default:
 			lost = append(lost, lostClaim{c, at})
@@ -141,14 +146,18 @@ func (w *steward) holdOf(ctx context.Context, c Claim) (h holdState, at position
 	return h, at, err
 }
 
-// conclude resolves a claim.
-func (w *steward) conclude(ctx context.Context, c Claim, captured int64) error {
-	if err := w.scripts.resolveClaim(ctx, w.redis, c, captured); err != nil {
-		return err
+// conclude resolves a claim, unless its organisation is still to be restored.
+func (w *steward) conclude(ctx context.Context, c Claim, captured int64) (done bool, err error) {
+	err = w.scripts.resolveClaim(ctx, w.redis, c, captured)
+	if errors.Is(err, errNoOrganisation) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	delete(w.absent, c.name())
 	w.metrics.claims.Inc()
-	return nil
+	return true, nil
 }
 
 // resolveLost resolves claims without a hold by the ledger, and returns those that must
@@ -190,8 +199,12 @@ func (w *steward) resolveLost(ctx context.Context, lost []lostClaim) (waiting []
 				continue
 			}
 		}
-		if err := w.conclude(ctx, l.Claim, captured); err != nil {
+		done, err := w.conclude(ctx, l.Claim, captured)
+		if err != nil {
 			return nil, err
+		}
+		if !done {
+			waiting = append(waiting, l.name())
 		}
 	}
 	return waiting, nil

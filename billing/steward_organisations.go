@@ -111,9 +111,7 @@ func (w *steward) restoreOrganisations(ctx context.Context) error {
 			return err
 		}
 		for i := range records {
-			if records[i].Spent, err = claimed[records[i].ID].and(records[i].Spent); err != nil {
-				return err
-			}
+			records[i].Spent = claimed[records[i].ID].and(records[i].Spent)
 		}
 		if _, err := w.projector.organisations(ctx, records, false, true); err != nil {
 			return err
@@ -129,12 +127,9 @@ func (w *steward) restoreOrganisations(ctx context.Context) error {
 type claimSums struct{ days, months map[int64]int64 }
 
 // and adds those of the periods that spent is of.
-func (s claimSums) and(spent string) (string, error) {
-	n := [4]int64{}
-	if _, err := fmt.Sscanf(spent, "%d|%d|%d|%d", &n[0], &n[1], &n[2], &n[3]); err != nil {
-		return "", fmt.Errorf("billing: spent reads %q: %w", spent, err)
-	}
-	return fmt.Sprintf("%d|%d|%d|%d", n[0], n[1]+s.days[n[0]], n[2], n[3]+s.months[n[2]]), nil
+func (s claimSums) and(spent string) string {
+	n := spentOf(spent)
+	return fmt.Sprintf("%d|%d|%d|%d", n[0], n[1]+s.days[n[0]], n[2], n[3]+s.months[n[2]])
 }
 
 // claimed sums the claims under way of organisations.
