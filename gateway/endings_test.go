@@ -296,7 +296,7 @@ func TestShutdownCuts(t *testing.T) {
 }
 
 func TestRedisAway(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, impatient)
 	id, key := r.account(dollar)
 	if a := r.chat(key, "paid"); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
@@ -330,7 +330,7 @@ func TestRedisAway(t *testing.T) {
 
 // TestRedisAwayAtSettle: the client has its answer, the bill follows.
 func TestRedisAwayAtSettle(t *testing.T) {
-	r := newRig(t)
+	r := newRig(t, impatient)
 	id, key := r.account(dollar)
 	for _, stream := range []bool{false, true} {
 		before := r.settled(id)

@@ -23,8 +23,6 @@ const (
 	scopeKey     = ratelimit.ScopeKey // of limits that belong to an API key
 	scopeAccount = "account"
 
-	// askIn is for all that is asked of Redis before a call may begin.
-	askIn = 220 * time.Millisecond
 	// organisationsMost is how often an account may turn out to be of another
 	// organisation while one call is decided.
 	organisationsMost = 3
@@ -46,7 +44,7 @@ var (
 // What is shared more widely is asked before it, and given back when the script refuses.
 type gate struct {
 	redis    redis.Scripter
-	breaker  breaker
+	link     *link
 	house    string // packed limits of whoever has none of their own
 	admits   *redis.Script
 	visits   *redis.Script
@@ -59,9 +57,9 @@ type gate struct {
 // returner gives back, now or soon, what was taken for a call that does not begin.
 type returner interface{ giveBack(t taken) }
 
-func newGate(r redis.Scripter, b breaker, house string, s *shared, back returner, now func() time.Time, metrics *ratelimit.Metrics) *gate {
+func newGate(r redis.Scripter, w *link, house string, s *shared, back returner, now func() time.Time, metrics *ratelimit.Metrics) *gate {
 	return &gate{
-		redis: r, breaker: b, house: house, shared: s, back: back,
+		redis: r, link: w, house: house, shared: s, back: back,
 		admits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + fitLua + passLua + admitLua),
 		visits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + visitLua),
 		refusals: newRefusals(now), metrics: metrics,
@@ -181,14 +179,12 @@ func (g *gate) decide(ctx context.Context, c caller, r *reservation,
 		g.metrics.Remembered(&p.decision)
 		return p, err
 	}
-	within, cancel := context.WithTimeout(ctx, askIn)
-	defer cancel()
 	for range organisationsMost {
-		s, err := g.shared.take(within, c.account, r)
+		s, err := g.shared.take(ctx, c.account, r)
 		if err != nil {
 			return g.judged(c, pass{decision: s.decision, limited: len(s.decision.Results) > 0}, err)
 		}
-		p, err := script(within, s.name, s.narrow(asked))
+		p, err := script(ctx, s.name, s.narrow(asked))
 		if organisation, is := strings.CutPrefix(p.status, "org|"); is && err == nil {
 			g.shared.learn(c.account, organisation)
 			g.back.giveBack(s.taken)
@@ -229,7 +225,7 @@ func (g *gate) judged(c caller, p pass, err error) (pass, error) {
 }
 
 func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []string, args ...any) (pass, error) {
-	reply, err := bounded(ctx, g.breaker, func(ctx context.Context) ([]any, error) {
+	reply, err := ask(ctx, g.link, func(ctx context.Context) ([]any, error) {
 		return script.Run(ctx, g.redis, keys, args...).Slice()
 	})
 	if err != nil {

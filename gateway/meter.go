@@ -46,6 +46,8 @@ type MeterOptions struct {
 	Everyone    int64                 // requests per minute of the whole installation; 0: no limit
 	Claims      claims                // on the budgets of organisations; nil: there are none
 	Breaker     breaker               // before Redis; nil: Redis is always asked
+	Patience    time.Duration         // of a caller with a Redis that answers nobody; 0: 200 ms
+	Silence     func() time.Duration  // since Redis was last heard by anybody here; nil: as the meter's calls know
 	Decisions   *ratelimit.Metrics    // nil: what limits decide is not counted
 	MaxInFlight int                   // calls at once; more are answered 503; 0: 4096
 	HoldLife    time.Duration         // of a hold that nobody renews; 0: a minute
@@ -95,14 +97,17 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	if o.Limits.RequestsPerMinute <= 0 {
 		o.Limits.RequestsPerMinute = defaultLimit
 	}
+	if o.Patience <= 0 {
+		o.Patience = silenceMost
+	}
 	if o.Breaker == nil {
 		o.Breaker = unbroken{}
 	}
-	limits := ratelimit.NewRedis(o.Redis)
-	resolver := newResolver(o.Holds, &tally{limits: limits, claims: o.Claims}, o.Breaker, o.Log, o.Registerer)
-	shared := newShared(o.Redis, o.Breaker, limits, o.Everyone, resolver, o.Now)
+	limits, way := ratelimit.NewRedis(o.Redis), newLink(o.Breaker, o.Patience, o.Silence)
+	resolver := newResolver(o.Holds, &tally{limits: limits, claims: o.Claims}, way, o.Log, o.Registerer)
+	shared := newShared(o.Redis, way, limits, o.Everyone, resolver, o.Now)
 	m := &Meter{
-		gate:      newGate(o.Redis, o.Breaker, o.Limits.Packed(), shared, resolver, o.Now, o.Decisions),
+		gate:      newGate(o.Redis, way, o.Limits.Packed(), shared, resolver, o.Now, o.Decisions),
 		backlog:   o.Backlog,
 		resolver:  resolver,
 		keeper:    newKeeper(o.Holds, limits, o.HoldLife, o.Now, o.Registerer),

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,50 +8,7 @@ import (
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
-var (
-	errReply = errors.New("gateway: a script's reply makes no sense")
-	errSlow  = errors.New("gateway: Redis did not answer in time")
-)
-
-// breaker stands before Redis.
-type breaker interface {
-	Open() bool
-	Do(ctx context.Context, call func(context.Context) error) error
-}
-
-// unbroken is no breaker at all.
-type unbroken struct{}
-
-func (unbroken) Open() bool { return false }
-
-func (unbroken) Do(ctx context.Context, call func(context.Context) error) error { return call(ctx) }
-
-// bounded asks Redis by way of the breaker and waits no longer than ctx lasts: a command
-// that was gathered with others heeds no context. What is answered later is lost.
-func bounded[T any](ctx context.Context, b breaker, call func(context.Context) (T, error)) (value T, err error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	err = b.Do(ctx, func(ctx context.Context) error {
-		answered := make(chan answer, 1)
-		go func() {
-			value, err := call(ctx)
-			answered <- answer{value, err}
-		}()
-		select {
-		case a := <-answered:
-			value = a.value
-			return a.err
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return errSlow
-			}
-			return ctx.Err()
-		}
-	})
-	return value, err
-}
+var errReply = errors.New("gateway: a script's reply makes no sense")
 
 // readPass reads what admit.lua and visit.lua return.
 func readPass(reply []any) (p pass, mac string, candidate int, err error) {

@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	endIn        = 220 * time.Millisecond // the first attempt, which a caller waits for
-	resolveIn    = time.Second            // each further one
+	resolveIn    = time.Second // an attempt that nobody waits for
 	resolveFirst = 50 * time.Millisecond
 	resolveMost  = 2 * time.Second  // pause between attempts
 	resolveFor   = 10 * time.Minute // then the hold is left to its deadline
@@ -23,7 +22,10 @@ const (
 	maxPending   = 4096             // holds waiting for Redis, and as many calls' limits
 )
 
-var errUnsure = errors.New("gateway: the hold may yet come to be")
+var (
+	errUnsure = errors.New("gateway: the hold may yet come to be")
+	errUntold = errors.New("gateway: Redis has not heard of a call's end")
+)
 
 // holds is what a call does with its money in the end.
 type holds interface {
@@ -37,7 +39,7 @@ type holds interface {
 type resolver struct {
 	holds   holds
 	tally   *tally
-	breaker breaker
+	link    *link
 	log     *slog.Logger
 	money   line
 	trueUps line
@@ -54,9 +56,9 @@ type line struct {
 	giveUp func(kind, id string, err error)
 }
 
-func newResolver(h holds, t *tally, b breaker, log *slog.Logger, registerer prometheus.Registerer) *resolver {
+func newResolver(h holds, t *tally, w *link, log *slog.Logger, registerer prometheus.Registerer) *resolver {
 	r := &resolver{
-		holds: h, tally: t, breaker: b, log: log,
+		holds: h, tally: t, link: w, log: log,
 		stop: make(chan struct{}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_holds_given_up_total", Help: "Holds that could not be resolved and were left to their deadline.",
@@ -79,8 +81,7 @@ func newResolver(h holds, t *tally, b breaker, log *slog.Logger, registerer prom
 // and then done is false and the result not known yet; nor is it where Redis had lost the
 // hold and the cost was recorded to be taken.
 func (r *resolver) settle(s billing.Settlement, t taken, tokens int64) (captured billing.Captured, done bool) {
-	defer r.trueUp(t, tokens, min(s.Cost, s.Held))()
-	captured, err := r.soon(func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
+	captured, err := r.end(t, tokens, min(s.Cost, s.Held), func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
 	if err == nil {
 		return captured, !captured.Late
 	}
@@ -91,45 +92,55 @@ func (r *resolver) settle(s billing.Settlement, t taken, tokens int64) (captured
 	return billing.Captured{}, false
 }
 
+// end resolves the hold of a call that has ended, and in the same moment trues up what
+// the call took of limits.
+func (r *resolver) end(t taken, tokens, captured int64, resolve func(context.Context) (billing.Captured, error)) (billing.Captured, error) {
+	if !t.open() {
+		return soon(r, resolve)
+	}
+	words := r.tally.finish(t, tokens, captured)
+	type outcome struct {
+		captured billing.Captured
+		told     bool
+	}
+	o, err := soon(r, func(ctx context.Context) (o outcome, err error) {
+		o.told = together(ctx, append(words, func(ctx context.Context) error {
+			o.captured, err = resolve(ctx)
+			return nil
+		})...) == nil
+		return o, err
+	})
+	if !o.told {
+		r.tellLater(t, errUntold, words)
+	}
+	return o.captured, err
+}
+
+// giveBack gives back, now or soon, all that a call took which does not begin.
+func (r *resolver) giveBack(t taken) {
+	words := r.tally.giveBack(t)
+	if len(words) == 0 {
+		return
+	}
+	_, err := soon(r, func(ctx context.Context) (struct{}, error) { return struct{}{}, together(ctx, words...) })
+	if err != nil {
+		r.tellLater(t, err, words)
+	}
+}
+
+// tellLater repeats what Redis may not have been told. Until it is, limits are harsher
+// than they need be, never laxer.
+func (r *resolver) tellLater(t taken, cause error, words []word) {
+	r.later(&r.trueUps, "limits", t.id(), cause, func(ctx context.Context) error { return together(ctx, words...) })
+}
+
 // soon asks once, unless Redis is known to be away, and for no longer than a caller can
 // wait. The breaker does not hear how it went: what settles late asks Postgres, too.
-func (r *resolver) soon(ask func(context.Context) (billing.Captured, error)) (billing.Captured, error) {
-	if r.breaker.Open() {
-		return billing.Captured{}, ratelimit.ErrBreakerOpen
+func soon[T any](r *resolver, ask func(context.Context) (T, error)) (none T, err error) {
+	if r.link.breaker.Open() {
+		return none, ratelimit.ErrBreakerOpen
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endIn)
-	defer cancel()
-	return bounded(ctx, unbroken{}, ask)
-}
-
-// trueUp begins to true up what a call took, so that it goes to Redis together with what
-// is sent meanwhile, and returns how to wait for it.
-func (r *resolver) trueUp(t taken, tokens, captured int64) (wait func()) {
-	if !t.open() {
-		return func() {}
-	}
-	return r.tell(t.id(), func(ctx context.Context) error { return r.tally.finish(ctx, t, tokens, captured) })
-}
-
-// giveBack gives back all that a call took which does not begin.
-func (r *resolver) giveBack(t taken) {
-	if !t.none() {
-		r.tell(t.id(), func(ctx context.Context) error { return r.tally.giveBack(ctx, t) })()
-	}
-}
-
-// tell tells Redis something about a call's limits, now or soon. Before it is told,
-// limits are harsher than they need be, never laxer.
-func (r *resolver) tell(id string, word func(context.Context) error) (wait func()) {
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
-		_, err := r.soon(func(ctx context.Context) (billing.Captured, error) { return billing.Captured{}, word(ctx) })
-		if err != nil {
-			r.later(&r.trueUps, "limits", id, err, word)
-		}
-	}()
-	return func() { <-told }
+	return await(context.Background(), r.link, ask)
 }
 
 // settleOnce settles now. A hold that was resolved at its deadline is settled too:
@@ -150,8 +161,7 @@ func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billin
 // release gives a hold back, now or soon, of a call that came to nothing. One that Redis
 // has lost meanwhile is given back.
 func (r *resolver) release(account int64, holdID string, t taken) {
-	defer r.trueUp(t, 0, 0)()
-	_, err := r.soon(func(ctx context.Context) (billing.Captured, error) {
+	_, err := r.end(t, 0, 0, func(ctx context.Context) (billing.Captured, error) {
 		return billing.Captured{}, r.holds.Release(ctx, account, holdID)
 	})
 	if err != nil && !errors.Is(err, billing.ErrHoldUnknown) {

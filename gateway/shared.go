@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,7 +32,7 @@ var organisationLua string
 // an account is of is kept here as a hint; the account's shard says whether it is right.
 type shared struct {
 	redis    redis.Scripter
-	breaker  breaker
+	link     *link
 	script   *redis.Script
 	limits   limits
 	everyone int64 // requests per minute of the whole installation; 0: no limit
@@ -49,9 +48,9 @@ type limits interface {
 	Renew(ctx context.Context, tickets []ratelimit.Ticket, life time.Duration) error
 }
 
-func newShared(r redis.Scripter, b breaker, l limits, everyone int64, back returner, now func() time.Time) *shared {
+func newShared(r redis.Scripter, w *link, l limits, everyone int64, back returner, now func() time.Time) *shared {
 	return &shared{
-		redis: r, breaker: b, limits: l, everyone: everyone, back: back,
+		redis: r, link: w, limits: l, everyone: everyone, back: back,
 		script: redis.NewScript(ratelimit.Lua() + billing.OrganisationLua + fitLua + organisationLua),
 		hints:  newRecent[int64, int64](hintsMost, 0, now),
 	}
@@ -104,15 +103,20 @@ func (s *shared) take(ctx context.Context, account int64, r *reservation) (share
 	var (
 		of, all       share
 		ofErr, allErr error
-		both          sync.WaitGroup
 	)
-	if s.everyone > 0 {
-		both.Go(func() { all, allErr = s.takeOfAll(ctx, id) })
-	}
-	if member {
+	ofAll := func(ctx context.Context) error { all, allErr = s.takeOfAll(ctx, id); return nil }
+	ofOrganisation := func(ctx context.Context) error {
 		of, ofErr = s.takeOfOrganisation(ctx, organisation, account, id, r)
+		return nil
 	}
-	both.Wait()
+	switch {
+	case member && s.everyone > 0:
+		_ = together(ctx, ofAll, ofOrganisation) // the errors are theirs
+	case member:
+		_ = ofOrganisation(ctx)
+	default:
+		_ = ofAll(ctx)
+	}
 	of.taken.all = all.taken.all
 	if err := errors.Join(ofErr, allErr); err != nil {
 		s.back.giveBack(of.taken)
@@ -141,7 +145,7 @@ func (s *shared) takeOfAll(ctx context.Context, id string) (share, error) {
 		decision ratelimit.Decision
 		ticket   ratelimit.Ticket
 	}
-	o, err := bounded(ctx, s.breaker, func(ctx context.Context) (outcome, error) {
+	o, err := ask(ctx, s.link, func(ctx context.Context) (outcome, error) {
 		d, ticket, err := s.limits.Take(ctx, id, 0, []ratelimit.Limit{{
 			Kind: ratelimit.Window, Name: ratelimit.NameRequests, Scope: scopeEveryone,
 			Key: ratelimit.Key(everyoneTag, scopeEveryone, "requests"), Max: s.everyone, Span: time.Minute, Cost: 1,
@@ -170,7 +174,7 @@ func (s *shared) takeOfOrganisation(ctx context.Context, organisation, account i
 		billing.EpochKey(organisation), billing.OrganisationKey(organisation),
 		billing.ClaimKey(organisation, account, asked.holdID), billing.ClaimsKey(organisation),
 	}
-	reply, err := bounded(ctx, s.breaker, func(ctx context.Context) ([]any, error) {
+	reply, err := ask(ctx, s.link, func(ctx context.Context) ([]any, error) {
 		return s.script.Run(ctx, s.redis, keys, stream.ShardOf(organisation).Key("lim", "organisation", name), id,
 			asked.want, asked.least, asked.life.Milliseconds(),
 			asked.tokens.want, asked.tokens.good, asked.tokens.bare, unpaid).Slice()

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"sync"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/ratelimit"
@@ -86,41 +84,36 @@ type tally struct {
 	claims claims // nil: nobody has a budget in common
 }
 
+// word is something that Redis is told.
+type word = func(context.Context) error
+
 // finish trues up what an ended call took, by the tokens it came to and what it captured,
-// in nano-USD. The commands go to Redis together. Repeating it changes nothing.
-func (t *tally) finish(ctx context.Context, k taken, tokens, captured int64) error {
+// in nano-USD. Repeating its words changes nothing.
+func (t *tally) finish(k taken, tokens, captured int64) []word {
 	used := ratelimit.Used{ratelimit.NameTokens: tokens}
-	return together(
-		func() error { return t.limits.Finish(ctx, k.own, used) },
-		func() error { return t.limits.Finish(ctx, k.org, used) },
-		func() error { return t.resolve(ctx, k, captured) },
-	)
+	var words []word
+	for _, ticket := range [...]ratelimit.Ticket{k.own, k.org} {
+		if loose(ticket) {
+			words = append(words, func(ctx context.Context) error { return t.limits.Finish(ctx, ticket, used) })
+		}
+	}
+	return t.resolve(words, k, captured)
 }
 
 // giveBack takes back all that a call took which did not begin.
-func (t *tally) giveBack(ctx context.Context, k taken) error {
-	return together(
-		func() error { return t.limits.GiveBack(ctx, k.own) },
-		func() error { return t.limits.GiveBack(ctx, k.org) },
-		func() error { return t.limits.GiveBack(ctx, k.all) },
-		func() error { return t.resolve(ctx, k, 0) },
-	)
+func (t *tally) giveBack(k taken) []word {
+	var words []word
+	for _, ticket := range [...]ratelimit.Ticket{k.own, k.org, k.all} {
+		if len(ticket.Taken) > 0 {
+			words = append(words, func(ctx context.Context) error { return t.limits.GiveBack(ctx, ticket) })
+		}
+	}
+	return t.resolve(words, k, 0)
 }
 
-func (t *tally) resolve(ctx context.Context, k taken, captured int64) error {
+func (t *tally) resolve(words []word, k taken, captured int64) []word {
 	if !k.counted || t.claims == nil {
-		return nil
+		return words
 	}
-	return t.claims.Resolve(ctx, k.claim, captured)
-}
-
-// together does all at once, so that their commands are gathered.
-func together(do ...func() error) error {
-	var all sync.WaitGroup
-	errs := make([]error, len(do))
-	for i, f := range do {
-		all.Go(func() { errs[i] = f() })
-	}
-	all.Wait()
-	return errors.Join(errs...)
+	return append(words, func(ctx context.Context) error { return t.claims.Resolve(ctx, k.claim, captured) })
 }

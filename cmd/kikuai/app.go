@@ -168,6 +168,7 @@ func (a *App) openMeter() error {
 		Everyone:   int64(a.config.GlobalPerMinute),
 		Claims:     a.desk.Organisations,
 		Breaker:    a.breaker,
+		Silence:    a.stores.ears.silence,
 		Decisions:  a.decisions,
 	})
 	return err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/gateway"
 )
 
 // A Redis that does not answer must cost a caller a fraction of a second, not the
@@ -36,8 +38,9 @@ var errRedisURL = errors.New("REDIS_URL cannot be read: redis://:password@host:6
 type stores struct {
 	quick    redis.UniversalClient
 	hot      redis.UniversalClient
-	gathered redis.Cmdable // hot, or its autopipeliner
+	gathered redis.Cmdable // hot, or its autopipeliner; scripts can be joined in one pipeline
 	blocking redis.UniversalClient
+	ears     *ears
 }
 
 // redisLog takes what the library says by itself: it is told again, with its context,
@@ -62,13 +65,14 @@ func openRedis(urls []string, autoPipeline bool, log *slog.Logger) (*stores, err
 		o.DialTimeout, o.Dialer = redisMost, shared.dialer(silence, redisMost, o.TLSConfig)
 		return redis.NewUniversalClient(&o)
 	}
-	s := &stores{quick: client(redisCall, redisPool), hot: client(redisHot, redisPool), blocking: client(redisCall, redisBlocking)}
+	s := &stores{quick: client(redisCall, redisPool), hot: client(redisHot, redisPool), blocking: client(redisCall, redisBlocking), ears: shared}
 	s.gathered = s.hot
 	if autoPipeline {
 		if s.gathered, err = autoPipelined(s.hot); err != nil {
 			return nil, errors.Join(fmt.Errorf("gather Redis calls: %w", err), s.close())
 		}
 	}
+	s.gathered = gateway.Joining(s.gathered)
 	return s, nil
 }
 

@@ -21,6 +21,16 @@ type ears struct {
 	heard sync.Map // address → *atomic.Int64: when bytes last came from there, as time since born
 }
 
+// silence is for how long nothing was heard from any server.
+func (e *ears) silence() time.Duration {
+	var last int64
+	e.heard.Range(func(_, heard any) bool {
+		last = max(last, heard.(*atomic.Int64).Load())
+		return true
+	})
+	return time.Since(e.born) - time.Duration(last)
+}
+
 // silenceGrace is how long is looked once more after a deadline: a process that had no
 // processor while the deadline passed may find the answer there.
 const silenceGrace = 10 * time.Millisecond
