@@ -66,6 +66,7 @@ type App struct {
 	meter      *gateway.Meter
 	breaker    *ratelimit.Breaker
 	decisions  *ratelimit.Metrics
+	limiter    *ratelimit.Limiter
 	commands   *ratelimit.Guard
 	topUps     *ratelimit.Guard
 	telegram   *tg.Bot      // nil without a token
@@ -117,7 +118,6 @@ func (a *App) openStores() (err error) {
 }
 
 func (a *App) openMoney() (err error) {
-	a.moneyLeases, a.inboxLeases = a.leases("money"), a.leases("inbox")
 	a.desk, err = billing.New(billing.Config{
 		Redis:         a.stores.gathered,
 		Blocking:      a.stores.blocking,
@@ -270,7 +270,7 @@ func (a *App) openServer() (err error) {
 		options.Invoices = a.router
 	}
 	if most := a.config.AuthFailures; most > 0 {
-		options.Failures = addresses{ratelimit.NewRedis(a.stores.gathered), int64(most)}
+		options.Failures = addresses{a.limiter, int64(most)}
 	}
 	if a.answers != nil {
 		options.Answers = a.answers
@@ -326,7 +326,7 @@ func (a *App) Run(ctx context.Context) error {
 		edge,
 		{{"meter", a.closeMeter}},
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}, {"limits", a.limiter.Run}},
 	})
 	a.log.Info("stopped")
 	return err

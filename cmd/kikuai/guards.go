@@ -12,8 +12,7 @@ const commandsPerMinute = 120
 
 // openGuards makes the limits outside the metered path.
 func (a *App) openGuards() error {
-	source := ratelimit.NewRedis(a.stores.gathered)
-	a.commands = ratelimit.NewGuard(source, "user", commandsPerMinute, time.Minute)
-	a.topUps = ratelimit.NewGuard(source, "topups", int64(a.config.TopUpsPerHour), time.Hour)
+	a.commands = ratelimit.NewGuard(a.limiter, "user", commandsPerMinute, time.Minute)
+	a.topUps = ratelimit.NewGuard(a.limiter, "topups", int64(a.config.TopUpsPerHour), time.Hour)
 	return nil
 }

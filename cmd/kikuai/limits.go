@@ -11,11 +11,17 @@ import (
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
-// openLimits makes what stands between calls and Redis.
+// openLimits makes what stands between calls and Redis, and the limits outside the metered
+// path, which are decided here while Redis is away.
 func (a *App) openLimits() error {
 	a.decisions = ratelimit.NewMetrics(a.registry)
 	a.breaker = ratelimit.NewBreaker(ratelimit.BreakerOptions{
 		Probe: ratelimit.Ping(a.stores.hot), Log: a.log, Registerer: a.registry,
+	})
+	a.moneyLeases, a.inboxLeases = a.leases("money"), a.leases("inbox")
+	a.limiter = ratelimit.NewLimiter(ratelimit.LimiterOptions{
+		Redis: ratelimit.NewRedis(a.stores.gathered), Breaker: a.breaker, Instances: a.moneyLeases.Members,
+		Log: a.log, Metrics: a.decisions,
 	})
 	return nil
 }

@@ -56,7 +56,7 @@ local function pass_limits(pass, acct_key, account, tier, house, tokens)
   end
   if tier then
     local tag = string.match(acct_key, ':{%w+}:')
-    local base, limits = 'lim' .. tag .. 'account:' .. account, redis.call('GET', 'tier' .. tag .. tier)
+    local base, limits = 'lim' .. tag .. 'account:' .. account, redis.pcall('GET', 'tier' .. tag .. tier)
     if type(limits) ~= 'string' or not limits_expand(list, limits, base, 'account', tokens) then
       redis.call('SADD', 'losttier' .. string.sub(tag, 1, -2), tier)
       limits_expand(list, house, base, 'account', tokens)
