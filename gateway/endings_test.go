@@ -356,6 +356,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 			b, err := r.desk.Accounts.Balance(t.Context(), id)
 			return err == nil && b.Held == 0 && b.Available < before
 		})
+		r.eventually("nothing waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
 	}
 	if spent := r.ledger(id, 2); spent != dollar-r.settled(id) {
 		t.Errorf("the ledger has %d", spent)
