@@ -58,6 +58,11 @@ bench-money: ## the money part of it alone: holds against bare EVALSHA, the ledg
 	@.ci/prepare servers
 	@go run ./deploy/bench -only money
 
+.PHONY: bench-cache
+bench-cache: ## the cache alone: each level against sync.Map, GET, singleflight
+	@.ci/prepare servers
+	@go run ./deploy/bench -only cache
+
 .PHONY: schema
 schema: ## rewrite internal/postgres/schema.sql after a change of the migrations
 	@$(HAVE_GO)

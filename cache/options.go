@@ -58,9 +58,6 @@ func (o Options) filled() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	fill(&o.MaxEntries, defaultMaxEntries)
 	fill(&o.MaxBytes, defaultMaxBytes)
 	fill(&o.CompressAbove, defaultCompressAbove)

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
 		connections = flags.Int("connections", 64, "client connections")
 		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the tables; empty writes none")
-		only        = flags.String("only", "", "measure but one part: serving or money")
+		only        = flags.String("only", "", "measure but one part: serving, money or cache")
 		profiles    = flags.String("profiles", "", "directory for a CPU profile of kikuai under each load")
 		bare        = flags.String("bare", "", "internal: serve the bare handler on this address")
 		bareRedis   = flags.String("bare-redis", "", "internal: the bare handler's Redis")
@@ -46,25 +46,40 @@ func run(ctx context.Context, args []string) error {
 	if *bare != "" {
 		return serveBare(ctx, *bare, *bareRedis, *bareModel)
 	}
-	if *only != "" && *only != "serving" && *only != "money" {
-		return errors.New("only is serving or money")
+	switch *only {
+	case "", "serving", "money", "cache":
+	default:
+		return errors.New("only is serving, money or cache")
 	}
 	if *rounds < 1 || *rounds > 50 || *length < time.Second || *length > time.Minute || *connections < 1 || *connections > 1024 {
 		return errors.New("rounds must be 1–50, length 1s–1m, connections 1–1024")
 	}
-	if *only != "money" {
-		if err := serving(ctx, *rounds, *length, *connections, *profiles, *out); err != nil {
+	for _, part := range []struct {
+		name    string
+		measure func() error
+	}{
+		{"serving", func() error { return serving(ctx, *rounds, *length, *connections, *profiles, *out) }},
+		{"money", func() error { return section(ctx, "Money", measureMoney, *rounds, *length, *connections, *out) }},
+		{"cache", func() error { return section(ctx, "Cache", measureCache, *rounds, *length, *connections, *out) }},
+	} {
+		if *only != "" && *only != part.name {
+			continue
+		}
+		if err := part.measure(); err != nil {
 			return err
 		}
 	}
-	if *only == "serving" {
-		return nil
-	}
-	text, err := measureMoney(ctx, *rounds, *length, *connections)
+	return nil
+}
+
+// section measures a part of the house and reports it under its title.
+func section(ctx context.Context, title string, measure func(context.Context, int, time.Duration, int) (string, error),
+	rounds int, length time.Duration, connections int, out string) error {
+	text, err := measure(ctx, rounds, length, connections)
 	if err != nil {
 		return err
 	}
-	return report(*out, "Money", text)
+	return report(out, title, text)
 }
 
 // serving measures what a client sees of a server.
