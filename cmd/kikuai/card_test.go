@@ -14,6 +14,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 	"github.com/stripe/stripe-go/v85/webhook"
 
+	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
@@ -77,6 +78,13 @@ func (s *site) tellPaid(ctx context.Context, checkout, payment string, cents int
 func (s *site) tellRefunded(ctx context.Context, payment string, cents int64) int {
 	return s.tell(ctx, stripe.EventTypeChargeRefunded, map[string]any{
 		"object": "charge", "payment_intent": payment, "amount_refunded": cents, "currency": "usd",
+	})
+}
+
+func (s *site) tellDisputeLost(ctx context.Context, payment string, cents int64) int {
+	return s.tell(ctx, stripe.EventTypeChargeDisputeClosed, map[string]any{
+		"id": "dp_" + payment, "object": "dispute", "payment_intent": payment, "amount": cents, "currency": "usd",
+		"reason": "fraudulent", "status": stripe.DisputeStatusLost,
 	})
 }
 
@@ -304,7 +312,7 @@ func TestE2ECardBadAmounts(t *testing.T) {
 	s.reconciled()
 }
 
-// payByCard pays, and is given a part back, as a client and Stripe would who go on until
+// payByCard pays, is given a part back and another by a dispute, as a client and Stripe would who go on until
 // they are answered.
 func (p *passage) payByCard(ctx context.Context, c customer, serial int) {
 	s, payment := p.w.s, fmt.Sprintf("pi_passage_%d", serial)
@@ -323,8 +331,20 @@ func (p *passage) payByCard(ctx context.Context, c customer, serial int) {
 		status, begun = s.topUp(ctx, c.key, payment, `{"method":"card","usd":"3.00"}`)
 		return status
 	}) && until("a payment", func() int { return s.tellPaid(ctx, begun.CheckoutID, payment, 300) }) &&
-		until("a refund", func() int { return s.tellRefunded(ctx, payment, 100) })
+		until("a refund", func() int { return s.tellRefunded(ctx, payment, 100) }) &&
+		until("a dispute", func() int { return s.tellDisputeLost(ctx, payment, 50) })
 	if all {
 		p.w.credited("card:" + payment)
+		p.tookBack(ctx, payment, billing.NanoPerUSD*3/2)
+	}
+}
+
+// tookBack holds what was decided to be taken off the account for a payment against what
+// was given back of it.
+func (p *passage) tookBack(ctx context.Context, payment string, want int64) {
+	var nano int64
+	err := p.w.pool.QueryRow(ctx, `select coalesce(sum(amount_nano), 0)::bigint from debits where reference like 'refund:' || $1 || '%'`, payment).Scan(&nano)
+	if err != nil || nano != want {
+		p.w.s.t.Errorf("%s: %d is taken back for %s, not %d: %v", p.mark, nano, payment, want, err)
 	}
 }
