@@ -8,7 +8,7 @@ import (
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
-// taker is a source of decisions, such as [Redis].
+// taker is a source of decisions, such as [Limiter].
 type taker interface {
 	Take(ctx context.Context, id string, life time.Duration, limits []Limit) (Decision, Ticket, error)
 }
@@ -28,7 +28,7 @@ func NewGuard(source taker, scope string, max int64, span time.Duration) *Guard 
 }
 
 // Take asks for one more by the person or account of that id, and records it when it is
-// allowed. The error is an [*ExceededError], or Redis' own.
+// allowed. The error is an [*ExceededError], or the source's own.
 func (g *Guard) Take(ctx context.Context, id int64) error {
 	if g.max == 0 {
 		return nil

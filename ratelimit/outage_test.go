@@ -27,13 +27,15 @@ var errWeather = errors.New("i/o timeout")
 // link is an instance's way to Redis.
 type link struct {
 	redis.Scripter
-	now atomic.Int32
+	now   atomic.Int32
+	asked atomic.Int64
 }
 
 func (l *link) set(w weather) { l.now.Store(int32(w)) }
 
 // through asks, as the weather permits.
 func (l *link) through(ctx context.Context, ask func() *redis.Cmd) *redis.Cmd {
+	l.asked.Add(1)
 	failed := redis.NewCmd(ctx)
 	failed.SetErr(errWeather)
 	switch weather(l.now.Load()) {

@@ -13,8 +13,9 @@ const (
 )
 
 // share is what this instance has let through of one limit: by way of Redis, or alone,
-// in which case it is owed until Redis has been told. It is small: windows and buckets
-// count in sixtieths of their span and date everything to the end of its sixtieth.
+// in which case it is owed until Redis has been told. It is small: what a window or a
+// bucket let through in one sixtieth of its span is kept as one sum, dated to the last
+// of it, so that nothing stops counting too early.
 //
 // Times are ns since the shares began.
 type share struct {
@@ -33,7 +34,7 @@ type share struct {
 
 // cell is what was let through in one sixtieth of the span.
 type cell struct {
-	index int64 // its beginning, in such sixtieths
+	at    int64 // the last of it
 	units int64
 }
 
@@ -59,15 +60,7 @@ type verdict struct {
 
 // ask takes over the limit as the caller has it now, and drops what counts no longer.
 func (s *share) ask(l *Limit, now int64) {
-	before := s.width()
 	s.limit = *l
-	if after := s.width(); after != before && len(s.cells) > 0 {
-		old := s.cells
-		s.cells = nil
-		for _, c := range old {
-			s.count(((c.index+1)*before-1)/after, c.units)
-		}
-	}
 	s.prune(now)
 }
 
@@ -79,7 +72,7 @@ func (s *share) prune(now int64) {
 	gone := 0
 	for gone < len(s.cells) && s.ends(s.cells[gone]) <= now {
 		if s.limit.Kind == Bucket && s.limit.Max > 0 && s.parts > 0 {
-			s.refill = s.drawn(s.refill, s.cells[gone].units, (s.cells[gone].index+1)*s.width(), s.parts)
+			s.refill = s.drawn(s.refill, s.cells[gone].units, s.cells[gone].at, s.parts)
 		}
 		gone++
 	}
@@ -96,14 +89,16 @@ func (s *share) prune(now int64) {
 	s.owed = slices.Delete(s.owed, 0, gone)
 }
 
+// same says whether two moments are in one sixtieth.
+func (s *share) same(a, b int64) bool { return a/s.width() == b/s.width() }
+
 // ends is when a cell counts no longer. A bucket's part may take a little longer than
 // the span to refill, because the time for one unit is rounded up.
 func (s *share) ends(c cell) int64 {
-	ends := (c.index+1)*s.width() + int64(s.limit.Span)
 	if s.limit.Kind == Bucket {
-		ends += s.width()
+		return c.at + int64(s.limit.Span) + s.width()
 	}
-	return ends
+	return c.at + int64(s.limit.Span)
 }
 
 // idle is when everything that s knows has stopped counting; until then it must not be
@@ -200,9 +195,9 @@ func (s *share) decideBucket(cost, now, part int64, n int) verdict {
 		return verdict{reset: localRetry}
 	}
 	s.parts = n
-	every, width, full := s.every(n), s.width(), s.refill
+	every, full := s.every(n), s.refill
 	for _, c := range s.cells {
-		full = s.drawn(full, c.units, min(now, (c.index+1)*width), n)
+		full = s.drawn(full, c.units, c.at, n)
 	}
 	if s.flying > 0 {
 		full = s.drawn(full, s.flying, now, n)
@@ -237,7 +232,7 @@ func (s *share) decidePlace(id string, now, part int64) verdict {
 // add notes what was let through at now; life is that of a place.
 func (s *share) add(id string, units, now int64, life time.Duration) {
 	if s.limit.Kind != Concurrency {
-		s.count(now/s.width(), units)
+		s.count(units, now)
 		return
 	}
 	if s.places == nil {
@@ -256,7 +251,7 @@ func (s *share) owe(id string, units, now int64) {
 		s.places[id] = p
 		return
 	}
-	if n := len(s.owed); n > 0 && s.owed[n-1].seq > s.told && s.owed[n-1].at/s.width() == now/s.width() {
+	if n := len(s.owed); n > 0 && s.owed[n-1].seq > s.told && s.same(s.owed[n-1].at, now) {
 		last := &s.owed[n-1]
 		last.at, last.units = now, min(last.units+units, MostUnits)
 		return
@@ -265,14 +260,14 @@ func (s *share) owe(id string, units, now int64) {
 	s.owed = append(s.owed, arrear{seq: s.seq, at: now, units: units})
 }
 
-// count adds units to a cell that is none of the past: an earlier index counts for the
-// newest cell.
-func (s *share) count(index, units int64) {
-	if n := len(s.cells); n > 0 && s.cells[n-1].index >= index {
-		s.cells[n-1].units = min(s.cells[n-1].units+units, MostUnits)
+// count adds units to those of this sixtieth.
+func (s *share) count(units, now int64) {
+	if n := len(s.cells); n > 0 && s.same(s.cells[n-1].at, now) {
+		last := &s.cells[n-1]
+		last.at, last.units = now, min(last.units+units, MostUnits)
 		return
 	}
-	s.cells = append(s.cells, cell{index: index, units: min(units, MostUnits)})
+	s.cells = append(s.cells, cell{at: now, units: min(units, MostUnits)})
 }
 
 // undo takes back units of what was added at then, as far as they still count, and of
@@ -282,14 +277,13 @@ func (s *share) undo(id string, units, then int64) {
 		delete(s.places, id)
 		return
 	}
-	index := then / s.width()
 	for i := range s.cells {
-		if c := &s.cells[i]; c.index == index {
+		if c := &s.cells[i]; s.same(c.at, then) {
 			c.units -= min(c.units, units)
 		}
 	}
 	for i := len(s.owed) - 1; i >= 0 && s.owed[i].seq > s.told; i-- {
-		if o := &s.owed[i]; o.at/s.width() == index {
+		if o := &s.owed[i]; s.same(o.at, then) {
 			o.units -= min(o.units, units)
 			return
 		}

@@ -16,7 +16,7 @@ import (
 func (a *App) openLimits() error {
 	a.decisions = ratelimit.NewMetrics(a.registry)
 	a.breaker = ratelimit.NewBreaker(ratelimit.BreakerOptions{
-		Probe: ratelimit.Ping(a.stores.hot), Log: a.log, Registerer: a.registry,
+		Probe: ratelimit.Ping(a.stores.quick), Log: a.log, Registerer: a.registry,
 	})
 	a.moneyLeases, a.inboxLeases = a.leases("money"), a.leases("inbox")
 	a.limiter = ratelimit.NewLimiter(ratelimit.LimiterOptions{
