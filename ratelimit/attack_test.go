@@ -54,9 +54,12 @@ func slidingCounter(limit int) limiter {
 
 // fullBurstGCRA lets requests through at the limit's rate, and a whole window's worth of
 // them at once after a pause: the token bucket as it is mostly configured.
-func fullBurstGCRA(limit int) limiter {
+func fullBurstGCRA(limit int) limiter { return gcra(limit, limit) }
+
+// gcra lets requests through at the limit's rate, and burst of them at once after a pause.
+func gcra(limit, burst int) limiter {
 	every := attackSpan / time.Duration(limit)
-	tolerance := attackSpan - every
+	tolerance := time.Duration(burst-1) * every
 	arrival := time.Duration(math.MinInt64 / 2) // the theoretical arrival time
 	return func(now time.Duration) bool {
 		if arrival-tolerance > now {
