@@ -98,6 +98,8 @@ func (r *Router) explain(q request, err error) (string, bool) {
 	case errors.As(err, &budget):
 		return fmt.Sprintf(textBudget, dollars(budget.Need), dollars(budget.Limit), budget.Period,
 			dollars(budget.Left()), budget.Resets.Format("2 January 15:04")), true
+	case errors.As(err, &exceeded) && exceeded.Never:
+		return textTooLong, true
 	case errors.As(err, &exceeded):
 		if words, tell := r.waitWords(q.from.ID, waitChat, exceeded.RetryAfter); tell {
 			return fmt.Sprintf(textLimited, words), true

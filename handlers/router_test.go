@@ -294,6 +294,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 			Resets: time.Date(2027, 3, 2, 0, 0, 0, 0, time.UTC)},
 		`could cost up to \$0\.02 and your balance is \$0\.001`: &billing.PoorError{Need: 20_000_000, Available: 1_000_000},
 		`write again in 33 seconds`:                             &ratelimit.ExceededError{Max: 1, Window: time.Minute, RetryAfter: 32500 * time.Millisecond},
+		`too long for the model`:                                &ratelimit.ExceededError{Name: ratelimit.NameTokens, Max: 10, Cost: 11, Never: true},
 		`model did not`:                                         &llm.UpstreamError{Fault: llm.FaultTimeout},
 		`account is closed`:                                     billing.ErrAccountInactive,
 		`too long`:                                              &llm.RequestError{Param: "messages", Message: "too long"},
