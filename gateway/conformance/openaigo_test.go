@@ -176,3 +176,56 @@ func TestSameAsDirect(t *testing.T) {
 		t.Errorf("a refusal through: %v, direct: %v", errThrough, errDirect)
 	}
 }
+
+// TestOpenAIGoAsksAgain: the official client asks for an answer that was given before, in
+// a header or in the body, streamed or whole, and reads it like any other.
+func TestOpenAIGoAsksAgain(t *testing.T) {
+	s := open(t)
+	id, key := s.account(dollar, 0)
+	c := client(s.url, key)
+	params := ask("sim-fast")
+	params.Temperature = openai.Float(0)
+	var said int64
+	for _, way := range []option.RequestOption{
+		option.WithHeader("Cache-Control", "max-age=600"),
+		option.WithJSONSet("cache_max_age", 600),
+	} {
+		var texts []string
+		for _, state := range []string{"miss", "hit"} {
+			var response *http.Response
+			whole, err := c.Chat.Completions.New(t.Context(), params, way, option.WithResponseInto(&response))
+			s.must(err)
+			cost := nano(t, gjson.Get(whole.RawJSON(), "usage.cost").Raw)
+			if got := response.Header.Get("X-Cache"); got != state || (cost == 0) != (state == "hit") || whole.Usage.TotalTokens == 0 {
+				t.Errorf("X-Cache %q, want %q: %s", got, state, whole.RawJSON())
+			}
+			said += cost
+			texts = append(texts, whole.Choices[0].Message.Content)
+		}
+		if texts[0] != texts[1] || texts[0] == "" {
+			t.Errorf("answered %q", texts)
+		}
+		streaming := params
+		streaming.StreamOptions.IncludeUsage = openai.Bool(true)
+		var all [2]openai.ChatCompletionAccumulator
+		for i := range all {
+			stream := c.Chat.Completions.NewStreaming(t.Context(), streaming, way)
+			for stream.Next() {
+				chunk := stream.Current()
+				all[i].AddChunk(chunk)
+				if chunk.JSON.Usage.Valid() {
+					cost := nano(t, gjson.Get(chunk.RawJSON(), "usage.cost").Raw)
+					if said += cost; (cost == 0) != (i == 1) {
+						t.Errorf("stream %d costs %d", i, cost)
+					}
+				}
+			}
+			s.must(stream.Err())
+			s.must(stream.Close())
+		}
+		if all[0].Choices[0].Message.Content != texts[0] || all[1].Choices[0].Message.Content != texts[0] || all[1].Usage.TotalTokens != all[0].Usage.TotalTokens {
+			t.Errorf("streamed %+v, then %+v", all[0].Usage, all[1].Usage)
+		}
+	}
+	s.wantLedger(id, dollar, said, 4, 0)
+}

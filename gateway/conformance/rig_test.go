@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/gateway"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
@@ -72,7 +73,10 @@ func open(t testing.TB) *site {
 		Redis: client, Holds: s.desk.Holds, Catalogue: catalogue, Client: provider, Log: log, Limits: billing.Limits{RequestsPerMinute: 1_000_000},
 	})
 	s.must(err)
-	server, err := gateway.New(gateway.Options{Meter: meter, Keys: s.desk.Keys, Log: log})
+	kept, err := cache.New(cache.Options{Redis: client, RedisPatience: patience, Log: log})
+	s.must(err)
+	t.Cleanup(func() { s.must(kept.Close()) })
+	server, err := gateway.New(gateway.Options{Meter: meter, Keys: s.desk.Keys, Log: log, Answers: gateway.NewAnswerSpace(kept, time.Hour)})
 	s.must(err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	s.must(err)
