@@ -45,7 +45,7 @@ func newKept(c *cache.Cache, profiles time.Duration) *kept {
 			Name: "profiles", TTL: profiles, L1TTL: profiles, Negative: min(usageLife, profiles), NotFound: billing.ErrAccountUnknown,
 		}),
 		usage: cache.NewSpace[[]billing.Spending](c, cache.SpaceOptions{Name: "usage", TTL: usageLife, Tags: usageTags}),
-		tiers: cache.NewSpace[[]string](c, cache.SpaceOptions{Name: "tiers", TTL: tiersLife, L1TTL: usageLife, Grace: tiersGrace}),
+		tiers: cache.NewSpace[[]string](c, cache.SpaceOptions{Name: "tiers", TTL: tiersLife, Grace: tiersGrace}),
 	}
 }
 

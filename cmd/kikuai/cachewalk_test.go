@@ -173,8 +173,11 @@ func TestE2ECacheHoldsNoMoney(t *testing.T) {
 	tell("/usage "+time.Now().UTC().Format("2006-01"), `Spending on|Nothing was spent`)
 	tell("/balance", `^Balance:`)
 	tell("/keys", `Your API keys`)
-	tell("/help", `what is left`)
 	tell("/topup 5", `.`)
+	s.until(time.Minute, "the list of tiers shared", func() bool { // a slow Redis is passed over for a moment
+		tell("/help", `what is left`)
+		return len(shelf.Client().Keys(ctx, "cache:tiers:*").Val()) > 0
+	})
 
 	all := everything(t, shelf.Client())
 	spaces := map[string]int{}
