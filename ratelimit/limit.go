@@ -60,9 +60,10 @@ var (
 
 // check returns an error that names what is wrong with l.
 func (l *Limit) check() error {
-	most, span := int64(MostUnits), l.Span >= 60*time.Microsecond && l.Span <= MostSpan
+	most, span := int64(MostUnits), l.Span >= time.Microsecond && l.Span <= MostSpan
 	switch l.Kind {
 	case Window:
+		span = span && l.Span >= windowPieces*time.Microsecond
 	case Bucket:
 		most = MostBucket
 	case Concurrency:
@@ -109,7 +110,10 @@ func Expand(packed, base, scope string, tokens int64) ([]Limit, error) {
 	for i := range numbers {
 		digits, after, more := strings.Cut(rest, "|")
 		n, err := strconv.ParseUint(digits, 10, 64)
-		if more != (i < len(numbers)-1) || err != nil && !errors.Is(err, strconv.ErrRange) {
+		if errors.Is(err, strconv.ErrRange) && strings.Trim(digits, "0123456789") == "" {
+			n, err = MostPacked, nil
+		}
+		if more != (i < len(numbers)-1) || err != nil {
 			return nil, fmt.Errorf("%w: %q", errPacked, packed)
 		}
 		numbers[i], rest = int64(min(n, MostPacked)), after //nolint:gosec // bounded on this line

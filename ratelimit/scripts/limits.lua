@@ -22,26 +22,28 @@ local LIMITS_MOST = 2147483647 -- a packed number above counts as this
 local function limits_expand(list, packed, base, scope, tokens)
   local rpm, tpm, slots, refill, burst = string.match(packed or '', '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)$')
   if not rpm then return nil end
+  rpm, tpm, slots = tonumber(rpm), tonumber(tpm), tonumber(slots)
+  refill, burst = tonumber(refill), tonumber(burst)
   local n = #list
   local first = n
-  if rpm ~= '0' then
+  if rpm > 0 then
     n = n + 1
-    list[n] = { kind = 'w', name = 'requests', scope = scope, key = base, max = math.min(tonumber(rpm), LIMITS_MOST), span = LIMITS_SPAN, cost = 1 }
+    list[n] = { kind = 'w', name = 'requests', scope = scope, key = base, max = math.min(rpm, LIMITS_MOST), span = LIMITS_SPAN, cost = 1 }
   end
-  if tpm ~= '0' then
+  if tpm > 0 then
     n = n + 1
-    list[n] = { kind = 'w', name = 'tokens', scope = scope, key = base .. ':t', max = math.min(tonumber(tpm), LIMITS_MOST), span = LIMITS_SPAN, cost = tokens }
+    list[n] = { kind = 'w', name = 'tokens', scope = scope, key = base .. ':t', max = math.min(tpm, LIMITS_MOST), span = LIMITS_SPAN, cost = tokens }
   end
-  if burst ~= '0' and refill ~= '0' then
+  if burst > 0 and refill > 0 then
     n = n + 1
-    refill = math.min(tonumber(refill), LIMITS_MOST)
-    burst = math.max(1, math.min(tonumber(burst), LIMITS_MOST, math.floor(refill * BUCKET_SPAN / 1000000000)))
+    refill = math.min(refill, LIMITS_MOST)
+    burst = math.max(1, math.min(burst, LIMITS_MOST, math.floor(refill * BUCKET_SPAN / 1000000000)))
     list[n] = { kind = 'b', name = 'burst', scope = scope, key = base .. ':b', max = burst,
       span = math.min(BUCKET_SPAN, math.ceil(burst * 1000000000 / refill)), cost = 1 }
   end
-  if slots ~= '0' then
+  if slots > 0 then
     n = n + 1
-    list[n] = { kind = 'c', name = 'concurrency', scope = scope, key = base .. ':c', max = math.min(tonumber(slots), LIMITS_MOST), span = 0, cost = 1 }
+    list[n] = { kind = 'c', name = 'concurrency', scope = scope, key = base .. ':c', max = math.min(slots, LIMITS_MOST), span = 0, cost = 1 }
   end
   return n - first
 end
