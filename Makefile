@@ -63,6 +63,11 @@ bench-cache: ## the cache alone: each level against sync.Map, GET, singleflight
 	@.ci/prepare servers
 	@go run ./deploy/bench -only cache
 
+.PHONY: bench-limits
+bench-limits: ## the limits alone: decisions and bytes of a key against redis_rate and a plain sorted set
+	@.ci/prepare servers
+	@go run ./deploy/bench -only limits
+
 .PHONY: schema
 schema: ## rewrite internal/postgres/schema.sql after a change of the migrations
 	@$(HAVE_GO)

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
 		connections = flags.Int("connections", 64, "client connections")
 		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the tables; empty writes none")
-		only        = flags.String("only", "", "measure but one part: serving, money or cache")
+		only        = flags.String("only", "", "measure but one part: serving, money, limits or cache")
 		profiles    = flags.String("profiles", "", "directory for a CPU profile of kikuai under each load")
 		bare        = flags.String("bare", "", "internal: serve the bare handler on this address")
 		bareRedis   = flags.String("bare-redis", "", "internal: the bare handler's Redis")
@@ -47,9 +47,9 @@ func run(ctx context.Context, args []string) error {
 		return serveBare(ctx, *bare, *bareRedis, *bareModel)
 	}
 	switch *only {
-	case "", "serving", "money", "cache":
+	case "", "serving", "money", "limits", "cache":
 	default:
-		return errors.New("only is serving, money or cache")
+		return errors.New("only is serving, money, limits or cache")
 	}
 	if *rounds < 1 || *rounds > 50 || *length < time.Second || *length > time.Minute || *connections < 1 || *connections > 1024 {
 		return errors.New("rounds must be 1–50, length 1s–1m, connections 1–1024")
@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string) error {
 	}{
 		{"serving", func() error { return serving(ctx, *rounds, *length, *connections, *profiles, *out) }},
 		{"money", func() error { return section(ctx, "Money", measureMoney, *rounds, *length, *connections, *out) }},
+		{"limits", func() error { return section(ctx, "Limits", measureLimits, *rounds, *length, *connections, *out) }},
 		{"cache", func() error { return section(ctx, "Cache", measureCache, *rounds, *length, *connections, *out) }},
 	} {
 		if *only != "" && *only != part.name {
