@@ -20,6 +20,8 @@ var (
 	bucketLua string
 	//go:embed scripts/lease.lua
 	leaseLua string
+	//go:embed scripts/decide.lua
+	decideLua string
 	//go:embed scripts/limits.lua
 	limitsLua string
 	//go:embed scripts/take.lua
@@ -33,7 +35,7 @@ var (
 // Lua is the source of the Lua functions now_us, limits_int, limits_expand,
 // limits_check, limits_add and limits_report, to be
 // prepended to a script that calls them. Their contract stands in scripts/limits.lua.
-func Lua() string { return clockLua + windowLua + bucketLua + leaseLua + limitsLua }
+func Lua() string { return clockLua + windowLua + bucketLua + leaseLua + decideLua + limitsLua }
 
 // renewMost bounds the places that one script renews.
 const renewMost = 128
@@ -44,6 +46,7 @@ var errNoID = errors.New("ratelimit: a call without an id")
 // on one shard.
 type Redis struct {
 	redis  redis.Scripter
+	count  *redis.Script // take, where all limits are windows: made of less, and quicker
 	take   *redis.Script
 	finish *redis.Script
 	renew  *redis.Script
@@ -54,7 +57,8 @@ type Redis struct {
 func NewRedis(r redis.Scripter) *Redis {
 	return &Redis{
 		redis:  r,
-		take:   redis.NewScript(Lua() + takeLua),
+		count:  redis.NewScript(clockLua + windowLua + decideLua + takeLua),
+		take:   redis.NewScript(clockLua + windowLua + bucketLua + leaseLua + decideLua + takeLua),
 		finish: redis.NewScript(Lua() + finishLua),
 		renew:  redis.NewScript(Lua() + renewLua),
 	}
@@ -100,26 +104,41 @@ func (r *Redis) ask(ctx context.Context, id string, life time.Duration, limits [
 	keys := make([]string, len(limits))
 	args := make([]any, 4, 4+4*len(limits))
 	args[0], args[1], args[2], args[3] = r.micros(), id, life.Milliseconds(), regardless
+	script := r.count
 	for i := range limits {
 		l := &limits[i]
 		keys[i] = l.Key
 		args = append(args, string(l.Kind), l.Max, l.Span.Microseconds(), l.Cost)
+		if l.Kind != Window {
+			script = r.take
+		}
 	}
-	report, err := r.take.Run(ctx, r.redis, keys, args...).Text()
+	reply, err := script.Run(ctx, r.redis, keys, args...).Int64Slice()
 	if err != nil {
 		return Decision{}, Ticket{}, fmt.Errorf("ratelimit: take: %w", err)
 	}
-	d, err := ParseReport(report)
-	if err == nil && len(d.Results) != len(limits) {
-		err = errReport
-	}
+	d, err := decisionOf(limits, reply)
 	if err != nil {
 		return Decision{}, Ticket{}, err
 	}
-	for i := range limits {
-		d.Results[i].Limit = limits[i]
-	}
 	return d, d.Ticket(id), nil
+}
+
+// decisionOf reads what take.lua returned about the limits.
+func decisionOf(limits []Limit, reply []int64) (Decision, error) {
+	if len(reply) != 1+3*len(limits) || reply[0] < 0 || int(reply[0]) > len(limits) {
+		return Decision{}, errReport
+	}
+	d := Decision{Allowed: reply[0] == 0, Denied: int(max(0, reply[0]-1)), Results: make([]Result, len(limits))}
+	for i := range limits {
+		said := reply[1+3*i:]
+		r := Result{Limit: limits[i], Remaining: said[0], Reset: micros(said[1]), At: said[2]}
+		if d.Allowed {
+			r.Remaining = max(0, r.Remaining-r.Cost)
+		}
+		d.Results[i] = r
+	}
+	return d, nil
 }
 
 // checkCall says what a source cannot be asked.
