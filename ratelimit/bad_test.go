@@ -120,7 +120,7 @@ func TestForeignKeys(t *testing.T) {
 		"bucket": func(k string) error { return client.Set(t.Context(), k, "1|2|0|0", 0).Err() },
 		"list":   func(k string) error { return client.RPush(t.Context(), k, "a", "b").Err() },
 		"hash":   func(k string) error { return client.HSet(t.Context(), k, "a", "b").Err() },
-		"state":  func(k string) error { return client.HSet(t.Context(), k, "h", "9", "s", "-1e9", "w", "nan").Err() },
+		"state":  func(k string) error { return client.HSet(t.Context(), k, "h", "9", "s", "-1e9", "w", "1000000").Err() },
 		"set":    func(k string) error { return client.SAdd(t.Context(), k, "a").Err() },
 		"zset":   func(k string) error { return client.ZAdd(t.Context(), k, redis.Z{Score: 1, Member: "a"}).Err() },
 		"stream": func(k string) error {
