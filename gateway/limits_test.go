@@ -32,13 +32,12 @@ func (r *rig) setLimits(key billing.PresentedKey, limits billing.Limits) {
 }
 
 // tiered gives an account the limits of a tier.
-func (r *rig) tiered(account int64, limits billing.Limits) (name string) {
+func (r *rig) tiered(account int64, limits billing.Limits) {
 	r.t.Helper()
-	name = fmt.Sprintf("tier-%d", account)
+	name := fmt.Sprintf("tier-%d", account)
 	_, err := r.desk.Tiers.Set(r.t.Context(), name, changeTo(limits), billing.House)
 	r.must(err)
 	r.must(r.desk.Tiers.Assign(r.t.Context(), account, name, billing.House))
-	return name
 }
 
 func changeTo(l billing.Limits) billing.LimitChange {
@@ -326,11 +325,12 @@ func TestHouseLimits(t *testing.T) {
 		}
 	}
 	id, token, key := r.limited(billing.Limits{RequestsPerMinute: 9})
-	name := r.tiered(id, billing.Limits{RequestsPerMinute: 11})
+	r.tiered(id, billing.Limits{RequestsPerMinute: 11})
 	if got, want := policy(token), `"requests";q=9;w=60, "account-requests";q=11;w=60`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	record := billing.TierKey(stream.ShardOf(id), name)
+	record := billing.TierKey(stream.ShardOf(id), "strange") // one that nobody tells again
+	r.must(r.client.HSet(t.Context(), billing.AcctKey(id), "tier", "strange").Err())
 	for what, spoil := range map[string]func() error{
 		"missing":         func() error { return r.client.Del(t.Context(), record).Err() },
 		"nonsense":        func() error { return r.client.Set(t.Context(), record, "plenty", 0).Err() },

@@ -9,8 +9,8 @@
 --   pass_limits(pass, acct_key, account, tier, house, tokens) -> list for limits_check
 --       The limits of the key, and those of the account's tier. The house's are those of
 --       whoever has none: of a key without requests per minute of its own, and of an
---       account without a tier where it calls without a key. A tier that Redis does not
---       know is noted for the shard's owner, and the house's limits stand in for it.
+--       account without a tier where it calls without a key. They stand in for a tier
+--       that Redis does not know, until the shard's owner has told it again.
 
 local PASS_NONE = '0|0|0|0|0'
 
@@ -58,7 +58,6 @@ local function pass_limits(pass, acct_key, account, tier, house, tokens)
     local tag = string.match(acct_key, ':{%w+}:')
     local base, limits = 'lim' .. tag .. 'account:' .. account, redis.pcall('GET', 'tier' .. tag .. tier)
     if type(limits) ~= 'string' or not limits_expand(list, limits, base, 'account', tokens) then
-      redis.call('SADD', 'losttier' .. string.sub(tag, 1, -2), tier)
       limits_expand(list, house, base, 'account', tokens)
     end
   end
