@@ -31,8 +31,16 @@ const (
 var (
 	//go:embed scripts/fit.lua
 	fitLua string
+	//go:embed scripts/find.lua
+	findLua string
 	//go:embed scripts/pass.lua
 	passLua string
+	//go:embed scripts/plain.lua
+	plainLua string
+	//go:embed scripts/plain_admit.lua
+	plainAdmitLua string
+	//go:embed scripts/plain_visit.lua
+	plainVisitLua string
 	//go:embed scripts/admit.lua
 	admitLua string
 	//go:embed scripts/visit.lua
@@ -46,13 +54,18 @@ type gate struct {
 	redis    redis.Scripter
 	link     *link
 	house    string // packed limits of whoever has none of their own
-	admits   *redis.Script
-	visits   *redis.Script
+	admits   decider
+	visits   decider
+	involved *recent[string, struct{}] // callers whose calls are not the common one; a hint
 	shared   *shared
 	back     returner
 	refusals *refusals
 	metrics  *ratelimit.Metrics
 }
+
+// decider is a script in two forms: one for the common call, which is quicker, and one for
+// every call. The plain one says when it is not enough.
+type decider struct{ plain, whole *redis.Script }
 
 // returner gives back, now or soon, what was taken for a call that does not begin.
 type returner interface{ giveBack(t taken) }
@@ -60,8 +73,15 @@ type returner interface{ giveBack(t taken) }
 func newGate(r redis.Scripter, w *link, house string, s *shared, back returner, now func() time.Time, metrics *ratelimit.Metrics) *gate {
 	return &gate{
 		redis: r, link: w, house: house, shared: s, back: back,
-		admits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + fitLua + passLua + admitLua),
-		visits:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + passLua + visitLua),
+		admits: decider{
+			plain: redis.NewScript(ratelimit.WindowLua() + billing.ReserveLua + findLua + plainLua + plainAdmitLua),
+			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + fitLua + findLua + passLua + admitLua),
+		},
+		visits: decider{
+			plain: redis.NewScript(ratelimit.WindowLua() + billing.ReserveLua + findLua + plainLua + plainVisitLua),
+			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + findLua + passLua + visitLua),
+		},
+		involved: newRecent[string, struct{}](refusalsMost, 0, now),
 		refusals: newRefusals(now), metrics: metrics,
 	}
 }
@@ -146,7 +166,7 @@ func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error)
 		if r.resolved {
 			resolved = "1"
 		}
-		return g.ask(ctx, g.admits, c, keys, c.candidates(), g.house, c.account, organisation,
+		return g.ask(ctx, g.admits, c, organisation == "" && !r.resolved, keys, c.candidates(), g.house, c.account, organisation,
 			r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds(),
 			r.tokens.want, r.tokens.good, r.tokens.bare, resolved)
 	})
@@ -158,7 +178,7 @@ func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys = c.records(keys)
 	p, err := g.decide(ctx, c, nil, func(ctx context.Context, organisation string, _ reservation) (pass, error) {
-		return g.ask(ctx, g.visits, c, keys, c.candidates(), g.house, c.account, organisation)
+		return g.ask(ctx, g.visits, c, organisation == "", keys, c.candidates(), g.house, c.account, organisation)
 	})
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)
@@ -224,16 +244,29 @@ func (g *gate) judged(c caller, p pass, err error) (pass, error) {
 	return p, err
 }
 
-func (g *gate) ask(ctx context.Context, script *redis.Script, c caller, keys []string, args ...any) (pass, error) {
+// ask runs the script in its plain form, unless the caller is known to need the whole one.
+func (g *gate) ask(ctx context.Context, d decider, c caller, plain bool, keys []string, args ...any) (pass, error) {
+	if plain {
+		_, involved := g.involved.get(c.name())
+		plain = !involved
+	}
+	script, read := d.whole, readPass
+	if plain {
+		script, read = d.plain, c.readPlain
+	}
 	reply, err := ask(ctx, g.link, func(ctx context.Context) ([]any, error) {
 		return script.Run(ctx, g.redis, keys, args...).Slice()
 	})
 	if err != nil {
 		return pass{}, fmt.Errorf("%w: %w", billing.ErrClosed, err)
 	}
-	p, mac, candidate, err := readPass(reply)
+	p, mac, candidate, err := read(reply)
 	if err != nil {
 		return pass{}, err
+	}
+	if p.status == "more" {
+		g.involved.keep(c.name())
+		return g.ask(ctx, d, c, false, keys, args...)
 	}
 	switch p.status {
 	case "closed":

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/kikuai/kikuai/ratelimit"
 )
@@ -22,6 +23,28 @@ func readPass(reply []any) (p pass, mac string, candidate int, err error) {
 		r.fault = errors.Join(r.fault, err)
 	}
 	p.limited = len(p.decision.Results) > 0
+	return p, mac, candidate, r.fault
+}
+
+// readPlain reads what the plain scripts return.
+func (c caller) readPlain(reply []any) (p pass, mac string, candidate int, err error) {
+	if len(reply) != 9 {
+		return pass{}, "", 0, errReply
+	}
+	r := replyReader{reply: reply}
+	p.status, p.n, p.available = r.text(0), r.number(1), r.number(2)
+	p.keyID, mac, candidate = r.number(3), r.text(4), int(r.number(5))
+	scope := scopeKey
+	if c.key == nil {
+		scope = c.scope
+	}
+	if most := r.number(6); most > 0 {
+		p.limited = true
+		p.decision = ratelimit.Decision{Allowed: p.status != "limited", Results: []ratelimit.Result{{
+			Limit:     ratelimit.Limit{Kind: ratelimit.Window, Name: ratelimit.NameRequests, Scope: scope, Max: most, Span: time.Minute},
+			Remaining: r.number(7), Reset: time.Duration(r.number(8)) * time.Microsecond,
+		}}}
+	}
 	return p, mac, candidate, r.fault
 }
 

@@ -49,8 +49,10 @@ func (p *tap) note(cmd redis.Cmder) (ofCall bool) {
 	if g == nil || cmd.Name() != "evalsha" {
 		return false
 	}
-	if hash := cmd.Args()[1]; hash == g.admits.Hash() || hash == g.visits.Hash() {
-		p.scripts.Add(1)
+	for _, d := range []decider{g.admits, g.visits} {
+		if hash := cmd.Args()[1]; hash == d.plain.Hash() || hash == d.whole.Hash() {
+			p.scripts.Add(1)
+		}
 	}
 	for _, arg := range cmd.Args()[3:] {
 		if key, is := arg.(string); is && (strings.HasPrefix(key, "hold:{") || strings.HasPrefix(key, "lim:{") || strings.HasPrefix(key, "claim:{")) {

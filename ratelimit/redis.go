@@ -37,6 +37,11 @@ var (
 // prepended to a script that calls them. Their contract stands in scripts/limits.lua.
 func Lua() string { return clockLua + windowLua + bucketLua + leaseLua + decideLua + limitsLua }
 
+// WindowLua is the source of the Lua functions now_us, limits_int, window_check and
+// window_add alone, for scripts whose calls have one window and no other limit: each
+// function costs each call. Their contract stands in scripts/window.lua.
+func WindowLua() string { return clockLua + windowLua }
+
 // renewMost bounds the places that one script renews.
 const renewMost = 128
 

@@ -1,11 +1,6 @@
--- Who makes a call, and what limits it has, as functions that the scripts of the gate are
--- composed with after ratelimit's functions.
+-- What limits a call has, as functions that the scripts of the gate are composed with after
+-- ratelimit's functions and find.lua.
 --
---   find_pass(keys, first, argv) -> { known, base, limits, keyed, key_id, mac, budget, candidate }
---       The API key that a call is made with: the first candidate that has a record.
---       A record that is not active, or that belongs to another account, counts as none.
---       With no candidates the call is made for the account itself: there is no key to
---       know, and the base of its limits stands at `first`.
 --   pass_limits(pass, acct_key, account, tier, house, tokens) -> list for limits_check
 --       The limits of the key, and those of the account's tier. The house's are those of
 --       whoever has none: of a key without requests per minute of its own, and of an
@@ -13,26 +8,6 @@
 --       that Redis does not know, until the shard's owner has told it again.
 
 local PASS_NONE = '0|0|0|0|0'
-
-local function find_pass(keys, first, argv)
-  local pass = { known = false, key_id = '0', mac = '', candidate = 0 }
-  local candidates = tonumber(argv[1])
-  if candidates == 0 then
-    pass.known, pass.base = true, keys[first]
-    return pass
-  end
-  for i = 0, candidates - 1 do
-    local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'limits', 'status', 'budget')
-    if record[1] then
-      if record[1] == argv[3] and record[5] == 'active' then
-        pass.known, pass.base, pass.keyed, pass.limits = true, keys[first + 2 * i + 1], true, record[4]
-        pass.key_id, pass.mac, pass.budget, pass.candidate = record[2], record[3] or '', record[6], i
-      end
-      return pass
-    end
-  end
-  return pass
-end
 
 -- pass_own completes a key's limits with those of the house.
 local function pass_own(own, house)
