@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/ratelimit"
 )
@@ -197,6 +198,9 @@ func (s *shared) takeOfOrganisation(ctx context.Context, organisation, account i
 	}
 	of.taken.org = of.decision.Ticket(id)
 	of.resolved, err = billing.ClaimOutcome(status, asked.least)
+	if err == nil && of.taken.counted {
+		failpoint.Here("organisation.claimed")
+	}
 	if of.resolved {
 		of.want, of.taken.counted = asked.want, false
 	}

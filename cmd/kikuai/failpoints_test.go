@@ -153,6 +153,7 @@ func (p *passage) open(serial int) customer {
 		Key string `json:"key"`
 	}
 	p.decode(out, &made)
+	p.organise(serial, id)
 	return customer{credited.AccountID, made.Key}
 }
 
@@ -249,7 +250,6 @@ func (p *passage) administer(serial int) {
 		_, killed = s.insist(p.mark, append(append([]string{"admin"}, args...), "--json")...)
 		p.noteKilled(killed)
 	}
-	p.organise(serial, id)
 	_, killed = s.insist(p.mark, "admin", "revoke", "--key-id", fmt.Sprint(made.KeyID), "--json")
 	p.noteKilled(killed)
 	s.until(startIn, "revoked", func() bool {
