@@ -114,6 +114,7 @@ func hotQueries(r *rig, desk *Desk, o *owner) []hotQuery {
 	audit := func(q AuditQuery) func() error {
 		return func() error { _, _, err := NewAuditLog(desk.Ledger.postgres).Read(ctx, q); return err }
 	}
+	w := o.newSteward(o.shard)
 	return []hotQuery{
 		{"Posting events", "For each batch of at most 1000 events of a shard, with `enable_seqscan` off.",
 			settle, []string{"with event as", "ledger_chain("},
@@ -127,6 +128,14 @@ func hotQueries(r *rig, desk *Desk, o *owner) []hotQuery {
 		{"Credits to tell Redis of", "Each second, for each shard.", relay, []string{"from credits", "not confirmed"}, []string{"credits_to_project"}},
 		{"Keys to tell Redis of", "Each second, for each shard.", relay, []string{"from api_keys", "not confirmed"}, []string{"api_keys_to_project", "usage_hourly_pkey"}},
 		{"Debits to take", "Each second, for each shard.", func() error { return none(o.pendingDebits(ctx)) }, []string{"from debits"}, []string{"debits_to_take"}},
+		{"Organisations that were changed", "Each second, for each shard.", func() error { return w.tellOrganisations(ctx) },
+			[]string{"select id, seq from organisations"}, []string{"organisations_of_shard"}},
+		{"What organisations spent", "For each organisation that was changed, and every ten seconds for all of a shard, a hundred at a time.",
+			func() error { return w.tell(ctx, []int64{5, 21, 37}) },
+			[]string{"from organisations o", "organisation_days"}, []string{"organisations_pkey", "organisation_days_pkey"}},
+		{"What calls came to whose claims were left behind", "Each second, for each shard, where there are any.",
+			func() error { _, _, err := o.readCaptured(ctx, []string{"hold:hot-1", "hold:hot-2"}); return err },
+			[]string{"from ledger_transactions t left join"}, []string{"ledger_transactions_reference_key"}},
 		{"Rebuilding accounts", "When a shard of Redis is lost.", func() error { return none(o.restoreAccounts(ctx, "t")) },
 			[]string{"from accounts a", "order by id"}, []string{"usage_hourly_pkey"}},
 		{"Accounts to reconcile", "`admin reconcile`, 500 after 500.", func() error {

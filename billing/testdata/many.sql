@@ -49,3 +49,10 @@ insert into payments (charge_id, provider, account_id, amount, currency, credit_
 select 'charge-' || n, 'card', 1 + n % 2000, 5, 'USD', 5, n, now() - interval '1 minute' * n,
     case when n % 100 = 5 then now() - interval '1 hour' end, case when n % 1000 = 5 then now() end
 from generate_series(1, 20000) n;
+
+insert into organisations (name, budget_month_nano)
+select 'organisation ' || n, 1000000 from generate_series(1, 20000) n;
+
+insert into organisation_days (organisation_id, day, shard, captured_nano)
+select organisation_id, extract(epoch from now())::bigint / 86400 - n, n % 16, 5
+from generate_series(0, 39) n, generate_series(1, 2000) organisation_id;
