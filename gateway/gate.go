@@ -199,14 +199,20 @@ func (g *gate) decide(ctx context.Context, c caller, r *reservation,
 		g.metrics.Remembered(&p.decision)
 		return p, err
 	}
+	certain := false // the account's shard has said which organisation it is of
 	for range organisationsMost {
 		s, err := g.shared.take(ctx, c.account, r)
+		if err != nil && s.name != "" && !certain && !errors.Is(err, billing.ErrClosed) {
+			g.shared.learn(c.account, "") // a hint refuses nobody: the account may have left
+			continue
+		}
 		if err != nil {
 			return g.judged(c, pass{decision: s.decision, limited: len(s.decision.Results) > 0}, err)
 		}
 		p, err := script(ctx, s.name, s.narrow(asked))
 		if organisation, is := strings.CutPrefix(p.status, "org|"); is && err == nil {
 			g.shared.learn(c.account, organisation)
+			certain = true
 			g.back.giveBack(s.taken)
 			continue
 		}
