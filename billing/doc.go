@@ -49,6 +49,23 @@
 // account's hash, begin with what the ledger knows, and come back from it with a
 // rebuild.
 //
+// # Tiers and organisations
+//
+// What may be done with a key, an account or an organisation is told here and decided by
+// whoever composes a script with it: Limits, packed, in a key's record; in a tier, which
+// accounts have by its name and every shard has a copy of; in an organisation's hash, on
+// the shard of its own id. Every change is told at once by whoever makes it, and again by
+// the shard's owner; of two words the later one stands.
+//
+// An organisation's budget is not on the shards of its accounts, so that it and an
+// account's hold cannot be decided together. A call claims first, then holds, and its end
+// resolves both (OrganisationLua says how). Whatever dies in between leaves a claim, which
+// counts until the owner of the organisation's shard knows what the hold came to: from the
+// hold, from the ledger, or from there being neither, for sure. So the budget is never
+// exceeded, and what is counted may for a while be more than what was spent, never less,
+// but for what Redis itself forgets; the ledger, which has each call's organisation and
+// day, raises that again.
+//
 // # Back-pressure
 //
 // While Postgres is away events gather in Redis and calls go on, until a shard's
