@@ -118,7 +118,9 @@ func TestWithoutRedis(t *testing.T) {
 // patience, all its calls together, and after a few nobody does.
 func TestPatience(t *testing.T) {
 	server := testenv.RedisServer(t)
-	i := idle(t, Options{Redis: failFast(t, server.Addr)}, spaceOptions())
+	// The client would wait much longer: what ends the wait is the cache's own patience.
+	client := server.ClientWith(redis.Options{ContextTimeoutEnabled: true, MaxRetries: -1, DialTimeout: patience, ReadTimeout: patience, PoolTimeout: patience})
+	i := idle(t, Options{Redis: client}, spaceOptions())
 	must(t, i, "warm", func(context.Context) (thing, error) { return thing{}, nil }, 0)
 	server.Pause()
 	var src source
@@ -167,7 +169,7 @@ func TestPutOffInvalidations(t *testing.T) {
 	server := testenv.RedisServer(t)
 	so := spaceOptions()
 	so.Tags = func(key string) []string { return []string{"tag of " + key} }
-	a, b := start(t, options(server.Client()), so), start(t, Options{Redis: failFast(t, server.Addr), LockWait: patience}, so)
+	a, b := start(t, options(server.Client()), so), idle(t, Options{Redis: failFast(t, server.Addr), LockWait: patience}, so)
 	var src source
 	src.number.Store(1)
 	keys := []string{"key", "tagged", "pattern", "put"}
@@ -189,11 +191,15 @@ func TestPutOffInvalidations(t *testing.T) {
 		must(t, b, key, src.load, 2)
 	}
 	server.Resume() // with all that it held
+	b.level2.outage.failures.Store(0)
 	for _, key := range keys {
 		b.memory.drop(b.things.s.at(key))
 		must(t, b, key, src.load, 2)
 	}
-	eventually(t, "tell Redis", func() bool { return b.backlog.size.Load() == 0 })
+	eventually(t, "tell Redis", func() bool {
+		b.catchUp(t.Context())
+		return b.backlog.size.Load() == 0
+	})
 	for _, key := range keys {
 		eventually(t, "reach the other instance", func() bool {
 			v, err := a.things.Fetch(t.Context(), key, src.load)
