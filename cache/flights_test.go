@@ -34,7 +34,10 @@ func TestOneLoad(t *testing.T) {
 			i := start(t, o, spaceOptions())
 			var src source
 			src.number.Store(7)
-			values, errs := rush(i, 1000, "k", src.load)
+			values, errs := rush(i, 1000, "k", func(ctx context.Context) (thing, error) {
+				eventually(t, "ask, all of them", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") == 1000 })
+				return src.load(ctx)
+			})
 			for r := range values {
 				if errs[r] != nil || values[r].Number != 7 {
 					t.Fatalf("%v, %v", values[r], errs[r])
