@@ -1,6 +1,9 @@
 package ratelimit
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // SettleUp is one round of Run.
 func (l *Limiter) SettleUp(ctx context.Context) {
@@ -29,4 +32,10 @@ func (l *Limiter) Kept() int {
 }
 
 // Settled waits until no second opinion is on its way.
-func (b *Breaker) Settled() { b.prober.Wait() }
+func (b *Breaker) Settled() {
+	for doubting := true; doubting; time.Sleep(time.Millisecond) {
+		b.mu.Lock()
+		doubting = b.doubting
+		b.mu.Unlock()
+	}
+}

@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -243,6 +244,34 @@ func TestSwitchBoundOfPlaces(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSwitchWhileAsking: what Redis has let through, but not said so yet, counts against
+// the part of who asked.
+func TestSwitchWhileAsking(t *testing.T) {
+	c := newClock()
+	i := newInstances(unbreakable(t), testenv.Redis(t), 3, c.Now)[0]
+	limit := perMinute("asking", 9)
+	if !take(t, i, limit).Allowed {
+		t.Fatal("the first was denied")
+	}
+	i.link.done, i.link.release = make(chan struct{}), make(chan struct{})
+	i.link.set(held)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		if d := take(t, i, limit); !d.Allowed || d.Local {
+			t.Errorf("%+v", d)
+		}
+	})
+	<-i.link.done
+	i.link.set(refused)
+	for n, want := range []bool{true, false} { // its part is three: one noted, one under way, one left
+		if got := take(t, i, limit); got.Allowed != want || !got.Local {
+			t.Errorf("call %d without Redis: %+v", n, got)
+		}
+	}
+	close(i.link.release)
+	asking.Wait()
 }
 
 // TestSwitchBackTellsFirst: what an instance let through alone counts in Redis before

@@ -275,3 +275,55 @@ ratelimit_decisions_total{limit="user_requests",result="remembered"} 2
 		t.Errorf("%d histograms of the scripts' time", n)
 	}
 }
+
+// TestLimiterFinish: what a call used beyond its cost counts even if Redis was away at its
+// end, and what it did not use comes back.
+func TestLimiterFinish(t *testing.T) {
+	c := newClock()
+	both := newInstances(unbreakable(t), testenv.Redis(t), 2, c.Now)
+	a, b := both[0], both[1]
+	tokens := perMinute("t", 100)
+	tokens.Name = ratelimit.NameTokens
+	takeTokens := func(by *instance, cost int64, want bool) ratelimit.Ticket {
+		t.Helper()
+		tokens.Cost = cost
+		d, ticket, err := by.Take(t.Context(), fmt.Sprint("call of ", cost), time.Minute, []ratelimit.Limit{tokens})
+		if err != nil || d.Allowed != want {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		return ticket
+	}
+	finish := func(by *instance, ticket ratelimit.Ticket, used int64) {
+		t.Helper()
+		if err := by.Finish(t.Context(), ticket, ratelimit.Used{tokens.Name: used}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ticket := takeTokens(a, 10, true)
+	a.link.set(refused)
+	finish(a, ticket, 60)
+	takeTokens(a, 1, false) // 60 are more than its part
+	a.link.set(fair)
+	a.SettleUp(t.Context())
+	takeTokens(b, 41, false)
+	ticket = takeTokens(b, 40, true)
+	finish(b, ticket, 30)
+	takeTokens(b, 11, false)
+	c.Advance(time.Second) // it looks again
+	ticket = takeTokens(b, 10, true)
+	if err := b.GiveBack(t.Context(), ticket); err != nil {
+		t.Fatal(err)
+	}
+	takeTokens(a, 10, true)
+
+	c.Advance(2 * time.Minute)
+	b.link.set(refused)
+	ticket = takeTokens(b, 50, true) // alone
+	finish(b, ticket, 20)
+	takeTokens(b, 31, false)
+	takeTokens(b, 30, true)
+	b.link.set(fair)
+	b.SettleUp(t.Context())
+	takeTokens(a, 51, false)
+	takeTokens(a, 50, true)
+}

@@ -20,6 +20,7 @@ const (
 	fair    weather = iota
 	refused         // nothing arrives
 	lost            // what is asked is done, and the answer does not come back
+	held            // what is asked is done, and the answer waits for the test
 )
 
 var errWeather = errors.New("i/o timeout")
@@ -29,6 +30,8 @@ type link struct {
 	redis.Scripter
 	now   atomic.Int32
 	asked atomic.Int64
+
+	done, release chan struct{} // of what is held
 }
 
 func (l *link) set(w weather) { l.now.Store(int32(w)) }
@@ -46,6 +49,11 @@ func (l *link) through(ctx context.Context, ask func() *redis.Cmd) *redis.Cmd {
 			return redis.NewCmdResult(nil, err) // or nothing would ever be done
 		}
 		return failed
+	case held:
+		answer := ask()
+		l.done <- struct{}{}
+		<-l.release
+		return answer
 	}
 	return ask()
 }

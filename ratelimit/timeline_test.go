@@ -107,7 +107,7 @@ func drawTable(t testing.TB) string {
 		{"GCRA or token bucket, full burst", 120, func() limiter { return fullBurstGCRA(120) }, "a timestamp"},
 		{"GCRA without burst", 120, func() limiter { return gcra(120, 1) }, "a timestamp"},
 		{"**ours, to 128**", 120, func() limiter { return ours(t, 120) }, "a stamp for each request let through"},
-		{"**ours, above**", 600, func() limiter { return ours(t, 600) }, "63 numbers"},
+		{"**ours, above**", 600, func() limiter { return ours(t, 600) }, "64 numbers"},
 	} {
 		_, most := worst(pictureAttack.against(row.begin()))
 		burst := attack{begin: 59 * time.Second, end: 59*time.Second + time.Duration(row.limit), every: 1}

@@ -510,7 +510,14 @@ var table = []mutation{
 		edits: []edit{{"ratelimit/breaker.go",
 			"\terr := b.probe()\n\tif b.ctx.Err() != nil {\n\t\treturn\n\t}\n\tb.mu.Lock()\n\tb.doubting = false\n\tif err == nil {",
 			"\terr := b.probe()\n\tif b.ctx.Err() != nil {\n\t\treturn\n\t}\n\tb.mu.Lock()\n\tb.doubting = false\n\tif err == nil && b.ended {"}},
-		pkg: "ratelimit", test: "TestBreakerOnRedis",
+		pkg: "ratelimit", test: "TestBreakerSecondOpinion",
+	},
+	{
+		bug: "decide without Redis as if nothing were under way there",
+		edits: []edit{{"ratelimit/shares.go",
+			"\t\tsh.flying += l.Cost\n",
+			""}},
+		pkg: "ratelimit", test: "TestSwitchWhileAsking",
 	},
 	{
 		bug: "believe in the number of instances that a Redis without memory shows",
