@@ -22,9 +22,9 @@ type Guard struct {
 	span   time.Duration
 }
 
-// NewGuard limits what scope names, such as "topups", to max in any span; 0 is no limit.
-func NewGuard(source taker, scope string, max int64, span time.Duration) *Guard {
-	return &Guard{source: source, scope: scope, max: max, span: span}
+// NewGuard limits what scope names, such as "topups", to most in any span; 0 is no limit.
+func NewGuard(source taker, scope string, most int64, span time.Duration) *Guard {
+	return &Guard{source: source, scope: scope, max: most, span: span}
 }
 
 // Take asks for one more by the person or account of that id, and records it when it is

@@ -12,6 +12,7 @@ import (
 // Kind is what a limit counts.
 type Kind byte
 
+// The kinds of limits.
 const (
 	Window      Kind = 'w' // at most Max units in any trailing Span
 	Bucket      Kind = 'b' // a token bucket of Max units that an empty one is full again in Span
@@ -116,7 +117,7 @@ func Expand(packed, base, scope string, tokens int64) ([]Limit, error) {
 		if more != (i < len(numbers)-1) || err != nil {
 			return nil, fmt.Errorf("%w: %q", errPacked, packed)
 		}
-		numbers[i], rest = int64(min(n, MostPacked)), after //nolint:gosec // bounded on this line
+		numbers[i], rest = int64(min(n, MostPacked)), after
 	}
 	rpm, tpm, slots, refill, burst := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 	limits := make([]Limit, 0, 4)

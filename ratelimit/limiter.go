@@ -79,8 +79,8 @@ func (l *Limiter) Take(ctx context.Context, id string, life time.Duration, limit
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return Decision{}, Ticket{}, ctxErr
 		}
-		if !errors.Is(err, ErrBreakerOpen) {
-			l.log.Debug("limits are decided without Redis", "error", err)
+		if !errors.Is(err, ErrBreakerOpen) && !away(err) {
+			l.log.Warn("Redis cannot decide a limit, it is decided here", "error", err)
 		}
 		d, at = l.shares.take(id, life, limits, l.instances())
 	}

@@ -2,6 +2,7 @@ package ratelimit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -159,7 +160,8 @@ func TestLimiterAloneAtTheEdges(t *testing.T) {
 			if d.Allowed != row.allowed || !d.Local {
 				t.Fatalf("%+v", d)
 			}
-			if e, denied := d.Err().(*ratelimit.ExceededError); denied && (e.Never != row.never || e.RetryAfter <= 0) {
+			var e *ratelimit.ExceededError
+			if errors.As(d.Err(), &e) && (e.Never != row.never || e.RetryAfter <= 0) {
 				t.Errorf("%+v", e)
 			}
 		})

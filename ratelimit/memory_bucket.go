@@ -9,9 +9,9 @@ type bucket struct{ full, part, max, span int64 }
 
 // mulDiv is a·b/c rounded down, and the rest; the quotient must fit.
 func mulDiv(a, b, c int64) (quotient, rest int64) {
-	hi, lo := bits.Mul64(uint64(a), uint64(b)) //nolint:gosec // none is negative
-	q, r := bits.Div64(hi, lo, uint64(c))      //nolint:gosec // c is positive
-	return int64(q), int64(r)                  //nolint:gosec // the caller's promise
+	hi, lo := bits.Mul64(uint64(a), uint64(b)) // none is negative
+	q, r := bits.Div64(hi, lo, uint64(c))
+	return int64(q), int64(r)
 }
 
 // since returns full and part for a bucket of most tokens and span µs at now, which is

@@ -43,9 +43,9 @@ func sources(t *testing.T) map[string]func(*clock) source {
 	t.Helper()
 	mini := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = mini.Close() })
-	real := testenv.Redis(t)
+	server := testenv.Redis(t)
 	return map[string]func(*clock) source{
-		"redis":     func(c *clock) source { return ratelimit.NewRedisAt(real, c.Now) },
+		"redis":     func(c *clock) source { return ratelimit.NewRedisAt(server, c.Now) },
 		"memory":    func(c *clock) source { return ratelimit.NewMemory(c.Now) },
 		"miniredis": func(c *clock) source { return ratelimit.NewRedisAt(mini, c.Now) },
 	}
