@@ -287,28 +287,6 @@ func (a *App) openServer() (err error) {
 	return nil
 }
 
-// health is what the operations listener tells of the program's state.
-func (a *App) health(probes map[string]func(context.Context) error) func(context.Context) map[string]any {
-	return func(ctx context.Context) map[string]any {
-		state := map[string]any{
-			"version": version(),
-			"shards":  map[string]int{"inbox": len(a.inboxLeases.Held()), "money": len(a.moneyLeases.Held())},
-		}
-		if err := a.cacheProbe(ctx); err != nil {
-			state["cache"] = err.Error()
-		} else {
-			state["cache"] = "ok"
-		}
-		for name, ask := range probes {
-			state[name] = "ok"
-			if err := ask(ctx); err != nil {
-				state[name] = err.Error()
-			}
-		}
-		return state
-	}
-}
-
 // Run serves until ctx ends, then stops in order: first what takes work in, with the
 // drain time for what is under way, then what settles it, then what records it.
 func (a *App) Run(ctx context.Context) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,10 +13,9 @@ import (
 )
 
 const (
-	cachePool   = 32 // connections to the cache's Redis, beside those that wait for news
-	warmAgain   = 2 * time.Second
-	warmMost    = time.Minute
-	cacheProbed = 500 * time.Millisecond
+	cachePool = 32 // connections to the cache's Redis, beside those that wait for news
+	warmAgain = 2 * time.Second
+	warmMost  = time.Minute
 )
 
 var errCacheURL = errors.New("CACHE_REDIS_URL cannot be read: redis://:password@host:6379/0 is its shape; several, comma-separated, are a cluster")
@@ -98,14 +96,4 @@ func (a *App) warmCache(ctx context.Context) {
 		case <-wait.C:
 		}
 	}
-}
-
-// cacheProbe tells whether the cache's Redis answers. Without it the program serves on.
-func (a *App) cacheProbe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, cacheProbed)
-	defer cancel()
-	if err := a.cacheRedis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("the cache's Redis: %w", err)
-	}
-	return nil
 }
