@@ -244,7 +244,7 @@ func (g *gate) judged(c caller, p pass, err error) (pass, error) {
 	switch {
 	case errors.As(err, &exceeded):
 		g.refusals.remember(c.name(), exceeded, p.decision)
-	case err == nil:
+	default: // whatever else it is denied by, no limit does any more
 		g.refusals.forget(c.name())
 	}
 	return p, err

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// tap stands between a server and its Redis and counts round trips: what is sent before
-// something is answered is one, however many commands it carries.
+// tap stands between a server and its Redis and counts round trips: what a connection
+// sends before it is answered is one, however many commands it carries.
 type tap struct {
 	to       string
 	listener net.Listener
@@ -19,7 +19,9 @@ type tap struct {
 	all      sync.WaitGroup
 
 	mu     sync.Mutex
-	rounds int64 // that spoke of one of the needles
+	trips  int64 // that spoke of one of the needles
+	rounds int64 // of them, those that began while none was under way: one waited for another
+	flying int64 // of them, those under way
 	open   []net.Conn
 }
 
@@ -43,11 +45,27 @@ func newTap(t *testing.T, to string, needles ...string) *tap {
 // url is the Redis URL of the tap.
 func (p *tap) url() string { return "redis://" + p.listener.Addr().String() + "/0" }
 
-// counted is how many round trips there were so far.
-func (p *tap) counted() int64 {
+// counted is how many round trips there were so far, and how many one after another.
+func (p *tap) counted() (trips, rounds int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rounds
+	return p.trips, p.rounds
+}
+
+func (p *tap) began() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trips++
+	if p.flying == 0 {
+		p.rounds++
+	}
+	p.flying++
+}
+
+func (p *tap) ended() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flying--
 }
 
 func (p *tap) accept() {
@@ -104,25 +122,26 @@ type burst struct {
 	tap  *tap
 	mu   sync.Mutex
 	text []byte
+	ours bool // it speaks of a needle
 }
 
 func (b *burst) sent(text []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.text = append(b.text, text...)
+	for _, needle := range b.tap.needles {
+		if !b.ours && bytes.Contains(b.text, needle) {
+			b.ours = true
+			b.tap.began()
+		}
+	}
 }
 
 func (b *burst) answered([]byte) {
 	b.mu.Lock()
-	text := b.text
-	b.text = nil
-	b.mu.Unlock()
-	for _, needle := range b.tap.needles {
-		if bytes.Contains(text, needle) {
-			b.tap.mu.Lock()
-			b.tap.rounds++
-			b.tap.mu.Unlock()
-			return
-		}
+	defer b.mu.Unlock()
+	if b.ours {
+		b.tap.ended()
 	}
+	b.text, b.ours = nil, false
 }
