@@ -14,9 +14,9 @@ import (
 	"github.com/kikuai/kikuai/internal/llmsim"
 )
 
-// inForce is how soon a change of a limit must be in force everywhere, and what a busy
+// changedIn is how soon a change of a limit must be in force everywhere, and what a busy
 // machine may take besides.
-const inForce = time.Second + 4*time.Second
+const changedIn = time.Second + 4*time.Second
 
 // pair is a site with two servers that run.
 func pair(t *testing.T) (s, other *site, stop func()) {
@@ -69,7 +69,7 @@ func passesAgain(t *testing.T, key string, sites ...*site) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for _, one := range sites {
-		one.until(inForce, "let through again", func() bool {
+		one.until(changedIn, "let through again", func() bool {
 			status, _ := one.models(key)
 			return status == http.StatusOK
 		})
@@ -107,9 +107,9 @@ func TestE2ELimitsChange(t *testing.T) {
 	t.Logf("limits changed: a tier in force on two servers %s after the command, a key's limit %s, no tier any more %s", tier, own, none)
 }
 
-// TestE2EOrganisation: accounts of one organisation, on several servers, share one limit
+// TestE2EOrganisationShared: accounts of one organisation, on several servers, share one limit
 // and one budget to the last call.
-func TestE2EOrganisation(t *testing.T) {
+func TestE2EOrganisationShared(t *testing.T) {
 	const most, workers, calls = 20, 60, 10
 	s, other, stop := pair(t)
 	ada, ben := s.customer(personID, 1_000_000_000), s.customer(personID+1, 1_000_000_000)
