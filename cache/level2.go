@@ -78,7 +78,7 @@ func (l *level2) look(ctx context.Context, b *budget, s *space, key string) (fou
 	f.frame, err = l.packer.unpack(name, s.o.Schema, []byte(value.Val()), s.o.MaxBytes)
 	if err != nil || life.Val() == -1 { // unreadable, or it would live for ever
 		l.discard(ctx, b, name)
-		return f, nil
+		return f, nil //nolint:nilerr // a value that cannot be read is a miss
 	}
 	f.seen = f.frame.ticket
 	if f.frame.tags == f.tags && life.Val() > 0 {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/testenv"
 )
@@ -290,5 +289,4 @@ func TestFailFast(t *testing.T) {
 			t.Errorf("%v: %v", urls, err)
 		}
 	}
-	var _ redis.UniversalClient = redis.NewUniversalClient(o)
 }

@@ -39,7 +39,7 @@ func (c *Cache) listen(ctx context.Context) {
 // hear subscribes and obeys until the connection fails.
 func (c *Cache) hear(ctx context.Context, heard func()) error {
 	subscription := c.redis.Subscribe(ctx, channel)
-	defer subscription.Close()
+	defer func() { _ = subscription.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = subscription.Close() }) // it may be closed twice
 	defer stop()
 	pinged := false

@@ -31,7 +31,7 @@ func (r *reading) look(ctx context.Context) (*entry, error) {
 		if e.value, err = r.encoding.decode(f.frame.value); err != nil { // of another shape
 			c.level2.discard(ctx, &r.budget, valueKey(r.o.Name, r.aim.key))
 			m.miss.Inc()
-			return nil, nil
+			return nil, nil //nolint:nilerr // a value that cannot be read is a miss
 		}
 	}
 	switch {
@@ -122,7 +122,7 @@ func (r *reading) load2(ctx context.Context, ticket string) (e *entry, kept bool
 	kept, err = c.level2.finish(ctx, &r.budget, r.space, r.aim.key, ticket, blob, r.life(e.negative))
 	if err != nil { // Redis went away: this value is as good as one loaded without it
 		c.memory.keep(r.aim.place, e, r.aim.generation)
-		return e, true, nil
+		return e, true, nil //nolint:nilerr // the source has answered
 	}
 	if !kept {
 		c.metrics.refused.WithLabelValues("late").Inc()

@@ -134,13 +134,12 @@ func (s *shelf) pairs() []pair {
 
 // fromRedis reads values of one content from level two, beside a GET of them as they are.
 func (s *shelf) fromRedis(kind string, value []byte) pair {
-	load := func(context.Context) ([]byte, error) { return value, nil }
 	name := func(worker, n int) string {
 		return kind + ":" + strconv.Itoa(worker) + ":" + strconv.Itoa(n%warmKeys)
 	}
 	return pair{fmt.Sprintf("level two hit, %d bytes, %s", len(value), kind), "GET", 1,
 		func(ctx context.Context, worker, n int) error {
-			_, err := s.warm.Fetch(ctx, name(worker, n), load)
+			_, err := s.warm.Fetch(ctx, name(worker, n), func(context.Context) ([]byte, error) { return value, nil })
 			return err
 		},
 		func(ctx context.Context, worker, n int) error {
