@@ -25,6 +25,15 @@ func TestBehindPgBouncer(t *testing.T) {
 	account := r.storied()
 	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", Limits: Limits{RequestsPerMinute: 9}, By: OfAccount(account)})
 	r.must(err)
+	_, err = r.desk.Keys.SetLimits(ctx, key.ID, LimitChange{TokensPerMinute: number(7)}, House)
+	r.must(err)
+	_, err = r.desk.Tiers.Set(ctx, "gold", LimitChange{Concurrency: number(4)}, House)
+	r.must(err)
+	r.must(r.desk.Tiers.Assign(ctx, account, "gold", House))
+	org := r.organisation(Budget{DayNano: 5000}, account)
+	_, err = r.desk.Organisations.Set(ctx, org.org.ID, OrganisationChange{BudgetMonth: number(9000)}, House)
+	r.must(err)
+	org.call(account, "left-behind", 50, false)
 	for i := range 20 {
 		r.spend(account, fmt.Sprintf("b-%d", i), 10)
 	}
@@ -32,6 +41,9 @@ func TestBehindPgBouncer(t *testing.T) {
 	for _, o := range r.owners {
 		r.must(o.relay(ctx))
 	}
+	org.due()
+	r.must(r.steward(org.org.ID).look(ctx))
+	org.wantSpent(50)
 	r.must(r.desk.Keys.Revoke(ctx, account, key.ID, Operator("ada")))
 	_, err = r.desk.Ledger.MakeMonths(ctx)
 	r.must(err)
@@ -44,7 +56,7 @@ func TestBehindPgBouncer(t *testing.T) {
 	r.wantDifferences()
 	var balance int64
 	r.must(r.pool.QueryRow(ctx, `select balance_nano from accounts where id = $1`, account).Scan(&balance))
-	if balance != 700+1320-200 {
+	if balance != 700+1320-200-50 {
 		t.Errorf("balance %d", balance)
 	}
 }
