@@ -624,4 +624,51 @@ var table = []mutation{
 			"if ARGV[at + 7] == '-' then"}},
 		pkg: "billing", test: "TestMemberships",
 	},
+	{
+		bug:   "do not ask an account's tier",
+		edits: []edit{{"gateway/scripts/pass.lua", "  if tier then\n", "  if false then\n"}},
+		pkg:   "gateway", test: "TestLimitsAreNamed",
+	},
+	{
+		bug: "take limits before the money is decided",
+		edits: []edit{{"gateway/scripts/admit.lua",
+			"local status, n = plan()\nif status ~= 'ok' then",
+			"limits_add(list, now, ARGV[5], life)\nlocal status, n = plan()\nif status ~= 'ok' then"}},
+		pkg: "gateway", test: "TestAllOrNothing",
+	},
+	{
+		bug: "keep what a refused call took of what is shared",
+		edits: []edit{{"gateway/gate.go",
+			"\t\t\tg.back.giveBack(p.taken)\n\t\t\tp.taken = taken{}\n",
+			"\t\t\tp.taken = taken{}\n"}},
+		pkg: "gateway", test: "TestAllOrNothing",
+	},
+	{
+		bug:   "leave tokens as they were estimated",
+		edits: []edit{{"gateway/taken.go", "used := ratelimit.Used{ratelimit.NameTokens: tokens}", "used := ratelimit.Used{}"}},
+		pkg:   "gateway", test: "TestTokensAreTruedUp",
+	},
+	{
+		bug:   "keep the tokens and places of a call that came to nothing",
+		edits: []edit{{"gateway/resolver.go", "_, err := r.end(t, 0, 0, func", "_, err := r.end(taken{}, 0, 0, func"}},
+		pkg:   "gateway", test: "TestEndingsLeaveNothing",
+	},
+	{
+		bug:   "do not renew the places of calls under way",
+		edits: []edit{{"gateway/keeper.go", "\tk.renewPlaces(now)\n", ""}},
+		pkg:   "gateway", test: "TestPlacesAreKept",
+	},
+	{
+		bug: "let a hint decide whose limits an account has",
+		edits: []edit{{"gateway/scripts/admit.lua", "if (acct[6] or '') ~= ARGV[4] then", "if false then"},
+			{"gateway/scripts/plain.lua", "if acct[5] or acct[6] then", "if acct[5] then"}},
+		pkg: "gateway", test: "TestHintsAreNoDecision",
+	},
+	{
+		bug: "send the scripts of one moment one by one",
+		edits: []edit{{"gateway/moment.go",
+			"if p, is := ctx.Value(participantKey{}).(*participant); is {",
+			"if p, is := ctx.Value(participantKey{}).(*participant); is && p == nil {"}},
+		pkg: "gateway", test: "TestMomentsOfACall",
+	},
 }
