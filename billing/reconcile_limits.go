@@ -122,9 +122,9 @@ func compareOrganisation(o organisationRecord, found []any) (d Discrepancy, same
 		return d, true
 	}
 	counted, ledger := spentOf(fields[3]), spentOf(o.Spent)
-	for i := 0; i < len(ledger); i += 2 { // the day, then the month
-		if counted[i] == ledger[i] && counted[i+1] < ledger[i+1] {
-			d.ExpectedNano, d.FoundNano = ledger[i+1], counted[i+1]
+	for _, of := range [][2]int{{0, 1}, {2, 3}} { // the day, then the month: which one, and how much
+		if which, nano := of[0], of[1]; counted[which] == ledger[which] && counted[nano] < ledger[nano] {
+			d.ExpectedNano, d.FoundNano = ledger[nano], counted[nano]
 			return d, false
 		}
 	}
