@@ -17,4 +17,4 @@ local e = plain_limit(pass, acct, ARGV[2])
 if not e then return outcome('more', '0', '0', pass) end
 if not window_check(e, now_us()) then return outcome('limited', '0', '0', pass, e) end
 window_add(e)
-return outcome('ok', acct[1], acct[2] or '0', pass, e, e.left - 1)
+return outcome(acct[3] == 'active' and 'ok' or 'inactive', acct[1], acct[2] or '0', pass, e, e.left - 1)
