@@ -104,15 +104,17 @@ func switched(t *testing.T, rounds int, each time.Duration, judge func(waits)) {
 			}
 		}
 	}
+	// Every answer is in the books, or the witness would have said so. The model may be asked
+	// more often: for a chat message whose answer could not be kept, under the same hold.
 	made, booked := w.modelCalls()
-	if made != booked || unpaid > 0 || refused == 0 || result.statuses[0] > 0 {
+	if made < booked || unpaid > 0 || refused == 0 || result.statuses[0] > 0 {
 		t.Errorf("calls %s; %d refused and %d answered while Redis was away; the model was called %d times, the books have %d calls",
 			result, refused, unpaid, made, booked)
 	}
 	if judge != nil {
 		judge(took)
 	}
-	t.Logf("switch: Redis away %d× for %s (refused and black hole in turn) under load: %s while it was away, %d of them refused and %d answered otherwise; in all calls %s; the model was called %d times, %d of them in the books; %d updates: missing %d, duplicates %d, differences 0",
+	t.Logf("switch: Redis away %d× for %s (refused and black hole in turn) under load: %s while it was away, %d of them refused and %d answered otherwise; in all calls %s; the model was called %d times, the books have %d calls; %d updates: missing %d, duplicates %d, differences 0",
 		len(spans), each, took, refused, unpaid, result, made, booked, v.updates, v.missing(), v.duplicates)
 }
 

@@ -471,13 +471,6 @@ var table = []mutation{
 		pkg: "ratelimit", test: "TestBucketWithoutRedis",
 	},
 	{
-		bug: "begin without Redis as if nothing had been let through before",
-		edits: []edit{{"ratelimit/limiter.go",
-			"\tat = l.shares.answer(id, life, limits, err == nil && d.Allowed)\n",
-			"\tat = l.shares.answer(id, life, limits, err != nil && d.Allowed)\n"}},
-		pkg: "ratelimit", test: "TestSwitchBound",
-	},
-	{
 		bug: "go back to Redis without telling it what was let through meanwhile",
 		edits: []edit{{"ratelimit/limiter.go",
 			"\tfor i := 0; i < len(debts) && err == nil; i++ {\n\t\terr = l.tell(ctx, &debts[i])\n\t}\n",
