@@ -76,8 +76,8 @@ func TestProveOutage(t *testing.T) {
 }
 
 // TestProveSwitch takes Redis away for a minute at a time, refused and as a black hole.
-// PROVE_OUTAGE and PROVE_ROUNDS set how long and how often; the servers run without the
-// race detector, whose cost is not theirs.
+// PROVE_OUTAGE and PROVE_ROUNDS set how long and how often. Times are taken at the
+// client, and what the race detector costs the servers is in them.
 func TestProveSwitch(t *testing.T) {
 	each, rounds := time.Minute, 2
 	if text := os.Getenv("PROVE_OUTAGE"); text != "" {
