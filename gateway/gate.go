@@ -199,22 +199,25 @@ func (g *gate) decide(ctx context.Context, c caller, r *reservation,
 		g.metrics.Remembered(&p.decision)
 		return p, err
 	}
-	certain := false // the account's shard has said which organisation it is of
+	organisation := g.shared.hint(c.account)
+	certain := organisation == 0 // the account's shard has said, or is to say, which one it is
 	for range organisationsMost {
-		s, err := g.shared.take(ctx, c.account, r)
-		if err != nil && s.name != "" && !certain && !errors.Is(err, billing.ErrClosed) {
-			g.shared.learn(c.account, "") // a hint refuses nobody: the account may have left
+		s, err := g.shared.take(ctx, c.account, organisation, r)
+		if err != nil && !certain && s.name != "" && !errors.Is(err, billing.ErrClosed) {
+			organisation = 0 // a hint refuses nobody, the account may have left: its shard is asked
 			continue
 		}
 		if err != nil {
 			return g.judged(c, pass{decision: s.decision, limited: len(s.decision.Results) > 0}, err)
 		}
 		p, err := script(ctx, s.name, s.narrow(asked))
-		if organisation, is := strings.CutPrefix(p.status, "org|"); is && err == nil {
-			g.shared.learn(c.account, organisation)
-			certain = true
+		if name, is := strings.CutPrefix(p.status, "org|"); is && err == nil {
+			organisation, certain = g.shared.learn(c.account, name), true
 			g.back.giveBack(s.taken)
 			continue
+		}
+		if err == nil && organisation == 0 && !certain {
+			g.shared.learn(c.account, "")
 		}
 		p.taken = s.taken
 		if p.status == "ok" || p.status == billing.HoldHeld {

@@ -80,20 +80,28 @@ func (s *share) narrow(r reservation) reservation {
 	return r
 }
 
-// learn notes which organisation an account is of, "": none.
-func (s *shared) learn(account int64, organisation string) {
+// learn notes which organisation an account is of, "": none, and returns its id.
+func (s *shared) learn(account int64, organisation string) int64 {
 	id, err := strconv.ParseInt(organisation, 10, 64)
 	if err != nil || id <= 0 {
 		s.hints.drop(account)
-		return
+		return 0
 	}
 	s.hints.put(account, id)
+	return id
 }
 
-// take asks for what an account's call needs of what is shared, all or nothing. The
-// errors are those of [gate.admit]; with one of a limit comes its decision.
-func (s *shared) take(ctx context.Context, account int64, r *reservation) (share, error) {
-	organisation, member := s.hints.get(account)
+// hint is the organisation that an account is thought to be of; 0: none.
+func (s *shared) hint(account int64) int64 {
+	organisation, _ := s.hints.get(account)
+	return organisation
+}
+
+// take asks for what a call of an account of that organisation needs of what is shared,
+// all or nothing. The errors are those of [gate.admit]; with one of a limit comes its
+// decision.
+func (s *shared) take(ctx context.Context, account, organisation int64, r *reservation) (share, error) {
+	member := organisation > 0
 	if !member && s.everyone <= 0 {
 		return share{}, nil
 	}
