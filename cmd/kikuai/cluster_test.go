@@ -61,15 +61,7 @@ func TestE2ECluster(t *testing.T) {
 	// One node loses everything, mid-life.
 	lost := cluster.NodeOf(stream.ShardOf(1).Key("epoch"))
 	lost.FlushAll()
-	client := cluster.Client()
-	s.until(30*time.Second, "rebuilt", func() bool {
-		for account := range int64(stream.Shards) {
-			if client.Exists(t.Context(), billing.EpochKey(account)).Val() == 0 {
-				return false
-			}
-		}
-		return true
-	})
+	s.opened(cluster.Client())
 	for n, c := range customers {
 		var credited accountAnswer
 		id := fmt.Sprint(personID + n)

@@ -62,6 +62,7 @@ func TestE2EOutages(t *testing.T) {
 		}
 		outage.end()
 		settled("back from "+name, map[string]int{"/readyz": 200, "/api/v1/balance": 200})
+		s.opened(s.redis.Client())
 	}
 	if code, body := s.chat(key, "echo", "hello", 10); code != 200 {
 		t.Fatalf("after the outages of Redis: %d %s", code, body)

@@ -18,8 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
@@ -339,6 +342,19 @@ func (s *site) do(request *http.Request) (int, string) {
 		return 0, err.Error()
 	}
 	return response.StatusCode, string(answer)
+}
+
+// opened waits until the servers have opened every shard.
+func (s *site) opened(client redis.Cmdable) {
+	s.t.Helper()
+	s.until(30*time.Second, "every shard is open", func() bool {
+		for account := range int64(stream.Shards) {
+			if client.Exists(s.t.Context(), billing.EpochKey(account)).Val() == 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // balance is what the API says of the key's account, as soon as Redis answers in time.
