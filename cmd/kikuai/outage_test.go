@@ -76,12 +76,13 @@ func TestE2EOutages(t *testing.T) {
 	database.Start()
 	settled("back from Postgres", map[string]int{"/readyz": 200})
 	available := mustAvailable(s, key)
+	l := s.ledger()
+	s.until(30*time.Second, "the ledger is there", func() bool {
+		stated, err := l.Balance(t.Context(), 1)
+		return err == nil && stated == available
+	})
 	serve.stop()
 	s.reconciled()
-	l := s.ledger()
-	if stated, err := l.Balance(t.Context(), 1); err != nil || stated != available {
-		t.Fatalf("ledger %d (%v), Redis said %d", stated, err, available)
-	}
 }
 
 // TestE2EStartWithoutStores: what is away at the start is named and waited for.
