@@ -70,7 +70,7 @@ var table = []mutation{
 		edits: []edit{{"billing/scripts/settle.lua",
 			"if state == 'h' then\n",
 			"if state == 'h' or state == 's' then\n"}},
-		pkg: "billing", test: "TestResolveOnce",
+		pkg: "billing", test: "TestHoldLife",
 	},
 	{
 		bug: "take more than was held",
