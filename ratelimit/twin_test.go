@@ -165,7 +165,7 @@ func (tw *twins) change(t *rapid.T) {
 
 func (tw *twins) finish(t *rapid.T) {
 	if len(tw.tickets) == 0 {
-		t.Skip("nothing is open")
+		return
 	}
 	i := rapid.IntRange(max(0, len(tw.tickets)-3), len(tw.tickets)-1).Draw(t, "which")
 	ticket := tw.tickets[i]
