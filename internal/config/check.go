@@ -17,7 +17,8 @@ const (
 	minPepper        = 32 // bytes, in production
 	// maxWelcome is given to each new account: a slip of the pen in it is
 	// multiplied by all of them.
-	maxWelcome = 100 * nanosPerUSD
+	maxWelcome   = 100 * nanosPerUSD
+	maxReferrals = 10_000 // of an account in a month
 	// maxLowBalance would have nearly every owner told.
 	maxLowBalance = 1000 * nanosPerUSD
 )
@@ -64,7 +65,7 @@ func (c *Config) checkPresence(check checker, need Need) {
 		{NeedWebhook, "WEBHOOK_SECRET", c.WebhookSecret.IsSet(), "set 16 characters or more of A-Za-z0-9_-, as from openssl rand -hex 32"},
 	} {
 		if need&row.need != 0 && !row.set {
-			check.fault(row.variable, "is missing", row.mend)
+			check.fault(row.variable, missing, row.mend)
 		}
 	}
 }
@@ -143,6 +144,12 @@ func (c *Config) checkMoney(check checker) {
 	if c.WelcomeCredit > maxWelcome {
 		check.fault("WELCOME_CREDIT_USD", "is more than 100 dollars for each new account", "set less")
 	}
+	if c.Referral > maxWelcome {
+		check.fault("REFERRAL_CREDIT_USD", "is more than 100 dollars for each invitation", "set less")
+	}
+	if c.ReferralMost < 0 || c.ReferralMost > maxReferrals {
+		check.fault("REFERRAL_MOST", "is not between 0 and 10000", "set how many invitations of an account count in a month, such as 10")
+	}
 	if c.LowBalance > maxLowBalance {
 		check.fault("LOW_BALANCE_USD", "is more than 1000 dollars", "set the balance below which owners are told, such as 0.10, or 0 for never")
 	}
@@ -176,6 +183,10 @@ func (c *Config) checkStripe(check checker) {
 
 func (c *Config) checkNumbers(check checker) {
 	between(check, "BODY_LIMIT_BYTES", c.BodyLimit, 1<<10, 512<<20)
+	between(check, "REQUEST_LOG_DAYS", c.LogDays, 0, 3650)
+	if c.TracesTo != "" {
+		check.web("OTEL_EXPORTER_OTLP_ENDPOINT", c.TracesTo)
+	}
 	between(check, "POSTGRES_MAX_CONNS", c.PostgresMaxConns, 2, 1000)
 	between(check, "BOT_CONCURRENCY", c.BotConcurrency, 1, 65536)
 	between(check, "CHAT_MAX_OUTPUT", c.ChatMaxOutput, 1, 1<<20)
@@ -195,9 +206,15 @@ func (c *Config) checkNumbers(check checker) {
 	between(check, "CIRCUIT_BREAKER_FAILURE_THRESHOLD", c.BreakerFailures, 1, 10_000)
 	between(check, "CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS", c.BreakerHalfOpenCalls, 1, 1000)
 
+	if c.PublicProbe != 0 {
+		between(check, "PUBLIC_PROBE_EVERY", c.PublicProbe, 100*time.Millisecond, 24*time.Hour)
+	}
 	between(check, "DRAIN_TIMEOUT", c.DrainTimeout, time.Second, 10*time.Minute)
+	between(check, "DRAIN_NOTICE", c.DrainNotice, 0, time.Minute)
+	between(check, "DATABASE_REPLICA_MAX_LAG", c.ReplicaMaxLag, 100*time.Millisecond, 24*time.Hour)
 	between(check, "BOT_HANDLER_DEADLINE", c.BotDeadline, time.Second, 10*time.Minute)
 	between(check, "LEDGER_MAX_LAG", c.LedgerMaxLag, time.Second, 7*24*time.Hour)
+	between(check, "HOLD_LIFE", c.HoldLife, 10*time.Second, time.Hour)
 	between(check, "CACHE_DEFAULT_TTL", c.CacheTTL, 100*time.Millisecond, 24*time.Hour)
 	if c.AnswerTTL != 0 {
 		between(check, "ANSWER_CACHE_TTL", c.AnswerTTL, time.Second, 24*time.Hour)

@@ -24,6 +24,7 @@ import (
 //	log lines            text             JSON             JSON
 //	LOG_LEVEL            debug            info             info
 //	WELCOME_CREDIT_USD   0.50             0                0
+//	REFERRAL_CREDIT_USD  0.25             0                0
 //	KEY_PEPPER           a published one  a published one  needed, 32 bytes or more each
 //	TELEGRAM_BOT_TOKEN   may be absent    may be absent    needed by serve
 //	WEBHOOK_SECRET       may be absent    may be absent    needed by serve, 16 characters or more
@@ -47,13 +48,18 @@ type Config struct {
 	ListenAddr   string        `env:"LISTEN_ADDR" envDefault:":8080"`
 	OpsAddr      string        `env:"OPS_ADDR" envDefault:"127.0.0.1:9091"`
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"25s"`
+	DrainNotice  time.Duration `env:"DRAIN_NOTICE"` // of DRAIN_TIMEOUT: how long new connections are still taken
 	PublicURL    string        `env:"PUBLIC_URL"`
+	PublicProbe  time.Duration `env:"PUBLIC_PROBE_EVERY" envDefault:"1m"` // 0: nobody looks
+	LogDays      int           `env:"REQUEST_LOG_DAYS" envDefault:"30"`   // 0: no request log
+	TracesTo     string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`        // empty: nothing is traced
 	Proxies      Networks      `env:"TRUSTED_PROXIES" envDefault:"127.0.0.0/8,::1/128"`
 	BodyLimit    int           `env:"BODY_LIMIT_BYTES" envDefault:"20971520"`
 
-	DatabaseURL        Secret `env:"DATABASE_URL"`
-	DatabaseReplicaURL Secret `env:"DATABASE_REPLICA_URL"`
-	PostgresMaxConns   int32  `env:"POSTGRES_MAX_CONNS" envDefault:"20"`
+	DatabaseURL        Secret        `env:"DATABASE_URL"`
+	DatabaseReplicaURL Secret        `env:"DATABASE_REPLICA_URL"` // empty: all is read from DATABASE_URL
+	ReplicaMaxLag      time.Duration `env:"DATABASE_REPLICA_MAX_LAG" envDefault:"2s"`
+	PostgresMaxConns   int32         `env:"POSTGRES_MAX_CONNS" envDefault:"20"`
 
 	RedisURLs         Secrets `env:"REDIS_URL"` // several: a cluster
 	RedisAutoPipeline bool    `env:"REDIS_AUTOPIPELINE" envDefault:"true"`
@@ -65,16 +71,22 @@ type Config struct {
 	BotConcurrency int           `env:"BOT_CONCURRENCY" envDefault:"256"`
 	BotDeadline    time.Duration `env:"BOT_HANDLER_DEADLINE" envDefault:"120s"`
 	ChatModel      string        `env:"CHAT_MODEL" envDefault:"gpt-4o-mini"`
-	SupportContact string        `env:"SUPPORT_CONTACT"` // shown by /paysupport
+	SummaryModel   string        `env:"CHAT_SUMMARY_MODEL"`
+	HearingModel   string        `env:"CHAT_HEARING_MODEL" envDefault:"gpt-4o-mini-transcribe"`
+	SupportContact string        `env:"SUPPORT_CONTACT"`    // shown by /paysupport
+	Admins         TelegramIDs   `env:"ADMIN_TELEGRAM_IDS"` // who may /broadcast, /stats, /ban and /unban
 	ChatMaxOutput  int64         `env:"CHAT_MAX_OUTPUT" envDefault:"1024"`
 
 	KeyPeppers    Secrets `env:"KEY_PEPPER"` // newest first
 	WelcomeCredit USD     `env:"WELCOME_CREDIT_USD" envDefault:"0"`
+	Referral      USD     `env:"REFERRAL_CREDIT_USD" envDefault:"0"` // to both sides of an invitation
+	ReferralMost  int     `env:"REFERRAL_MOST" envDefault:"10"`      // invitations of an account that count in a month
 	StarValue     USD     `env:"STAR_USD" envDefault:"0.013"`
 	LowBalance    USD     `env:"LOW_BALANCE_USD" envDefault:"0.10"` // 0: nobody is told
 
 	LedgerMaxLag     time.Duration `env:"LEDGER_MAX_LAG" envDefault:"15m"`
 	LedgerMaxBacklog int           `env:"LEDGER_MAX_BACKLOG" envDefault:"100000"` // events of one shard
+	HoldLife         time.Duration `env:"HOLD_LIFE" envDefault:"1m"`              // of a hold that nobody renews
 
 	StripeSecretKey     Secret `env:"STRIPE_SECRET_KEY"` // empty: no card payments
 	StripeWebhookSecret Secret `env:"STRIPE_WEBHOOK_SECRET"`
@@ -83,6 +95,12 @@ type Config struct {
 	CatalogFile  string `env:"CATALOG_FILE"` // empty: the embedded catalogue
 	OpenAIKey    Secret `env:"OPENAI_API_KEY"`
 	AnthropicKey Secret `env:"ANTHROPIC_API_KEY"`
+	GoogleKey    Secret `env:"GEMINI_API_KEY"`
+	DeepSeekKey  Secret `env:"DEEPSEEK_API_KEY"`
+	MistralKey   Secret `env:"MISTRAL_API_KEY"`
+	XAIKey       Secret `env:"XAI_API_KEY"`
+	GroqKey      Secret `env:"GROQ_API_KEY"`
+	TogetherKey  Secret `env:"TOGETHER_API_KEY"`
 
 	RequestsPerMinute int     `env:"RATE_LIMIT_REQUESTS_PER_MINUTE" envDefault:"120"`
 	RatePerSecond     float64 `env:"RATE_LIMIT_PER_SECOND" envDefault:"2.0"` // see Bucket
@@ -102,7 +120,8 @@ type Config struct {
 	BreakerRecovery      time.Duration `env:"CIRCUIT_BREAKER_RECOVERY_TIMEOUT" envDefault:"60"` // a bare number is seconds
 	BreakerHalfOpenCalls int           `env:"CIRCUIT_BREAKER_HALF_OPEN_MAX_CALLS" envDefault:"3"`
 
-	shaping bool // whether one of the bucket's two variables is set
+	shaping bool     // whether one of the bucket's two variables is set
+	notes   []string // see Notes
 }
 
 // Lookup finds a variable: os.LookupEnv, or a test's map.
@@ -130,23 +149,25 @@ const developmentPepper = "kikuai-development-pepper-not-for-production"
 func profileDefaults(p Profile) map[string]string {
 	switch p {
 	case Development:
-		return map[string]string{"LOG_LEVEL": "debug", "WELCOME_CREDIT_USD": "0.50", "KEY_PEPPER": developmentPepper}
+		return map[string]string{"LOG_LEVEL": "debug", "WELCOME_CREDIT_USD": "0.50", "REFERRAL_CREDIT_USD": "0.25", "KEY_PEPPER": developmentPepper, "DRAIN_NOTICE": "0s"}
 	case Testing:
-		return map[string]string{"LOG_LEVEL": "info", "KEY_PEPPER": developmentPepper}
+		return map[string]string{"LOG_LEVEL": "info", "KEY_PEPPER": developmentPepper, "DRAIN_NOTICE": "0s"}
 	default:
-		return map[string]string{"LOG_LEVEL": "info"}
+		return map[string]string{"LOG_LEVEL": "info", "DRAIN_NOTICE": "5s"}
 	}
 }
 
 // Load reads and checks every variable, and those that need names for
-// presence. Its error is a *FaultsError with all that is wrong.
-func Load(lookup Lookup, need Need) (*Config, error) {
+// presence. names are those of all variables that are set: among them are those that
+// somebody misspelt. Its error is a *FaultsError with all that is wrong.
+func Load(lookup Lookup, need Need, names ...string) (*Config, error) {
 	faults := &FaultsError{}
 	values := collect(lookup, faults)
 	c := &Config{shaping: values["RATE_LIMIT_PER_SECOND"] != "" || values["RATE_LIMIT_BURST_SIZE"] != ""}
 	err := env.ParseWithOptions(c, env.Options{Environment: values, FuncMap: parsers()})
 	faults.addParsing(err)
 	c.check(faults, need)
+	c.suspect(faults, suspects(names, lookup), lookup)
 	if len(faults.Faults) > 0 {
 		faults.sort()
 		return nil, faults

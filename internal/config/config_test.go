@@ -316,8 +316,8 @@ func TestBucketIsOffUnlessSet(t *testing.T) {
 
 // TestZeroTurnsOff: where zero means none it is no fault.
 func TestZeroTurnsOff(t *testing.T) {
-	c := load(t, with("RATE_LIMIT_GLOBAL_PER_MINUTE", "0", "AUTH_FAILURES_PER_MINUTE", "0", "TOPUPS_PER_HOUR", "0", "ANSWER_CACHE_TTL", "0"), NeedServe)
-	if c.GlobalPerMinute != 0 || c.AuthFailures != 0 || c.TopUpsPerHour != 0 || c.AnswerTTL != 0 {
+	c := load(t, with("RATE_LIMIT_GLOBAL_PER_MINUTE", "0", "AUTH_FAILURES_PER_MINUTE", "0", "TOPUPS_PER_HOUR", "0", "ANSWER_CACHE_TTL", "0", "PUBLIC_PROBE_EVERY", "0"), NeedServe)
+	if c.GlobalPerMinute != 0 || c.AuthFailures != 0 || c.TopUpsPerHour != 0 || c.AnswerTTL != 0 || c.PublicProbe != 0 {
 		t.Errorf("zeros became %v", c)
 	}
 }

@@ -17,6 +17,9 @@ type Fault struct {
 	Mend     string // what to do about it; may be empty where Problem says it
 }
 
+// missing is the problem of a variable that a command cannot do without.
+const missing = "is missing"
+
 // FaultsError is everything wrong with the configuration.
 type FaultsError struct{ Faults []Fault }
 
@@ -50,13 +53,31 @@ func (e *FaultsError) about(variable string) bool {
 	})
 }
 
-// sort puts the faults in the order of Config's fields.
+// explain tells more of a variable that is missing, if it is.
+func (e *FaultsError) explain(variable, problem, mend string) bool {
+	for i, f := range e.Faults {
+		if f.Variable == variable && f.Problem == missing {
+			e.Faults[i] = Fault{variable, problem, mend}
+			return true
+		}
+	}
+	return false
+}
+
+// sort puts the faults in the order of Config's fields, and those of other variables
+// after them.
 func (e *FaultsError) sort() {
 	order := map[string]int{}
 	for i, v := range variables() {
 		order[v.name], order[v.name+"_FILE"] = i, i
 	}
-	slices.SortStableFunc(e.Faults, func(a, b Fault) int { return order[a.Variable] - order[b.Variable] })
+	place := func(f Fault) int {
+		if at, ours := order[f.Variable]; ours {
+			return at
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(e.Faults, func(a, b Fault) int { return place(a) - place(b) })
 }
 
 // addParsing translates the parser's errors, which speak of Go's fields and

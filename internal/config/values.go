@@ -104,6 +104,34 @@ func (n *Networks) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// TelegramIDs is a comma-separated list of people's ids at Telegram.
+type TelegramIDs []int64
+
+// maxTelegramID is the largest id that Telegram gives: they have 52 bits.
+const maxTelegramID = 1<<52 - 1
+
+func (t TelegramIDs) String() string {
+	parts := make([]string, len(t))
+	for i, id := range t {
+		parts[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(parts, ",")
+}
+
+// UnmarshalText reads the list.
+func (t *TelegramIDs) UnmarshalText(text []byte) error {
+	var list TelegramIDs
+	for part := range strings.SplitSeq(string(text), ",") {
+		id, err := strconv.ParseInt(strings.TrimSpace(part), 10, 64)
+		if err != nil || id <= 0 || id > maxTelegramID {
+			return errors.New("is not a list of Telegram ids: write people's numbers as 123456789,987654321")
+		}
+		list = append(list, id)
+	}
+	*t = list
+	return nil
+}
+
 func parsers() map[reflect.Type]env.ParserFunc {
 	return map[reflect.Type]env.ParserFunc{reflect.TypeFor[time.Duration](): parseDuration}
 }

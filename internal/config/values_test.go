@@ -81,3 +81,15 @@ func TestNetworksContain(t *testing.T) {
 		}
 	}
 }
+
+func TestTelegramIDs(t *testing.T) {
+	var ids TelegramIDs
+	if err := ids.UnmarshalText([]byte("7, 4503599627370495")); err != nil || ids.String() != "7,4503599627370495" {
+		t.Errorf("%v, %v", ids, err)
+	}
+	for _, bad := range []string{"", "7,", "-7", "0", "x", "4503599627370496", "1.5"} {
+		if err := ids.UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

@@ -2,16 +2,18 @@ package llm
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -21,8 +23,7 @@ import (
 //go:embed catalogue.yaml
 var DefaultCatalogue []byte
 
-// Protocols a provider may speak. ProtocolAnthropic is read from catalogues but
-// not spoken yet, so its deployments are not usable.
+// Protocols a provider may speak.
 const (
 	ProtocolOpenAI    = "openai"
 	ProtocolAnthropic = "anthropic"
@@ -46,16 +47,41 @@ type Catalogue struct {
 	models []*Model
 	byID   map[string]*Model
 	notes  []string
+
+	unusable []string // models without a usable deployment
 }
 
-// Model is what clients ask for by its ID.
+// What may be done with a model.
+const (
+	OperationChat           = "chat" // by chat completions, messages and responses
+	OperationEmbeddings     = "embeddings"
+	OperationImages         = "images"         // images/generations
+	OperationTranscriptions = "transcriptions" // audio/transcriptions
+	OperationSpeech         = "speech"         // audio/speech
+)
+
+// Ways to choose among a model's deployments.
+const (
+	RoutingWeighted     = "weighted"      // by chance, in proportion to their weights
+	RoutingLeastLatency = "least_latency" // the one that answers soonest
+)
+
+// Model is what clients ask for by its ID. A model with aliases is one Model for
+// each of its names, with the same deployments.
 type Model struct {
 	ID          string
-	Prices      map[string]string // USD per million tokens as decimals, by kind of token
-	Context     int64             // tokens of prompt and answer together
-	MaxOutput   int64             // tokens of one answer
-	ImageTokens int64             // the most one image counts as
-	Fallbacks   []string          // models that may answer in its place
+	Operations  []string          // what it may be asked for; at least one
+	Prices      map[string]string // USD as decimals, by what is charged
+	Above       int64             // tokens: a call with a longer prompt is charged by AbovePrices; 0: none is
+	AbovePrices map[string]string
+	Context     int64         // tokens of prompt and answer together; 0: unknown, not of a chat model
+	MaxOutput   int64         // tokens of one answer; 0: unknown, not of a chat model
+	ImageTokens int64         // the most one image counts as
+	Sees        bool          // it takes pictures; unless stated, one with image_tokens does
+	Fallbacks   []string      // models that may answer in its place
+	Routing     string        // RoutingWeighted or RoutingLeastLatency
+	Sticky      bool          // a conversation stays with a deployment; unless stated, it does where latency does not decide
+	HedgeAfter  time.Duration // of silence, until another deployment is tried beside; 0: never
 
 	deployments []*Deployment // usable ones
 	weight      int           // sum over deployments
@@ -67,11 +93,20 @@ type Deployment struct {
 	Model    string // its name there
 	Weight   int
 
-	name         string
-	target       *url.URL
-	quoted       string // Model as JSON
-	whole, event http.Header
+	// MaxConcurrency is how many calls at once it is given at most; 0: as many as it is
+	// seen to bear.
+	MaxConcurrency int
+
+	name   string
+	quoted string // Model as JSON
 }
+
+// Offers says whether the model may be asked for an operation.
+func (m *Model) Offers(operation string) bool { return slices.Contains(m.Operations, operation) }
+
+// Deployments of the model that can be used, in the catalogue's order; at least one.
+// They are not to be changed.
+func (m *Model) Deployments() []*Deployment { return m.deployments }
 
 // Name identifies the deployment, such as "openai/gpt-4o-mini".
 func (d *Deployment) Name() string { return d.name }
@@ -86,10 +121,14 @@ type Provider struct {
 	// "" where it knows both of OpenAI's.
 	MaxTokensField string
 
-	base          *url.URL
-	defaultField  string
-	authorization []string // header value; nil: no key is sent
-	usable        bool
+	Timeouts  Timeouts // those above zero are in force instead of the client's
+	Health    bool     // it is asked now and then whether it is alive, unless stated where it is on the internet
+	Responses bool     // it serves /responses itself
+
+	base         *url.URL
+	defaultField string
+	ways         [operationCount]way
+	usable       bool
 }
 
 // lengthField is the field that an answer's length is sent in, where the client
@@ -132,6 +171,19 @@ func LoadCatalogue(text []byte, getenv func(string) string) (*Catalogue, error) 
 // Models are those that can be asked, in the catalogue's order.
 func (c *Catalogue) Models() []*Model { return c.models }
 
+// Providers are those by which models can be reached, in the order of the models.
+func (c *Catalogue) Providers() []*Provider {
+	var all []*Provider
+	for _, m := range c.models {
+		for _, d := range m.deployments {
+			if !slices.Contains(all, d.Provider) {
+				all = append(all, d.Provider)
+			}
+		}
+	}
+	return all
+}
+
 // Model finds a usable model. ErrModelUnknown.
 func (c *Catalogue) Model(id string) (*Model, error) {
 	if m := c.byID[id]; m != nil {
@@ -141,7 +193,12 @@ func (c *Catalogue) Model(id string) (*Model, error) {
 }
 
 // Notes say what of the catalogue is not usable and why, for the log at start.
-func (c *Catalogue) Notes() []string { return c.notes }
+func (c *Catalogue) Notes() []string {
+	if len(c.unusable) == 0 {
+		return c.notes
+	}
+	return append(slices.Clone(c.notes), "not offered, for want of a usable provider: "+strings.Join(c.unusable, ", "))
+}
 
 func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) (map[string]*Provider, error) {
 	providers := make(map[string]*Provider, len(specs))
@@ -150,7 +207,8 @@ func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) 
 		p := &Provider{
 			Name: spec.Name, Protocol: spec.Protocol, Local: spec.Local,
 			MaxTokensField: spec.MaxTokensField,
-			defaultField:   FieldMaxTokens,
+			Timeouts:       spec.Timeouts.durations(), Health: !spec.Local,
+			defaultField: FieldMaxTokens,
 		}
 		base, err := url.Parse(strings.TrimRight(spec.BaseURL, "/"))
 		if err != nil {
@@ -162,31 +220,49 @@ func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) 
 		// most servers that imitate it ignore max_completion_tokens.
 		if base.Hostname() == openAIHost {
 			p.defaultField = FieldMaxCompletionTokens
+			p.Responses = true
+		}
+		if spec.Health != nil {
+			p.Health = *spec.Health
+		}
+		if spec.Responses != nil {
+			p.Responses = *spec.Responses
 		}
 		key, err := secret(spec.APIKeyEnv, getenv)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("provider %s: %w", p.Name, err))
 		}
-		if key != "" {
-			p.authorization = []string{"Bearer " + key}
-		}
-		switch {
-		case p.Protocol != ProtocolOpenAI:
-			c.notes = append(c.notes, fmt.Sprintf("provider %s is not usable yet: protocol %s is not spoken", p.Name, p.Protocol))
-		case key == "" && !p.Local:
+		p.pave(key)
+		p.usable = key != "" || p.Local
+		if !p.usable {
 			c.notes = append(c.notes, fmt.Sprintf("provider %s is not usable: %s is not set", p.Name, spec.APIKeyEnv))
-		default:
-			p.usable = true
 		}
 		providers[p.Name] = p
 	}
 	return providers, errors.Join(faults...)
 }
 
+// add offers a model under each of its names.
 func (c *Catalogue) add(spec modelSpec, providers map[string]*Provider) {
-	m := &Model{
-		ID: spec.ID, Prices: spec.Prices, Context: spec.Context, MaxOutput: spec.MaxOutput,
+	m := Model{
+		ID: spec.ID, Operations: spec.Operations, Prices: spec.Prices, Context: spec.Context, MaxOutput: spec.MaxOutput,
 		ImageTokens: spec.ImageTokens, Fallbacks: spec.Fallbacks,
+		Routing:    cmp.Or(spec.Routing, RoutingWeighted),
+		HedgeAfter: time.Duration(spec.HedgeAfter),
+	}
+	m.Sees = spec.ImageTokens > 0
+	if spec.Sees != nil {
+		m.Sees = *spec.Sees
+	}
+	m.Sticky = m.Routing != RoutingLeastLatency
+	if spec.Sticky != nil {
+		m.Sticky = *spec.Sticky
+	}
+	if spec.Above != nil {
+		m.Above, m.AbovePrices = spec.Above.Tokens, spec.Above.Prices
+	}
+	if len(m.Operations) == 0 {
+		m.Operations = []string{OperationChat}
 	}
 	if m.ImageTokens == 0 {
 		m.ImageTokens = defaultImageTokens
@@ -200,35 +276,27 @@ func (c *Catalogue) add(spec modelSpec, providers map[string]*Provider) {
 		if d.Weight != nil {
 			weight = *d.Weight
 		}
-		m.deployments = append(m.deployments, newDeployment(provider, d.Model, weight))
+		deployment := newDeployment(provider, d.Model, weight)
+		deployment.MaxConcurrency = d.MaxConcurrency
+		m.deployments = append(m.deployments, deployment)
 		m.weight += weight
 	}
 	if len(m.deployments) == 0 {
-		c.notes = append(c.notes, fmt.Sprintf("model %s is not offered: no usable deployment", m.ID))
+		c.unusable = append(c.unusable, m.ID)
 		return
 	}
-	c.models = append(c.models, m)
-	c.byID[m.ID] = m
+	for _, id := range append([]string{spec.ID}, spec.Aliases...) {
+		named := m
+		named.ID = id
+		c.models = append(c.models, &named)
+		c.byID[id] = &named
+	}
 }
 
 // newDeployment prepares all of a request that is the same for every call.
 func newDeployment(p *Provider, model string, weight int) *Deployment {
-	target := *p.base
-	target.Path += "/chat/completions"
-	target.RawPath = ""
 	quoted, _ := json.Marshal(model) // a string always encodes
-	header := func(accept string) http.Header {
-		h := http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "User-Agent": {userAgent}}
-		if p.authorization != nil {
-			h["Authorization"] = p.authorization
-		}
-		return h
-	}
-	return &Deployment{
-		Provider: p, Model: model, Weight: weight,
-		name: p.Name + "/" + model, target: &target, quoted: string(quoted),
-		whole: header("application/json"), event: header("text/event-stream"),
-	}
+	return &Deployment{Provider: p, Model: model, Weight: weight, name: p.Name + "/" + model, quoted: string(quoted)}
 }
 
 // Pick chooses a deployment by weight.

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 type catalogueFile struct {
@@ -21,22 +24,65 @@ type providerSpec struct {
 	APIKeyEnv      string `yaml:"api_key_env"`
 	Local          bool   `yaml:"local"`
 	MaxTokensField string `yaml:"max_tokens_field"`
+
+	Timeouts  timeoutsSpec `yaml:"timeouts"`
+	Health    *bool        `yaml:"health"`    // nil: unless it is local
+	Responses *bool        `yaml:"responses"` // nil: as the host is known to
+}
+
+type timeoutsSpec struct {
+	Connect   period `yaml:"connect"`
+	FirstByte period `yaml:"first_byte"`
+	Stall     period `yaml:"stall"`
+	Total     period `yaml:"total"`
+}
+
+func (t timeoutsSpec) durations() Timeouts {
+	return Timeouts{Connect: time.Duration(t.Connect), FirstByte: time.Duration(t.FirstByte), Stall: time.Duration(t.Stall), Total: time.Duration(t.Total)}
+}
+
+// period is a duration, written as time.ParseDuration reads it, such as 1.5s.
+type period time.Duration
+
+// UnmarshalYAML reads a period, so that it cannot be mistaken for a bare number.
+func (s *period) UnmarshalYAML(node *yaml.Node) error {
+	d, err := time.ParseDuration(node.Value)
+	if err != nil {
+		return fmt.Errorf("line %d: %.40q is not a duration such as 1.5s", node.Line, node.Value)
+	}
+	*s = period(d)
+	return nil
 }
 
 type modelSpec struct {
 	ID          string            `yaml:"id"`
+	Aliases     []string          `yaml:"aliases"`
+	Operations  []string          `yaml:"operations"`
 	Prices      map[string]string `yaml:"prices"`
+	Above       *tierSpec         `yaml:"above"`
 	Context     int64             `yaml:"context"`
 	MaxOutput   int64             `yaml:"max_output"`
 	ImageTokens int64             `yaml:"image_tokens"`
+	Sees        *bool             `yaml:"sees"` // nil: where image_tokens are stated
 	Deployments []deploymentSpec  `yaml:"deployments"`
 	Fallbacks   []string          `yaml:"fallbacks"`
+	Routing     string            `yaml:"routing"`
+	Sticky      *bool             `yaml:"sticky"` // nil: unless routing is least_latency
+	HedgeAfter  period            `yaml:"hedge_after"`
+}
+
+// tierSpec are the prices of calls whose prompts have more tokens.
+type tierSpec struct {
+	Tokens int64             `yaml:"tokens"`
+	Prices map[string]string `yaml:"prices"`
 }
 
 type deploymentSpec struct {
 	Provider string `yaml:"provider"`
 	Model    string `yaml:"model"`
 	Weight   *int   `yaml:"weight"`
+
+	MaxConcurrency int `yaml:"max_concurrency"`
 }
 
 const (
@@ -45,6 +91,20 @@ const (
 	maxWeight        = 1_000_000
 	maxModelName     = 128 // characters
 	maxProviderModel = 256
+	maxConcurrency   = 1_000_000
+	maxDeployments   = 64 // of a model
+	maxFallbacks     = 3  // of a model
+	maxTimeout       = period(time.Hour)
+)
+
+// What prices are called, and which one must be stated for an operation.
+var (
+	tokenPriceNames = []string{
+		"input", "cached_input", "cached_input_audio", "cache_write", "cache_write_1h", "input_audio", "input_image",
+		"output", "reasoning", "output_audio", "output_image",
+	}
+	unitPrices = map[string]string{OperationImages: "image", OperationTranscriptions: "minute", OperationSpeech: "million_characters"}
+	operations = []string{OperationChat, OperationEmbeddings, OperationImages, OperationTranscriptions, OperationSpeech}
 )
 
 var (
@@ -82,10 +142,12 @@ func (f *catalogueFile) check() []error {
 	}
 	models := map[string]bool{}
 	for i, m := range f.Models {
-		if models[m.ID] {
-			l.add(fmt.Sprintf("model %d (%.40q)", i+1, m.ID), "the id is taken")
+		for _, id := range append([]string{m.ID}, m.Aliases...) {
+			if models[id] {
+				l.add(fmt.Sprintf("model %d (%.40q)", i+1, id), "the id is taken")
+			}
+			models[id] = true
 		}
-		models[m.ID] = true
 	}
 	for i, m := range f.Models {
 		m.check(&l, fmt.Sprintf("model %d (%.40q)", i+1, m.ID), providers, models)
@@ -109,6 +171,11 @@ func (p *providerSpec) check(l *faultList, where string) {
 	case p.APIKeyEnv != "" && !envName.MatchString(p.APIKeyEnv):
 		l.add(where, "api_key_env must be the name of an environment variable")
 	}
+	for _, timeout := range []period{p.Timeouts.Connect, p.Timeouts.FirstByte, p.Timeouts.Stall, p.Timeouts.Total} {
+		if timeout < 0 || timeout > maxTimeout {
+			l.add(where, "timeouts must be 0s to %s", time.Duration(maxTimeout))
+		}
+	}
 	base, err := url.Parse(p.BaseURL)
 	switch {
 	case err != nil || base.Host == "" || base.Hostname() == "" || base.Scheme != "http" && base.Scheme != "https":
@@ -121,54 +188,104 @@ func (p *providerSpec) check(l *faultList, where string) {
 }
 
 func (m *modelSpec) check(l *faultList, where string, providers, models map[string]bool) {
-	if !modelName.MatchString(m.ID) || len(m.ID) > maxModelName {
-		l.add(where, "id must be 1 to %d of A-Z a-z 0-9 . _ : / @ -", maxModelName)
+	for _, id := range append([]string{m.ID}, m.Aliases...) {
+		if !modelName.MatchString(id) || len(id) > maxModelName {
+			l.add(where, "id %.40q must be 1 to %d of A-Z a-z 0-9 . _ : / @ -", id, maxModelName)
+		}
 	}
-	m.checkPrices(l, where)
-	if m.Context <= 0 || m.Context > maxModelTokens {
-		l.add(where, "context must be 1 to %d tokens", maxModelTokens)
+	for i, operation := range m.Operations {
+		if !slices.Contains(operations, operation) || slices.Contains(m.Operations[:i], operation) {
+			l.add(where, "operations must be some of chat, embeddings, images, transcriptions, speech, not %.40q", operation)
+		}
 	}
-	if m.MaxOutput <= 0 || m.MaxOutput > m.Context {
-		l.add(where, "max_output must be 1 to context tokens")
+	m.checkPrices(l, where, m.Prices)
+	if m.Above != nil {
+		if m.Above.Tokens <= 0 || m.Above.Tokens > maxModelTokens {
+			l.add(where, "above: tokens must be 1 to %d", maxModelTokens)
+		}
+		m.checkPrices(l, where+": above", m.Above.Prices)
 	}
-	if m.ImageTokens < 0 || m.ImageTokens > maxModelTokens {
-		l.add(where, "image_tokens must be 0 to %d", maxModelTokens)
-	}
-	if len(m.Deployments) == 0 {
-		l.add(where, "no deployments")
+	m.checkSizes(l, where)
+	if len(m.Deployments) == 0 || len(m.Deployments) > maxDeployments {
+		l.add(where, "there must be 1 to %d deployments, not %d", maxDeployments, len(m.Deployments))
 	}
 	for _, d := range m.Deployments {
-		if !providers[d.Provider] {
-			l.add(where, "unknown provider %.40q", d.Provider)
-		}
-		if d.Model == "" || len(d.Model) > maxProviderModel {
-			l.add(where, "a deployment's model must have 1 to %d characters", maxProviderModel)
-		}
-		if d.Weight != nil && (*d.Weight <= 0 || *d.Weight > maxWeight) {
-			l.add(where, "weight must be 1 to %d", maxWeight)
-		}
+		d.check(l, where, providers)
+	}
+	if len(m.Fallbacks) > maxFallbacks {
+		l.add(where, "there may be %d fallbacks, not %d", maxFallbacks, len(m.Fallbacks))
 	}
 	for _, fallback := range m.Fallbacks {
-		if !models[fallback] || fallback == m.ID {
+		if !models[fallback] || fallback == m.ID || slices.Contains(m.Aliases, fallback) {
 			l.add(where, "fallback %.40q is not another model of this catalogue", fallback)
 		}
 	}
+	if !slices.Contains([]string{"", RoutingWeighted, RoutingLeastLatency}, m.Routing) {
+		l.add(where, "routing must be weighted or least_latency")
+	}
+	if m.HedgeAfter < 0 || m.HedgeAfter > maxTimeout {
+		l.add(where, "hedge_after must be 0s to %s", time.Duration(maxTimeout))
+	}
 }
 
-// checkPrices insists on what a bill needs: silence never means free.
-func (m *modelSpec) checkPrices(l *faultList, where string) {
+// offers says whether the model may be asked for an operation.
+func (m *modelSpec) offers(operation string) bool {
+	if len(m.Operations) == 0 {
+		return operation == OperationChat
+	}
+	return slices.Contains(m.Operations, operation)
+}
+
+// checkSizes insists on the bounds of a worst case: a chat model has both, a model of
+// embeddings takes a prompt, of others they may be unknown.
+func (m *modelSpec) checkSizes(l *faultList, where string) {
+	chat := m.offers(OperationChat)
+	if m.Context < 0 || m.Context > maxModelTokens || m.Context == 0 && (chat || m.offers(OperationEmbeddings)) {
+		l.add(where, "context must be 1 to %d tokens", maxModelTokens)
+	}
+	if m.MaxOutput < 0 || m.MaxOutput == 0 && chat || chat && m.MaxOutput > m.Context {
+		l.add(where, "max_output must be 1 to context tokens")
+	}
+	if m.MaxOutput > maxModelTokens || m.ImageTokens < 0 || m.ImageTokens > maxModelTokens {
+		l.add(where, "max_output and image_tokens must be 0 to %d", maxModelTokens)
+	}
+}
+
+func (d *deploymentSpec) check(l *faultList, where string, providers map[string]bool) {
+	if !providers[d.Provider] {
+		l.add(where, "unknown provider %.40q", d.Provider)
+	}
+	if d.Model == "" || len(d.Model) > maxProviderModel {
+		l.add(where, "a deployment's model must have 1 to %d characters", maxProviderModel)
+	}
+	if d.Weight != nil && (*d.Weight <= 0 || *d.Weight > maxWeight) {
+		l.add(where, "weight must be 1 to %d", maxWeight)
+	}
+	if d.MaxConcurrency < 0 || d.MaxConcurrency > maxConcurrency {
+		l.add(where, "max_concurrency must be 0 to %d", maxConcurrency)
+	}
+}
+
+// checkPrices insists on what a bill needs: silence never means free. Prices of
+// tokens are required where no other one covers what is done.
+func (m *modelSpec) checkPrices(l *faultList, where string, prices map[string]string) {
+	covered := len(m.Operations) > 0
+	for _, operation := range m.Operations {
+		_, stated := prices[unitPrices[operation]]
+		covered = covered && stated
+	}
+	tokens := slices.ContainsFunc(tokenPriceNames, func(name string) bool { _, stated := prices[name]; return stated })
 	for _, required := range []string{"input", "output"} {
-		if _, stated := m.Prices[required]; !stated {
+		if _, stated := prices[required]; !stated && (tokens || !covered) {
 			l.add(where, `price %s is missing ("0" says free)`, required)
 		}
 	}
-	known := []string{"input", "cached_input", "cache_write", "output", "reasoning"}
-	for _, kind := range slices.Sorted(maps.Keys(m.Prices)) {
-		price := m.Prices[kind]
-		if !slices.Contains(known, kind) {
+	for _, kind := range slices.Sorted(maps.Keys(prices)) {
+		price := prices[kind]
+		if !slices.Contains(tokenPriceNames, kind) && !slices.Contains([]string{"image", "minute", "million_characters"}, kind) {
 			l.add(where, "unknown price %.40q", kind)
 		} else if !usdDecimal.MatchString(price) {
-			l.add(where, "price %s must be a decimal of USD per million tokens, not %.40q", kind, price)
+			l.add(where, "price %s must be a decimal of USD, not %.40q", kind, price)
 		}
 	}
 }

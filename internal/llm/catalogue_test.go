@@ -29,16 +29,17 @@ func TestDefaultCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := m.Pick()
-	if d.target.String() != "https://api.openai.com/v1/chat/completions" || d.whole.Get("Authorization") != "Bearer sk-test" {
-		t.Errorf("deployment %s goes to %s", d.Name(), d.target)
+	out := d.outbound(OpChat, false, nil)
+	if out.target.String() != "https://api.openai.com/v1/chat/completions" || out.header.Get("Authorization") != "Bearer sk-test" {
+		t.Errorf("deployment %s goes to %s", d.Name(), out.target)
 	}
 	if got := d.Provider.lengthField(""); got != FieldMaxCompletionTokens {
 		t.Errorf("OpenAI is sent %s", got)
 	}
 	if _, err := c.Model("claude-haiku"); !errors.Is(err, ErrModelUnknown) {
-		t.Errorf("a model whose protocol is not spoken: %v", err)
+		t.Errorf("a model whose provider has no key: %v", err)
 	}
-	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "claude-haiku is not offered") || !strings.Contains(notes, "protocol anthropic") {
+	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "not offered, for want of a usable provider: claude-haiku-4-5, ") || !strings.Contains(notes, "ANTHROPIC_API_KEY is not set") {
 		t.Errorf("notes: %s", notes)
 	}
 	without, err := LoadCatalogue(DefaultCatalogue, env())
@@ -76,7 +77,7 @@ func TestCatalogueContract(t *testing.T) {
 		t.Fatalf("models %+v", c.Models())
 	}
 	d := c.Models()[0].Pick()
-	if d.Name() != "home/llama3" || d.whole.Get("Authorization") != "" || d.Provider.lengthField("") != FieldMaxTokens {
+	if d.Name() != "home/llama3" || d.outbound(OpChat, false, nil).header.Get("Authorization") != "" || d.Provider.lengthField("") != FieldMaxTokens {
 		t.Errorf("deployment %+v", d)
 	}
 	c, err = LoadCatalogue([]byte(contract), env("OPENAI_API_KEY", "k"))
@@ -122,9 +123,9 @@ models:
 	for _, want := range []string{
 		"base_url must be https", "the name is taken", "protocol must be", "http or https URL", `"B%s"`, "name must be",
 		"neither user, query", "max_tokens_field must be", "api_key_env is missing",
-		`price output is missing`, `price input must be a decimal of USD per million tokens, not "-1"`, `cached_input must be`,
+		`price output is missing`, `price input must be a decimal of USD, not "-1"`, `cached_input must be`,
 		`unknown price "thoughts"`, "context must be", "max_output must be", `unknown provider "nobody"`, "model must have", "weight must be",
-		`fallback "m"`, `fallback "ghost"`, "the id is taken", `not "1e-3"`, `not ".5"`, "no deployments", "id must be", `price output must be`,
+		`fallback "m"`, `fallback "ghost"`, "the id is taken", `not "1e-3"`, `not ".5"`, "1 to 64 deployments, not 0", `id "no spaces" must be`, `price output must be`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("not reported: %s", want)
@@ -150,7 +151,7 @@ func TestProviderKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := c.Model("gpt-4o-mini")
-	if err != nil || m.Pick().event.Get("Authorization") != "Bearer sk-from-file" {
+	if err != nil || m.Pick().outbound(OpChat, true, nil).header.Get("Authorization") != "Bearer sk-from-file" {
 		t.Fatalf("key from a file: %v", err)
 	}
 	for _, e := range []func(string) string{

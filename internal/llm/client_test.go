@@ -29,6 +29,16 @@ func newClient(t *testing.T, timeouts Timeouts) *Client {
 	return c
 }
 
+// complete asks a deployment for an unstreamed chat completion.
+func complete(ctx context.Context, c *Client, d *Deployment) (*Answer, error) {
+	a := new(chatAnswer)
+	return c.Complete(ctx, d.outbound(OpChat, false, []byte(`{}`)), Rendition{a, a})
+}
+
+func stream(ctx context.Context, c *Client, d *Deployment) (*Stream, error) {
+	return c.Stream(ctx, d.outbound(OpChat, true, []byte(`{}`)))
+}
+
 func fault(err error) string {
 	var upstream *UpstreamError
 	if errors.As(err, &upstream) {
@@ -78,7 +88,7 @@ func TestClientStatuses(t *testing.T) {
 			w.WriteHeader(q.status)
 			_, _ = io.WriteString(w, q.body)
 		})
-		a, err := c.Complete(t.Context(), d, []byte(`{}`))
+		a, err := complete(t.Context(), c, d)
 		if got := fault(err); got != q.want {
 			t.Errorf("%d %s: %s, want %s", q.status, q.body, got, q.want)
 		}
@@ -93,7 +103,7 @@ func TestClientStatuses(t *testing.T) {
 		if errors.As(err, &upstream) && upstream.Message != q.message || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%d %s: message %q, error %v", q.status, q.body, upstream.Message, err)
 		}
-		if s, err := c.Stream(t.Context(), d, []byte(`{}`)); err == nil {
+		if s, err := stream(t.Context(), c, d); err == nil {
 			s.Close()
 			t.Errorf("%d: a stream was opened", q.status)
 		}
@@ -141,7 +151,7 @@ func TestClientTimeouts(t *testing.T) {
 			q.handler(w, r)
 		})
 		c := newClient(t, q.timeouts)
-		s, err := c.Stream(t.Context(), d, []byte(`{}`))
+		s, err := stream(t.Context(), c, d)
 		for err == nil {
 			_, err = s.Next()
 		}
@@ -156,13 +166,13 @@ func TestClientTimeouts(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
-	if _, err := newClient(t, Timeouts{Total: short}).Complete(t.Context(), d, []byte(`{}`)); !errors.Is(err, ErrTooLong) {
+	if _, err := complete(t.Context(), newClient(t, Timeouts{Total: short}), d); !errors.Is(err, ErrTooLong) {
 		t.Errorf("a whole answer that does not come: %v", err)
 	}
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if _, err := newClient(t, Timeouts{}).Complete(ctx, d, []byte(`{}`)); !errors.Is(err, gone) || fault(err) != "gone" {
+	if _, err := complete(ctx, newClient(t, Timeouts{}), d); !errors.Is(err, gone) || fault(err) != "gone" {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -179,17 +189,17 @@ func TestClientBounds(t *testing.T) {
 			}
 		})
 	}
-	if _, err := c.Complete(t.Context(), endless("application/json", strings.Repeat(" ", 1<<20)), nil); fault(err) != "broken" {
+	if _, err := complete(t.Context(), c, endless("application/json", strings.Repeat(" ", 1<<20))); fault(err) != "broken" {
 		t.Errorf("an endless answer: %v", err)
 	}
 	announced := provider(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(maxAnswer+1))
 	})
-	if _, err := c.Complete(t.Context(), announced, nil); fault(err) != "broken" {
+	if _, err := complete(t.Context(), c, announced); fault(err) != "broken" {
 		t.Errorf("an answer announced as too long: %v", err)
 	}
 	for name, text := range map[string]string{"line": strings.Repeat("x", 1<<20), "stream": ": " + strings.Repeat("x", 1000) + "\n\n"} {
-		s, err := c.Stream(t.Context(), endless("text/event-stream", text), nil)
+		s, err := stream(t.Context(), c, endless("text/event-stream", text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +209,7 @@ func TestClientBounds(t *testing.T) {
 		s.Close()
 	}
 	header := provider(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 2*maxHeader)) })
-	if _, err := c.Complete(t.Context(), header, nil); fault(err) != "unreachable" {
+	if _, err := complete(t.Context(), c, header); fault(err) != "unreachable" {
 		t.Errorf("an endless header: %v", err)
 	}
 }
@@ -219,7 +229,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	})
 	c := newClient(t, Timeouts{})
 	for range 5 {
-		s, err := c.Stream(t.Context(), d, []byte(`{}`))
+		s, err := stream(t.Context(), c, d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +237,7 @@ func TestConnectionsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Finish()
-		a, err := c.Complete(t.Context(), d, []byte(`{}`))
+		a, err := complete(t.Context(), c, d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,7 +292,7 @@ func TestNamesAreCheckedWhenDialled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newClient(t, Timeouts{}).Complete(t.Context(), m.Pick(), nil); !errors.Is(err, ErrAddress) {
+	if _, err := complete(t.Context(), newClient(t, Timeouts{}), m.Pick()); !errors.Is(err, ErrAddress) {
 		t.Errorf("dialled: %v", err)
 	}
 }

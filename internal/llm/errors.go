@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -73,8 +74,13 @@ type UpstreamError struct {
 	Type       string
 	Code       string
 	Param      string
-	RetryAfter time.Duration // FaultBusy: what the provider asked for; 0: nothing
+	RetryAfter time.Duration // of FaultBusy, or Overloaded: what the provider asked for; 0: nothing
 	Err        error         // the cause, for the log
+}
+
+// Overloaded says whether the provider cannot keep up.
+func (e *UpstreamError) Overloaded() bool {
+	return e.Status == http.StatusServiceUnavailable || e.Status == statusOverloaded
 }
 
 func (e *UpstreamError) Error() string {

@@ -1,19 +1,24 @@
 package llm
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/tidwall/gjson"
 )
 
-// edit replaces json[start:end].
-type edit struct {
-	start, end int
-	text       string
+// patchRoom is what a patched request may be longer than the client's.
+const patchRoom = 256 // bytes
+
+func (r *chatRequest) send(d *Deployment, maxOutput int64, t *Transcript) (Outbound, Rendition, error) {
+	if d.Provider.Protocol != ProtocolOpenAI {
+		return r.sendMessages(d, maxOutput, t)
+	}
+	body := r.appendPatched(make([]byte, 0, len(r.body)+patchRoom), d, maxOutput)
+	a := &chatAnswer{heard: heard{text: t}, model: r.Model, includeUsage: r.IncludeUsage}
+	return d.outbound(OpChat, r.Stream, body), Rendition{read: a, write: a}, nil
 }
 
-// AppendPatched appends the request as the deployment is to receive it: its
+// appendPatched appends the request as the deployment is to receive it: its
 // model's name, an answer of at most maxOutput tokens, and, when it is streamed,
 // the wish to be told the usage; without the field that is meant for us. All other
 // bytes are as they came.
@@ -21,7 +26,7 @@ type edit struct {
 // The limit is sent in the field that the client used; where it used none, in
 // max_completion_tokens for OpenAI itself and in max_tokens for every other
 // server. A provider with a MaxTokensField gets that field whatever was used.
-func (r *Request) AppendPatched(to []byte, d *Deployment, maxOutput int64) []byte {
+func (r *chatRequest) appendPatched(to []byte, d *Deployment, maxOutput int64) []byte {
 	var room [7]edit
 	edits := room[:0]
 	if r.Model != d.Model {
@@ -33,38 +38,31 @@ func (r *Request) AppendPatched(to []byte, d *Deployment, maxOutput int64) []byt
 		edits = append(edits, r.askUsage())
 	}
 	if at := r.at[fieldCache]; at.present() {
-		edits = append(edits, r.omit(at))
+		edits = append(edits, without(r.body, at))
 	}
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
-	at := 0
-	for _, e := range edits {
-		to = append(to, r.json[at:e.start]...)
-		to = append(to, e.text...)
-		at = e.end
-	}
-	return append(to, r.json[at:]...)
+	return appendEdited(to, r.body, edits)
 }
 
 // limit sets the answer's greatest length in every field the provider may heed.
-func (r *Request) limit(edits []edit, p *Provider, tokens string) []edit {
+func (r *chatRequest) limit(edits []edit, p *Provider, tokens string) []edit {
 	wanted := p.lengthField(r.MaxField)
 	seen := false
 	for _, field := range []int{fieldMax, fieldMaxComplete} {
 		at := r.at[field]
-		if !at.present() || r.json[at.start] == 'n' { // null
+		if !at.present() || r.body[at.start] == 'n' { // null
 			continue
 		}
 		if p.MaxTokensField != "" && governed[field] != wanted {
 			continue // handled below: the provider does not know it
 		}
 		seen = seen || governed[field] == wanted
-		if r.json[at.start:at.end] != tokens {
+		if r.body[at.start:at.end] != tokens {
 			edits = append(edits, edit{at.start, at.end, tokens})
 		}
 	}
 	if p.MaxTokensField != "" {
 		other := r.at[fieldMax+fieldMaxComplete-fieldNamed(wanted)]
-		if other.present() && r.json[other.start] != 'n' {
+		if other.present() && r.body[other.start] != 'n' {
 			edits = append(edits, edit{other.start, other.end, "null"})
 		}
 	}
@@ -85,13 +83,13 @@ func fieldNamed(name string) int {
 }
 
 // askUsage sets stream_options.include_usage and keeps the other options.
-func (r *Request) askUsage() edit {
+func (r *chatRequest) askUsage() edit {
 	const whole = `{"include_usage":true}`
 	at := r.at[fieldOptions]
 	if !at.present() {
 		return edit{r.open, r.open, `"stream_options":` + whole + ","}
 	}
-	value := r.json[at.start:at.end]
+	value := r.body[at.start:at.end]
 	options := gjson.Parse(value)
 	if !options.IsObject() { // null
 		return edit{at.start, at.end, whole}

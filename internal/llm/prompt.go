@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -8,34 +9,20 @@ import (
 )
 
 // readMessages checks the messages' form and counts the images in them.
-func (r *Request) readMessages(messages gjson.Result) error {
+func (r *chatRequest) readMessages(messages gjson.Result) error {
 	const param = "messages"
 	if !messages.IsArray() {
 		return &RequestError{Param: param, Message: "'messages' must be an array of messages."}
 	}
 	var fault *RequestError
 	count := 0
-	messages.ForEach(func(_, message gjson.Result) bool {
-		if !message.IsObject() {
+	eachElement(messages.Raw, 0, func(start, end int) bool {
+		message := messages.Raw[start:end]
+		if message[0] != '{' {
 			fault = &RequestError{Param: fmt.Sprintf("messages[%d]", count), Message: "A message must be an object."}
 			return false
 		}
-		role := false
-		message.ForEach(func(key, value gjson.Result) bool {
-			switch key.Str {
-			case "role":
-				role = value.Type == gjson.String && value.Str != ""
-				r.promptMost += max(0, int64(len(value.Raw))-roleBytes)
-				return true
-			case "content":
-				if value.IsArray() {
-					r.readParts(value)
-				}
-			}
-			r.promptMost += int64(len(value.Raw))
-			return true
-		})
-		if !role {
+		if !r.readMessage(message) {
 			fault = &RequestError{Param: fmt.Sprintf("messages[%d].role", count), Message: "A message's 'role' must be a non-empty string."}
 			return false
 		}
@@ -53,6 +40,28 @@ func (r *Request) readMessages(messages gjson.Result) error {
 	return nil
 }
 
+// readMessage counts what is in one message, and says whether it has a role.
+func (r *chatRequest) readMessage(message string) (role bool) {
+	eachField(message, 0, func(m member) bool {
+		value := message[m.start:m.end]
+		switch unquoted(message[m.key:m.keyEnd]) {
+		case "role":
+			role = value[0] == '"' && value != `""`
+			r.promptMost += max(0, int64(len(value))-roleBytes)
+			return true
+		case "content":
+			if value[0] == '[' {
+				r.readParts(gjson.Parse(value))
+			}
+		case "audio": // an answer of before, by its id
+			r.unbounded, r.Lacks.AudioIn = r.unbounded || value[0] == '{', false
+		}
+		r.promptMost += int64(len(value))
+		return true
+	})
+	return role
+}
+
 // boundOf is how many tokens of prompt a field beside the messages can make: tools,
 // schemas, and whatever else a provider may put before the model. Numbers and
 // switches make none.
@@ -67,20 +76,31 @@ func boundOf(field string, value gjson.Result) int64 {
 	return bound
 }
 
-// readParts counts a message's images and the bytes that are pictures, not words.
-func (r *Request) readParts(parts gjson.Result) {
+// other bounds what a field beside the governed ones adds to the prompt, and notes what
+// it asks for.
+func (r *chatRequest) other(field string, value gjson.Result) {
+	r.promptMost += boundOf(field, value)
+	switch {
+	case value.Type == gjson.Null:
+	case strings.EqualFold(field, "modalities"):
+		r.Lacks.AudioOut, r.Lacks.ImageOut = false, false
+	case strings.EqualFold(field, "audio"):
+		r.Lacks.AudioOut = false
+	}
+}
+
+// readParts counts a message's images and the bytes that are pictures, not words, and
+// notes what else is no text.
+func (r *chatRequest) readParts(parts gjson.Result) {
 	parts.ForEach(func(_, part gjson.Result) bool {
 		part.ForEach(func(key, value gjson.Result) bool {
-			if key.Str != "image_url" {
-				return true
-			}
-			r.images++
-			address := value
-			if value.IsObject() {
-				address = value.Get("url")
-			}
-			if strings.HasPrefix(address.Str, "data:") {
-				r.promptMost -= int64(len(address.Raw)) // a picture, not words
+			switch key.Str {
+			case "type":
+				r.readKind(value.Str)
+			case "file":
+				r.unbounded = true // text may be packed in it
+			case "image_url":
+				r.readImage(value)
 			}
 			return true
 		})
@@ -88,17 +108,72 @@ func (r *Request) readParts(parts gjson.Result) {
 	})
 }
 
-// PromptBound is a number of tokens that the request's prompt cannot exceed for
-// the model: a token covers at least one byte of what is said, what a template adds
-// is allowed for, and an image counts as the model's ImageTokens.
-func (r *Request) PromptBound(m *Model) int64 {
-	return min(r.promptMost+r.images*m.ImageTokens, m.Context)
+func (r *chatRequest) readKind(kind string) {
+	switch kind {
+	case "text", "input_text", "output_text", "refusal", "thinking", "reasoning":
+	case "image_url":
+		r.Lacks.ImageIn = false
+	case "input_audio":
+		r.Lacks.AudioIn = false
+	default: // how much is in it, only the provider knows
+		r.unbounded, r.Lacks.ImageIn, r.Lacks.AudioIn = true, false, false
+	}
+}
+
+func (r *chatRequest) readImage(image gjson.Result) {
+	r.images++
+	r.Lacks.ImageIn = false
+	address := image
+	if image.IsObject() {
+		address = image.Get("url")
+	}
+	if strings.HasPrefix(address.Str, "data:") {
+		r.promptMost -= int64(len(address.Raw)) // a picture, not words
+	}
+}
+
+func (r *chatRequest) promptBound(m *Model) int64 {
+	if r.unbounded {
+		return m.Context
+	}
+	return r.promptMost + r.images*m.ImageTokens
+}
+
+func (r *chatRequest) promptEstimate(c *Counter, m *Model) int64 {
+	var text strings.Builder
+	r.words(func(words string) {
+		text.WriteString(words)
+		text.WriteByte('\n')
+	})
+	return answerTokens + r.images*min(imageTokens, m.ImageTokens) + r.messages*messageTokens + c.Count(text.String())
+}
+
+// thread names the conversation by what the client says it is; it begins with all up to
+// the first message of a user.
+func (r *chatRequest) thread() (named, beginning string) {
+	var user string
+	eachField(r.body, r.open-1, func(m member) bool {
+		if r.body[m.start] != '"' {
+			return true
+		}
+		switch unquoted(r.body[m.key:m.keyEnd]) {
+		case "prompt_cache_key":
+			named = unquoted(r.body[m.start:m.end])
+		case "user":
+			user = unquoted(r.body[m.start:m.end])
+		}
+		return named == ""
+	})
+	if named = cmp.Or(named, user); named != "" {
+		return named, ""
+	}
+	return "", r.firstTurn(r.at[fieldMessages])
 }
 
 // words calls yield with every text of the messages.
-func (r *Request) words(yield func(string)) {
+func (r *chatRequest) words(yield func(string)) {
 	at := r.at[fieldMessages]
-	gjson.Parse(r.json[at.start:at.end]).ForEach(func(_, message gjson.Result) bool {
+	gjson.Parse(r.body[at.start:at.end]).ForEach(func(_, message gjson.Result) bool {
 		eachText(message, yield)
 		return true
 	})
@@ -121,7 +196,7 @@ func eachText(v gjson.Result, yield func(string)) {
 	case v.IsObject():
 		v.ForEach(func(key, value gjson.Result) bool {
 			switch key.Str {
-			case "role", "type", "id", "index", "tool_call_id", "image_url", "data", "file_data", "format", "annotations":
+			case "role", "type", "id", "index", "tool_call_id", "tool_use_id", "image_url", "data", "file_data", "media_type", "format", "annotations", "signature":
 			default:
 				eachText(value, yield)
 			}

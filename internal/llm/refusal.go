@@ -17,6 +17,10 @@ import (
 const (
 	maxMessage    = 2000 // bytes of a provider's sentence that are passed on
 	maxRetryAfter = time.Hour
+
+	statusOverloaded = 529 // Anthropic's own
+	// poorSentence is how Anthropic says, by a 400, that our account there is empty.
+	poorSentence = "credit balance is too low"
 )
 
 // ours matches what a provider's sentence may tell of our account there.
@@ -33,11 +37,14 @@ func refusal(response *http.Response) *UpstreamError {
 		fault = gjson.GetBytes(body, "error")
 	}
 	code := fault.Get("code").String()
+	if code == "" {
+		code = fault.Get("type").String() // Anthropic's errors have no other
+	}
 	e.Err = fmt.Errorf("the provider answered %d, code %.60q", status, code)
 	switch {
 	case status == http.StatusTooManyRequests && strings.Contains(code, "quota"):
 		e.Fault = FaultMisconfigured
-	case status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests, status == statusOverloaded:
 		e.Fault = FaultBusy
 		e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	case status == http.StatusUnauthorized, status == http.StatusPaymentRequired, status == http.StatusForbidden,
@@ -45,6 +52,8 @@ func refusal(response *http.Response) *UpstreamError {
 		e.Fault = FaultMisconfigured
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:
 		e.Fault = FaultTimeout
+	case status == http.StatusBadRequest && strings.Contains(fault.Get("message").Str, poorSentence):
+		e.Fault = FaultMisconfigured
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge,
 		status == http.StatusUnsupportedMediaType, status == http.StatusUnprocessableEntity:
 		e.Fault = FaultRefused
@@ -52,6 +61,9 @@ func refusal(response *http.Response) *UpstreamError {
 		e.Type, e.Code, e.Param = token(fault.Get("type")), token(fault.Get("code")), token(fault.Get("param"))
 	default:
 		e.Fault = FaultBroken
+		if e.Overloaded() {
+			e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
+		}
 	}
 	return e
 }

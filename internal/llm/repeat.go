@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"crypto/sha256"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -14,20 +13,10 @@ const FieldCacheMaxAge = "cache_max_age"
 
 const fieldTemperature = "temperature"
 
-// Digest names the body: two requests have the same one only where their bodies are the
-// same, byte for byte.
-func (r *Request) Digest() [sha256.Size]byte { return sha256.Sum256([]byte(r.json)) }
-
-// Repeatable tells whether an answer to this request may stand for another: it asks for
-// one answer at temperature 0, and for words alone. A call of a tool or a search is
-// something done, or a look at what changes, and audio or a copy kept at the provider is
-// not in the answer's text.
-func (r *Request) Repeatable() bool {
-	if r.N != 1 {
-		return false
-	}
+// repeatable: temperature 0, and neither tools nor anything else that acts.
+func (r *chatRequest) repeatable() bool {
 	temperatures, cold, wordsOnly := 0, false, true
-	gjson.Parse(r.json).ForEach(func(key, value gjson.Result) bool {
+	gjson.Parse(r.body).ForEach(func(key, value gjson.Result) bool {
 		switch {
 		case strings.EqualFold(key.Str, fieldTemperature): // of two, or of another spelling, the provider may heed either
 			temperatures++
@@ -51,21 +40,3 @@ func acts(name string) bool {
 	}
 	return false
 }
-
-// omit takes a member out, with the comma that goes with it: there are always others.
-func (r *Request) omit(m member) edit {
-	end := m.end
-	for end < len(r.json) && blank(r.json[end]) {
-		end++
-	}
-	if r.json[end] == ',' {
-		return edit{m.key, end + 1, ""}
-	}
-	start := m.key - 1
-	for blank(r.json[start]) {
-		start--
-	}
-	return edit{start, m.end, ""} // start is at the comma before
-}
-
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -25,7 +25,7 @@ func TestRepeatable(t *testing.T) {
 		with(`"temperature":0,"store":true`):                                 false,
 		with(`"modalities":["audio"],"audio":{"voice":"x"},"temperature":0`): false,
 	} {
-		r, err := ParseRequest([]byte(body))
+		r, err := ParseChat([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,16 +37,21 @@ func TestRepeatable(t *testing.T) {
 
 func TestDigestIsOfEveryByte(t *testing.T) {
 	digest := func(body string) [32]byte {
-		r, err := ParseRequest([]byte(body))
+		r, err := ParseChat([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r.Digest()
 	}
-	if digest(with(`"seed":1`)) != digest(with(`"seed":1`)) {
+	first := digest(with(`"seed":1`))
+	if again := digest(with(`"seed":1`)); again != first {
 		t.Error("the same body has two digests")
 	}
-	if digest(with(`"seed":1`)) == digest(with(`"seed": 1`)) {
+	if digest(with(`"seed": 1`)) == first {
 		t.Error("two bodies have one digest")
+	}
+	one, other := Request{Operation: OpChat, body: "{}"}, Request{Operation: OpResponses, body: "{}"}
+	if one.Digest() == other.Digest() {
+		t.Error("the same body asks two operations for the same")
 	}
 }

@@ -25,7 +25,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	d := catalogue.Models()[0].Pick()
 	f.Fuzz(func(t *testing.T, body string) {
-		r, err := ParseRequest([]byte(body))
+		r, err := ParseChat([]byte(body))
 		if err != nil {
 			return
 		}
@@ -33,7 +33,7 @@ func FuzzRequest(f *testing.F) {
 		if r.MaxOutput > 0 {
 			limit = min(limit, r.MaxOutput)
 		}
-		sent := r.AppendPatched(nil, d, limit)
+		sent := r.form.(*chatRequest).appendPatched(nil, d, limit)
 		if !json.Valid(sent) {
 			t.Fatalf("%q is sent as %q", body, sent)
 		}

@@ -59,7 +59,7 @@ func TestRequestRefusals(t *testing.T) {
 		strings.Repeat("[", 20<<20):                                        "",
 		strings.Repeat(`{"a":`, 1<<20):                                     "",
 	} {
-		_, err := ParseRequest([]byte(body))
+		_, err := ParseChat([]byte(body))
 		var refused *RequestError
 		if !errors.As(err, &refused) {
 			t.Errorf("%.80s: %v", body, err)
@@ -74,14 +74,14 @@ func TestRequestRefusals(t *testing.T) {
 func with(member string) string { return `{"model":"m",` + hello + `,` + member + `}` }
 
 func TestRequestReading(t *testing.T) {
-	r, err := ParseRequest([]byte("\n " + with(`"stream":true,"stream_options":{"include_usage":true},"max_tokens":90,"max_completion_tokens":70,"n":3,"x":"\\\""`)))
+	r, err := ParseChat([]byte("\n " + with(`"stream":true,"stream_options":{"include_usage":true},"max_tokens":90,"max_completion_tokens":70,"n":3,"x":"\\\""`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Model != "m" || !r.Stream || !r.IncludeUsage || r.MaxOutput != 70 || r.MaxField != FieldMaxCompletionTokens || r.N != 3 {
 		t.Fatalf("%+v", r)
 	}
-	r, err = ParseRequest([]byte(with(`"stream":null,"stream_options":null,"max_tokens":null,"n":null,"service_tier":"auto"`)))
+	r, err = ParseChat([]byte(with(`"stream":null,"stream_options":null,"max_tokens":null,"n":null,"service_tier":"auto"`)))
 	if err != nil || r.Stream || r.MaxOutput != 0 || r.N != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -128,11 +128,11 @@ func TestPatch(t *testing.T) {
 		{"our own field last", server, "{\"model\":\"m\",\"max_tokens\":50,\n" + hello + " ,\t\"cache_max_age\":null }", "{\"model\":" + renamed + ",\"max_tokens\":50,\n" + hello + "  }"},
 		{"not streamed", openai, with(`"max_tokens":50,"stream_options":{}`), with(`"max_tokens":50,"stream_options":{}`)},
 	} {
-		r, err := ParseRequest([]byte(c.body))
+		r, err := ParseChat([]byte(c.body))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got := string(r.AppendPatched(nil, c.d, 50)); got != c.want {
+		if got := string(r.form.(*chatRequest).appendPatched(nil, c.d, 50)); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		} else if !gjson.Valid(got) {
 			t.Errorf("%s: not JSON: %s", c.name, got)
@@ -144,7 +144,7 @@ func TestPromptBound(t *testing.T) {
 	m := &Model{Context: 100_000, ImageTokens: 700}
 	bound := func(body string) int64 {
 		t.Helper()
-		r, err := ParseRequest([]byte(body))
+		r, err := ParseChat([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,45 @@ func TestPromptBound(t *testing.T) {
 	if got := bound(image(`{"type":"image_url","im\u0061ge_url":{"url":"https://x/y.png"}}`)); got < 700 {
 		t.Errorf("a picture elsewhere, its field escaped: %d", got)
 	}
+	for _, part := range []string{`{"type":"file","file":{"file_id":"f"}}`, `{"file":{"file_id":"f"}}`, `{"type":"video_url","video_url":{}}`} {
+		if got := bound(image(part)); got != m.Context {
+			t.Errorf("%s: %d", part, got)
+		}
+	}
+	if got := bound(`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`); got != m.Context {
+		t.Errorf("audio of before: %d", got)
+	}
 	if got := bound(image(`{"type":"text","text":"` + picture + `"}`)); got != m.Context {
 		t.Errorf("a megabyte of text: %d", got)
+	}
+}
+
+// TestLacks: the prices of what a request cannot have leave its worst case alone, and
+// those of what it may have do not.
+func TestLacks(t *testing.T) {
+	all := Kinds{AudioIn: true, ImageIn: true, HourWrite: true, AudioOut: true, ImageOut: true}
+	part := func(json string) string {
+		return `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"x"},` + json + `]}]}`
+	}
+	for body, may := range map[string]func(*Kinds){
+		with(`"x":1`): func(*Kinds) {},
+		part(`{"type":"image_url","image_url":{"url":"https://x"}}`):         func(k *Kinds) { k.ImageIn = false },
+		part(`{"im\u0061ge_url":{"url":"https://x"}}`):                       func(k *Kinds) { k.ImageIn, k.HourWrite = false, false },
+		part(`{"type":"input_audio","input_audio":{}}`):                      func(k *Kinds) { k.AudioIn = false },
+		part(`{"type":"what may come one day"}`):                             func(k *Kinds) { k.AudioIn, k.ImageIn = false, false },
+		with(`"modalities":["text","audio"],"audio":{"voice":"x"}`):          func(k *Kinds) { k.AudioOut, k.ImageOut = false, false },
+		with(`"Audio":{"voice":"x"}`):                                        func(k *Kinds) { k.AudioOut = false },
+		`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`: func(k *Kinds) { k.AudioIn = false },
+		part(`{"type":"text","text":"y","cache_control":{"ttl":"1h"}}`):      func(k *Kinds) { k.HourWrite = false },
+	} {
+		r, err := ParseChat([]byte(body))
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		want := all
+		may(&want)
+		if r.Lacks != want {
+			t.Errorf("%s lacks %+v, want %+v", body, r.Lacks, want)
+		}
 	}
 }

@@ -9,12 +9,18 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/kikuai/kikuai/internal/telemetry"
 )
 
 // Stream is a streamed answer under way. It is for one goroutine; what ends it
 // from outside is the context it was opened with.
 type Stream struct {
-	events  *EventReader
+	ContentType string // of a stream of sound
+
+	events  eventSource
 	body    *bounded
 	parent  context.Context
 	call    context.Context
@@ -23,60 +29,84 @@ type Stream struct {
 	timer   *time.Timer
 	begun   *atomic.Bool
 	stall   time.Duration
+	span    trace.Span
 }
 
 // Stream sends a streamed request and returns once the provider has accepted it.
 // The caller closes the stream. Errors: [*UpstreamError], or ctx's cause.
-func (c *Client) Stream(ctx context.Context, d *Deployment, body []byte) (*Stream, error) {
+func (c *Client) Stream(ctx context.Context, out Outbound) (*Stream, error) {
 	started := time.Now()
-	s, err := c.stream(ctx, d, body)
-	c.observe(d, started, err)
-	return s, err
+	ctx, span := out.trace(ctx)
+	s, err := c.stream(ctx, out)
+	fault := c.observe(out.deployment, started, err)
+	if err != nil {
+		telemetry.EndSpan(span, fault)
+		return nil, err
+	}
+	s.span = span
+	return s, nil
 }
 
-func (c *Client) stream(ctx context.Context, d *Deployment, body []byte) (*Stream, error) {
-	total, timeout := context.WithTimeoutCause(ctx, c.timeouts.Total, ErrTooLong)
+func (c *Client) stream(ctx context.Context, out Outbound) (*Stream, error) {
+	limit := c.limits(out)
+	total, timeout := context.WithTimeoutCause(ctx, limit.Total, ErrTooLong)
 	call, cancel := context.WithCancelCause(total)
 	begun := new(atomic.Bool)
-	timer := time.AfterFunc(c.timeouts.FirstByte, func() {
+	timer := time.AfterFunc(limit.FirstByte, func() {
 		if begun.Load() {
 			cancel(ErrStalled)
 		} else {
 			cancel(ErrNoAnswer)
 		}
 	})
-	s := &Stream{parent: ctx, call: call, cancel: cancel, timeout: timeout, timer: timer, begun: begun, stall: c.timeouts.Stall}
-	response, err := c.send(call, d, d.event, body) //nolint:bodyclose // Close and Finish close it
+	s := &Stream{parent: ctx, call: call, cancel: cancel, timeout: timeout, timer: timer, begun: begun, stall: limit.Stall}
+	response, err := c.send(call, out) //nolint:bodyclose // Close and Finish close it
 	if err != nil {
 		err = failure(call, ctx, err)
 		s.Close()
 		return nil, err
 	}
-	s.timer.Stop()
-	s.begun.Store(true)
-	s.body = &bounded{body: response.Body, left: maxStream}
-	s.events = NewEventReader(s.body, maxEvent)
-	if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") {
+	most, kind := sizesOf(out.operation), response.Header.Get("Content-Type")
+	s.body = &bounded{body: response.Body, left: most.stream}
+	switch {
+	case out.sound:
+		s.events = newPieces(s.body)
+		s.ContentType, err = soundKind(kind)
+	case strings.HasPrefix(kind, "text/event-stream"):
+		s.events = NewEventReader(s.body, most.event)
+	default:
+		err = fmt.Errorf("the provider answered %.40q in place of events", kind)
+	}
+	if err != nil {
 		s.Close()
-		return nil, broken(response.StatusCode, fmt.Errorf("the provider answered %.40q in place of events", kind))
+		return nil, broken(response.StatusCode, err)
 	}
 	return s, nil
 }
 
-// Next waits for the next event, at most as long as silence may last. io.EOF
+// Next waits for the next event, at most as long as silence may last; for the first one
+// until the call has taken as long as a first byte may. io.EOF
 // ends the stream; other errors are [*UpstreamError], or the cause of the
 // context the stream was opened with.
 func (s *Stream) Next() (Event, error) {
-	s.timer.Reset(s.stall)
+	if s.begun.Load() {
+		s.timer.Reset(s.stall)
+	}
 	event, err := s.events.Next()
 	s.timer.Stop()
+	s.begun.Store(true)
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 		return event, err
 	case errors.Is(err, ErrEventTooLong), errors.Is(err, errStreamTooLong):
-		return event, broken(http.StatusOK, err)
+		err = broken(http.StatusOK, err)
+	default:
+		err = failure(s.call, s.parent, err)
 	}
-	return event, failure(s.call, s.parent, err)
+	if s.span != nil {
+		telemetry.EndSpan(s.span, faultOf(err))
+	}
+	return event, err
 }
 
 // Finish reads the end of a body whose last event has been read, so that its
@@ -96,6 +126,9 @@ func (s *Stream) Close() {
 	s.timeout()
 	if s.body != nil {
 		_ = s.body.body.Close() // the call is over either way
+	}
+	if s.span != nil {
+		s.span.End()
 	}
 }
 

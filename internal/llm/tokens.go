@@ -81,18 +81,6 @@ func (c *Counter) piece(text string) int64 {
 	return int64(n)
 }
 
-// Prompt estimates the tokens of a request's messages for the model.
-func (c *Counter) Prompt(r *Request, m *Model) int64 {
-	tokens := int64(answerTokens) + r.images*min(imageTokens, m.ImageTokens)
-	var text strings.Builder
-	r.words(func(words string) {
-		text.WriteString(words)
-		text.WriteByte('\n')
-	})
-	tokens += r.messages*messageTokens + c.Count(text.String())
-	return min(tokens, r.PromptBound(m))
-}
-
 // pieceEnd is where to cut: at most maxPiece bytes, before a space if one is near.
 func pieceEnd(text string) int {
 	if len(text) <= maxPiece {

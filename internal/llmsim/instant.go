@@ -25,12 +25,33 @@ const (
 	instantStream = instantChunk + `{"index":0,"delta":{"role":"assistant","content":"` + instantText + `"},"logprobs":null,"finish_reason":null}]}` + "\n\n" +
 		instantChunk + `{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}` + "\n\n" +
 		instantChunk + `],` + instantUsage + "\n\ndata: [DONE]\n\n"
+
+	instantMessageHead = `{"model":"sim-instant","id":"msg_siminstant","type":"message","role":"assistant","diagnostics":null,"content":[`
+	instantMessageEnd  = `"stop_reason":"end_turn","stop_sequence":null,"stop_details":null,"container":null`
+	instantInput       = `"input_tokens":8,"cache_creation_input_tokens":0,"cache_read_input_tokens":0`
+	instantKept        = `,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"inference_geo":null,"service_tier":"standard","speed":null`
+	instantOutput      = `,"output_tokens":8,"output_tokens_details":{"thinking_tokens":0},"server_tool_use":null}`
+
+	instantMessage = instantMessageHead + `{"type":"text","text":"` + instantText + `"}],` + instantMessageEnd +
+		`,"usage":{` + instantInput + instantKept + instantOutput + `}`
+
+	instantMessageStream = "event: message_start\ndata: " + `{"type":"message_start","message":` + instantMessageHead +
+		`],"stop_reason":null,"stop_sequence":null,"stop_details":null,"container":null,"usage":{` + instantInput + instantKept +
+		`,"output_tokens":1,"output_tokens_details":null,"server_tool_use":null}}}` + "\n\n" +
+		"event: content_block_start\ndata: " + `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}` + "\n\n" +
+		"event: content_block_delta\ndata: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + instantText + `"}}` + "\n\n" +
+		"event: content_block_stop\ndata: " + `{"type":"content_block_stop","index":0}` + "\n\n" +
+		"event: message_delta\ndata: " + `{"type":"message_delta","delta":{` + instantMessageEnd + `},"usage":{` + instantInput + instantOutput + `}` + "\n\n" +
+		"event: message_stop\ndata: " + `{"type":"message_stop"}` + "\n\n"
 )
 
-func writeInstant(w http.ResponseWriter, stream bool) {
-	body, kind := instantBody, "application/json"
+// instantAnswer is a precomputed answer, whole and streamed.
+type instantAnswer struct{ whole, stream string }
+
+func (a *instantAnswer) write(w http.ResponseWriter, stream bool) {
+	body, kind := a.whole, "application/json"
 	if stream {
-		body, kind = instantStream, "text/event-stream; charset=utf-8"
+		body, kind = a.stream, "text/event-stream; charset=utf-8"
 	}
 	header := w.Header()
 	header["Content-Type"] = []string{kind}

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Request is what the simulator remembers of a chat request.
+// Request is what the simulator remembers of a request to a model.
 type Request struct {
+	Path      string // "/v1/chat/completions", "/v1/messages" …
 	Model     string
 	Stream    bool
 	Header    http.Header
@@ -18,6 +19,7 @@ type Request struct {
 	Sent      int  // tokens handed to the socket, over all choices
 	Cancelled bool // the client left before the answer was complete
 	Done      bool // the simulator is finished with it, either way
+	Ended     time.Time
 }
 
 // journal keeps the last requests and tells waiters of every change.
@@ -36,7 +38,7 @@ func (s *Server) Requests() []Request {
 	return s.journal.copies()
 }
 
-// Count is the number of chat requests since the start or the last Reset, those
+// Count is the number of requests to models since the start or the last Reset, those
 // for sim-instant and forgotten ones included.
 func (s *Server) Count() int64 {
 	s.journal.mu.Lock()
@@ -73,7 +75,7 @@ func (j *journal) copies() []Request {
 }
 
 func (j *journal) open(r *http.Request, body []byte, now time.Time) *Request {
-	entry := &Request{Header: r.Header.Clone(), Body: body, Arrived: now}
+	entry := &Request{Path: r.URL.Path, Header: r.Header.Clone(), Body: body, Arrived: now}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.entries) == j.size {
@@ -94,7 +96,7 @@ func (j *journal) status(entry *Request, status int) { j.edit(func() { entry.Sta
 func (j *journal) sent(entry *Request) { j.edit(func() { entry.Sent++ }) }
 
 func (j *journal) close(entry *Request, cancelled bool) {
-	j.edit(func() { entry.Done, entry.Cancelled = true, entry.Cancelled || cancelled })
+	j.edit(func() { entry.Done, entry.Cancelled, entry.Ended = true, entry.Cancelled || cancelled, time.Now() })
 }
 
 func (j *journal) reset() {

@@ -16,10 +16,13 @@ const (
 	EndStall                // silence with the connection open, until the client leaves
 	EndCut                  // the connection is dropped in the middle of a chunk
 	EndError                // an error event inside the stream, then the end
-	EndNoDone               // the body ends in good order but without finish reason, usage and [DONE]
+	EndNoDone               // the body ends in good order but without what completes an answer
+	EndReset                // the connection is reset (RST) in the middle of a chunk
+	EndBroken               // half an event, framed like a whole one, then the end; or half a whole body
 )
 
-// What Script.Usage may hold besides raw JSON.
+// What Script.Usage may hold besides raw JSON. The other protocols send their own
+// counterparts of these.
 const (
 	UsageNone     = "none" // no usage at all, even when it was asked for
 	UsageNegative = `{"prompt_tokens":-12,"completion_tokens":-7,"total_tokens":-19,"prompt_tokens_details":{"cached_tokens":-3}}`
@@ -35,12 +38,19 @@ type Script struct {
 	FirstToken time.Duration // further wait before the first token
 	Cadence    time.Duration // wait between tokens
 
-	Text      string // the answer; "" for the default one
-	Tokens    int    // an answer of exactly so many tokens in place of Text; below 0 for none at all
-	Reasoning int    // hidden tokens added to the usage, as reasoning models do
+	Text    string // the answer; "" for the default one
+	Tokens  int    // an answer of exactly so many tokens in place of Text; below 0 for none at all
+	Calls   []Call // of tools, in place of what the model would decide; nil leaves it the choice
+	Refusal string // what is said in place of an answer, marked as a refusal
+
+	// Reasoning is how many tokens the model thinks. They are added to the usage,
+	// and shown where the protocol shows them: to an Anthropic client that enabled
+	// thinking, and with Reveal as a chat's reasoning_content.
+	Reasoning int
+	Reveal    bool
 
 	// Status and Body replace the answer: an error, or with Status 200 whatever
-	// a broken provider might send. Body "" is OpenAI's error body for Status.
+	// a broken provider might send. Body "" is the protocol's error body for Status.
 	// The content type is JSON unless Header says otherwise.
 	Status int
 	Body   string
@@ -49,12 +59,17 @@ type Script struct {
 	End   Ending
 	After int // tokens sent before End takes place
 
-	Usage     string // raw JSON in place of the honest usage, or UsageNone
-	IgnoreMax bool   // run past max_tokens
-	Split     bool   // send every event in two writes, torn inside its JSON
-	Comments  bool   // a ": ping" comment before every event
-	Bare      bool   // leave out id, created and system_fingerprint, as some clones do
+	Usage      string // raw JSON in place of the honest usage, or UsageNone
+	IgnoreMax  bool   // run past the limit
+	Split      bool   // send every event in two writes, torn inside its JSON
+	SplitRunes bool   // tear it inside every character of more than one byte
+	CRLF       bool   // end lines as Windows does
+	Comments   bool   // a ": ping" comment before every event
+	Bare       bool   // leave out id, created and system_fingerprint, as some clones do
 }
+
+// Call is one use of a tool; Arguments are JSON.
+type Call struct{ Name, Arguments string }
 
 const (
 	slowHeaders    = time.Second
@@ -64,6 +79,8 @@ const (
 	retryAfter     = "2"
 	maxTokens      = 200_000 // the longest scripted answer
 )
+
+const refusal = "I would rather not say, as my name asks of me."
 
 const htmlPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n" +
 	"<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
@@ -84,7 +101,10 @@ const htmlPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n" +
 //	sim-error-NNN     status NNN with an error body (400 to 599)
 //	sim-429           status 429 with Retry-After
 //	sim-error-200     status 200 with an error body
+//	sim-overloaded    status 529, as Anthropic says that it is overloaded, with Retry-After
 //	sim-error-stream  5 tokens, then an error event
+//	sim-reset         5 tokens, then the connection is reset inside a chunk
+//	sim-broken        5 tokens, then an event that is half a JSON object
 //	sim-html          status 502 with an HTML body
 //	sim-html-200      status 200 with an HTML body
 //	sim-empty         an answer of no tokens
@@ -93,7 +113,11 @@ const htmlPage = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n" +
 //	sim-usage-negative, sim-usage-huge, sim-usage-string, sim-usage-null
 //	sim-ignores-max   runs past max_tokens
 //	sim-reasoning     64 reasoning tokens in the usage
+//	sim-reveals       64 reasoning tokens, shown to chats as reasoning_content
+//	sim-refusal       a refusal in place of an answer
 //	sim-torn          events torn over two writes, with comments between them
+//	sim-torn-runes    events torn inside every character of more than one byte
+//	sim-crlf          lines that end with CR LF, with comments between events
 //	sim-unknown       status 404, as for a model that does not exist
 func ScriptFor(model string) (Script, bool) {
 	if s, ok := numbered(model); ok {
@@ -141,10 +165,24 @@ func ScriptFor(model string) (Script, bool) {
 		return Script{IgnoreMax: true}, true
 	case "sim-reasoning":
 		return Script{Reasoning: 64}, true
+	case "sim-reveals":
+		return Script{Reasoning: 64, Reveal: true}, true
+	case "sim-refusal":
+		return Script{Refusal: refusal}, true
+	case "sim-overloaded":
+		return Script{Status: statusOverloaded, Header: http.Header{"Retry-After": {"1"}}}, true
+	case "sim-reset":
+		return Script{End: EndReset, After: faultAfter}, true
+	case "sim-broken":
+		return Script{End: EndBroken, After: faultAfter}, true
+	case "sim-torn-runes":
+		return Script{SplitRunes: true}, true
+	case "sim-crlf":
+		return Script{CRLF: true, Comments: true}, true
 	case "sim-torn":
 		return Script{Split: true, Comments: true}, true
 	case "sim-unknown":
-		return Script{Status: http.StatusNotFound, Body: unknownModel(model).body()}, true
+		return Script{Status: http.StatusNotFound}, true
 	}
 	return Script{}, false
 }
@@ -174,5 +212,6 @@ func names() []string {
 		"sim-cut", "sim-cut-early", "sim-error-500", "sim-429", "sim-error-200", "sim-error-stream",
 		"sim-html", "sim-html-200", "sim-empty", "sim-no-done", "sim-no-usage", "sim-usage-negative",
 		"sim-usage-huge", "sim-usage-string", "sim-usage-null", "sim-ignores-max", "sim-reasoning", "sim-torn",
+		"sim-reveals", "sim-refusal", "sim-overloaded", "sim-reset", "sim-broken", "sim-torn-runes", "sim-crlf",
 	}
 }

@@ -1,9 +1,7 @@
 package llmsim
 
 import (
-	"bytes"
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +9,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidwall/gjson"
 )
 
 const (
@@ -203,7 +198,9 @@ func (s *Server) Reset() {
 	s.instant.Store(0)
 }
 
-func (s *Server) script(req *chatRequest) Script {
+// script is how a request is answered: what is enqueued, else what is assigned,
+// else what the model's name stands for.
+func (s *Server) script(t *turn) Script {
 	s.scripts.mu.Lock()
 	defer s.scripts.mu.Unlock()
 	if len(s.scripts.queue) > 0 {
@@ -211,15 +208,15 @@ func (s *Server) script(req *chatRequest) Script {
 		s.scripts.queue = s.scripts.queue[1:]
 		return next
 	}
-	for _, model := range []string{req.Model, ""} {
+	for _, model := range []string{t.model, ""} {
 		if script, ok := s.scripts.assigned[model]; ok {
 			return script
 		}
 	}
-	if req.Model == "sim-echo" {
-		return Script{Text: req.lastUser()}
+	if t.model == "sim-echo" {
+		return Script{Text: t.lastUser()}
 	}
-	if script, ok := ScriptFor(req.Model); ok {
+	if script, ok := ScriptFor(t.model); ok {
 		return script
 	}
 	return s.pace
@@ -228,108 +225,26 @@ func (s *Server) script(req *chatRequest) Script {
 // Handler is the API, for a server of the caller's own.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/chat/completions", s.chat)
+	mux.HandleFunc("POST /v1/chat/completions", s.speak(s.chat()))
+	mux.HandleFunc("POST /v1/messages", s.speak(s.messages()))
+	mux.HandleFunc("POST /v1/messages/count_tokens", s.speak(s.counting()))
+	for path, read := range map[string]func(*http.Request, []byte) (*turn, func(openAI) dialect, *apiError){
+		"/v1/responses":            readResponses,
+		"/v1/embeddings":           readEmbeddings,
+		"/v1/images/generations":   readImages,
+		"/v1/audio/transcriptions": readTranscription,
+		"/v1/audio/speech":         readSpeech,
+	} {
+		mux.HandleFunc("POST "+path, s.speak(s.openAIProtocol(read)))
+	}
 	mux.HandleFunc("GET /v1/models", s.list)
 	mux.HandleFunc("GET /v1/models/{model}", s.model)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fault := invalid("", "unknown_url", fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path))
 		fault.Status = http.StatusNotFound
-		s.refuse(w, fault)
+		s.send(w, fault.Status, fault.body())
 	})
 	return mux
-}
-
-func (s *Server) allowed(r *http.Request) bool {
-	if s.key == "" {
-		return true
-	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return ok && subtle.ConstantTimeCompare([]byte(token), []byte(s.key)) == 1
-}
-
-func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(r) {
-		s.refuse(w, badKey())
-		return
-	}
-	buf, _ := s.buffers.Get().(*bytes.Buffer)
-	if buf == nil {
-		buf = new(bytes.Buffer)
-	}
-	defer s.keep(buf)
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
-		fault := invalid("", "", "The request's body could not be read, or is larger than 32 MiB.")
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			fault.Status = http.StatusRequestEntityTooLarge
-		}
-		s.refuse(w, fault)
-		return
-	}
-	if gjson.GetBytes(buf.Bytes(), "model").Str == instantModel {
-		s.instant.Add(1)
-		writeInstant(w, gjson.GetBytes(buf.Bytes(), "stream").Bool())
-		return
-	}
-	body := bytes.Clone(buf.Bytes())
-	entry := s.journal.open(r, body, s.now())
-	defer func() { s.journal.close(entry, r.Context().Err() != nil) }()
-	req, fault := parseChat(body)
-	if fault != nil {
-		s.journal.status(entry, fault.Status)
-		s.refuse(w, fault)
-		return
-	}
-	s.journal.model(entry, req.Model, req.Stream)
-	s.answer(w, r, req, entry)
-}
-
-// keep gives a buffer back, unless one large request has swollen it.
-func (s *Server) keep(buf *bytes.Buffer) {
-	if buf.Cap() <= maxKept {
-		buf.Reset()
-		s.buffers.Put(buf)
-	}
-}
-
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(r) {
-		s.refuse(w, badKey())
-		return
-	}
-	var b strings.Builder
-	b.WriteString(`{"object":"list","data":[`)
-	for i, model := range s.models {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(modelJSON(model))
-	}
-	b.WriteString("]}")
-	s.send(w, http.StatusOK, b.String())
-}
-
-func (s *Server) model(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("model")
-	for _, model := range s.models {
-		if model == name && s.allowed(r) {
-			s.send(w, http.StatusOK, modelJSON(model))
-			return
-		}
-	}
-	if !s.allowed(r) {
-		s.refuse(w, badKey())
-		return
-	}
-	s.refuse(w, unknownModel(name))
-}
-
-func modelJSON(model string) string {
-	return fmt.Sprintf(`{"id":%s,"object":"model","created":%d,"owned_by":"llmsim"}`, quoted(model), modelsCreated)
-}
-
-func (s *Server) refuse(w http.ResponseWriter, fault *apiError) {
-	s.send(w, fault.Status, fault.body())
 }
 
 func (s *Server) send(w http.ResponseWriter, status int, body string) {

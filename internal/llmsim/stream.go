@@ -1,14 +1,14 @@
 package llmsim
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 )
 
 // stream sends the answer as server-sent events, one token per event. Several
 // choices take turns.
-func (p *reply) stream() {
+func (p *reply) stream(o *output) {
 	p.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	p.w.Header().Set("Cache-Control", "no-cache")
 	p.server.journal.status(p.entry, http.StatusOK)
@@ -16,24 +16,19 @@ func (p *reply) stream() {
 	if p.flush != nil {
 		p.flush.Flush()
 	}
-	choices, sent := p.req.choices(), 0
-	if !p.wait(p.script.FirstToken) {
+	if !p.events(p.dialect.open(o)) || !p.wait(p.script.FirstToken) || !p.events(p.dialect.begin(o)) {
 		return
 	}
-	for i := range choices {
-		if !p.event(p.chunk(i, `{"role":"assistant","content":"","refusal":null}`, "")) {
-			return
-		}
-	}
-	for at, piece := range p.pieces {
+	sent := 0
+	for at := range o.pieces {
 		if at > 0 && !p.wait(p.script.Cadence) {
 			return
 		}
-		for i := range choices {
-			if p.struck(sent) || p.r.Context().Err() != nil {
+		for choice := range p.turn.choices {
+			if p.struck(o, sent) || p.r.Context().Err() != nil {
 				return
 			}
-			if !p.event(p.chunk(i, `{"content":`+quoted(piece)+`}`, "")) {
+			if !p.events(p.dialect.piece(o, at, choice)) {
 				return
 			}
 			sent++
@@ -43,23 +38,15 @@ func (p *reply) stream() {
 	// A fault that lies beyond a short answer strikes at its end.
 	if p.script.End != EndDone {
 		p.script.After = sent
-		p.struck(sent)
+		p.struck(o, sent)
 		return
 	}
-	for i := range choices {
-		if !p.event(p.chunk(i, `{}`, p.finish)) {
-			return
-		}
-	}
-	if usage := p.usage(sent); usage != "" {
-		p.event(p.head + `,"choices":[],"usage":` + usage + `}`)
-	}
-	p.event("[DONE]")
+	p.events(p.dialect.end(o))
 }
 
 // struck lets the script's fault happen when its token has come, and tells
 // whether it did.
-func (p *reply) struck(sent int) bool {
+func (p *reply) struck(o *output, sent int) bool {
 	if p.script.End == EndDone || sent < p.script.After {
 		return false
 	}
@@ -67,42 +54,79 @@ func (p *reply) struck(sent int) bool {
 	case EndStall:
 		p.wait(forever)
 	case EndCut:
-		chunk := p.chunk(0, `{"content":"broken off"}`, "")
-		p.write("data: " + chunk[:len(chunk)/2])
+		p.write(p.half(o))
 		p.cut()
+	case EndReset:
+		p.write(p.half(o))
+		p.reset()
 	case EndError:
-		p.event(faultFor(http.StatusInternalServerError).body())
+		p.event(p.dialect.failure())
+	case EndBroken:
+		p.write(p.half(o) + p.lineEnd() + p.lineEnd())
 	case EndDone, EndNoDone:
 	}
 	return true
 }
 
-func (p *reply) chunk(index int, delta, finish string) string {
-	reason, usage := "null", ""
-	if finish != "" {
-		reason = `"` + finish + `"`
+// half is the first half of an event that carries a token.
+func (p *reply) half(o *output) string {
+	broken := output{pieces: []piece{{kind: saidText, text: "broken off"}}, calls: o.calls, finish: o.finish}
+	events := p.dialect.piece(&broken, 0, 0)
+	text := p.frame(events[len(events)-1])
+	return text[:len(text)/2]
+}
+
+func (p *reply) events(all []event) bool {
+	for _, e := range all {
+		if !p.event(e) {
+			return false
+		}
 	}
-	if p.req.includeUsage() && p.script.Usage != UsageNone {
-		usage = `,"usage":null`
-	}
-	return fmt.Sprintf(`%s,"choices":[{"index":%d,"delta":%s,"logprobs":null,"finish_reason":%s}]%s}`, p.head, index, delta, reason, usage)
+	return true
 }
 
 // event writes one server-sent event and tells whether it could.
-func (p *reply) event(data string) bool {
-	if p.script.Comments && !p.write(": ping\n\n") {
+func (p *reply) event(e event) bool {
+	if p.script.Comments && !p.write(": ping"+p.lineEnd()+p.lineEnd()) {
 		return false
 	}
-	if p.script.Split {
-		return p.write("data: "+data[:len(data)/2]) && p.write(data[len(data)/2:]+"\n\n")
+	text := p.frame(e)
+	if p.script.SplitRunes {
+		for at := splitRune(text); at > 0; at = splitRune(text) {
+			if !p.write(text[:at]) {
+				return false
+			}
+			text = text[at:]
+		}
 	}
-	return p.write("data: " + data + "\n\n")
+	if p.script.Split {
+		half := len(text) - len(e.data)/2 - 1
+		return p.write(text[:half]) && p.write(text[half:])
+	}
+	return p.write(text)
 }
 
-func quoted(text string) string {
-	raw, err := json.Marshal(text)
-	if err != nil { // a string always encodes
-		return `""`
+func (p *reply) frame(e event) string {
+	end := p.lineEnd()
+	text := "data: " + e.data + end + end
+	if e.name != "" {
+		text = "event: " + e.name + end + text
 	}
-	return string(raw)
+	return text
+}
+
+func (p *reply) lineEnd() string {
+	if p.script.CRLF {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// splitRune is a place inside the first character of more than one byte; 0: none.
+func splitRune(text string) int {
+	at := strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+	if at < 0 {
+		return 0
+	}
+	return at + 1
 }

@@ -84,16 +84,17 @@ func kindOf(r rune) runeKind {
 	return otherKind
 }
 
-// cutAtStop ends a text before the first of the stop sequences found in it.
-func cutAtStop(text string, stops []string) (string, bool) {
+// cutAtStop ends a text before the first of the stop sequences found in it, and
+// tells which one that was; "" for none.
+func cutAtStop(text string, stops []string) (cut, stop string) {
 	at := -1
-	for _, stop := range stops {
-		if i := strings.Index(text, stop); stop != "" && i >= 0 && (at < 0 || i < at) {
-			at = i
+	for _, s := range stops {
+		if i := strings.Index(text, s); s != "" && i >= 0 && (at < 0 || i < at) {
+			at, stop = i, s
 		}
 	}
 	if at < 0 {
-		return text, false
+		return text, ""
 	}
-	return text[:at], true
+	return text[:at], stop
 }

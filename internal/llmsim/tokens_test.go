@@ -46,7 +46,7 @@ func TestFiller(t *testing.T) {
 }
 
 func BenchmarkCompose(b *testing.B) {
-	messages := []message{{Role: "user", text: "hello"}}
+	messages := []message{{role: "user", text: "hello"}}
 	for b.Loop() {
 		Tokens(compose(messages))
 	}

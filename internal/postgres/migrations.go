@@ -30,7 +30,8 @@ const (
 func migrationFiles() (fs.FS, error) { return fs.Sub(migrations, "migrations") }
 
 // Migrate brings the database to the newest of the embedded migrations, makes the
-// ledger's months ahead and gives [AppRole] its rights. It may run from several instances at once: a session lock lets one work while the
+// ledger's months ahead and gives [AppRole] its rights. A database that a later release
+// has migrated already is left as it is. It may run from several instances at once: a session lock lets one work while the
 // others wait and then find nothing to do. The URL must lead to Postgres
 // itself; behind a pooler in transaction mode a session lock holds nothing.
 func Migrate(ctx context.Context, url string) (err error) {
@@ -46,6 +47,15 @@ func Migrate(ctx context.Context, url string) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := migrate(ctx, db, files); err != nil {
 		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	ahead, err := Ahead(ctx, conn)
+	if err != nil || ahead > 0 {
+		return err // what follows the migrations of a later release is that one's to do
 	}
 	return afterwards(ctx, db)
 }
@@ -85,27 +95,59 @@ func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
 
 // Pending says how many of the embedded migrations the database lacks.
 func Pending(ctx context.Context, db querier) (int, error) {
-	files, err := migrationFiles()
+	lacks, _, err := compare(ctx, db)
+	return lacks, err
+}
+
+// Ahead says how many migrations of a later release the database has. This one works with
+// it all the same: a release only adds to what the one before it uses.
+func Ahead(ctx context.Context, db querier) (int, error) {
+	_, ahead, err := compare(ctx, db)
+	return ahead, err
+}
+
+// compare holds the database against the embedded migrations.
+func compare(ctx context.Context, db querier) (lacks, ahead int, err error) {
+	known, err := versions()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil {
-		return 0, err
-	}
-	var done int
-	err = db.QueryRow(ctx, "select count(distinct version_id) from goose_db_version where is_applied and version_id > 0").Scan(&done)
+	// A migration may have been taken back: the last word on it counts.
+	err = db.QueryRow(ctx, `select count(*) filter (where k.version is not null and is_applied is not true),
+			count(*) filter (where k.version is null and is_applied)
+		from (select distinct on (version_id) version_id as version, is_applied from goose_db_version
+			where version_id > 0 order by version_id, id desc) v
+		full join unnest($1::bigint[]) k (version) using (version)`, known).Scan(&lacks, &ahead)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == undefinedTable {
-		return len(names), nil // nothing has ever been migrated here
+		return len(known), 0, nil // nothing has ever been migrated here
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the schema's version: %w", err)
+		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
 	}
-	return len(names) - done, nil
+	return lacks, ahead, nil
 }
 
 const undefinedTable = "42P01"
+
+// versions are the numbers of the embedded migrations.
+func versions() ([]int64, error) {
+	files, err := migrationFiles()
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	known := make([]int64, len(names))
+	for i, name := range names {
+		if known[i], err = goose.NumericComponent(name); err != nil {
+			return nil, fmt.Errorf("migration %s: %w", name, err)
+		}
+	}
+	return known, nil
+}
 
 // querier is a pool, a connection or a transaction.
 type querier interface {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -46,4 +47,28 @@ func MayRewrite(ctx context.Context, db querier) (bool, error) {
 		return false, fmt.Errorf("read the rights on the ledger: %w", err)
 	}
 	return may, nil
+}
+
+// Writable reports whether the database takes writes: it is no standby, and neither the
+// server nor the login makes its transactions read-only.
+func Writable(ctx context.Context, db querier) (bool, error) {
+	var writable bool
+	err := db.QueryRow(ctx, `select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'`).Scan(&writable)
+	if err != nil {
+		return false, fmt.Errorf("ask whether the database takes writes: %w", err)
+	}
+	return writable, nil
+}
+
+// LastBackup is when the newest base backup of the database was finished (deploy/postgres
+// notes each); the zero time: none ever was.
+func LastBackup(ctx context.Context, db querier) (time.Time, error) {
+	var at *time.Time
+	if err := db.QueryRow(ctx, `select max(finished_at) from backups`).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("read when the last backup was finished: %w", err)
+	}
+	if at == nil {
+		return time.Time{}, nil
+	}
+	return *at, nil
 }

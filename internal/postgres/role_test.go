@@ -92,14 +92,17 @@ func TestRights(t *testing.T) {
 	want := []string{
 		"accounts: insert update(balance_nano budget_day_nano budget_month_nano confirmed credit_seq known language ledger_hash" +
 			" ledger_seq limits_seq low_balance_nano met_at name organisation_id projected_at settings status telegram_id tier)",
-		"api_keys: insert update(budget_day_nano budget_month_nano burst concurrency confirmed name projected_at refill_milli" +
-			" requests_per_minute revoked_at tokens_per_minute)",
+		"api_keys: insert update(allowed_ips budget_day_nano budget_month_nano burst chat_id concurrency confirmed expires_at idempotency_key last_used_at" +
+			" models name projected_at refill_milli request_hash requests_per_minute revoked_at tokens_per_minute)",
 		"audit_log: insert",
+		"backups: ",
+		"broadcasts: insert update delete",
 		"card_refunds: insert update",
 		"checkouts: insert update delete",
 		"credits: insert update(confirmed projected_at)",
 		"debits: insert update(posted_at)",
-		"departed: insert",
+		"departed: insert update(left_at)",
+		"gifts: insert update(credited_to expires_at settled_at transaction_id)",
 		"jobs: insert update",
 		"ledger_entries: insert",
 		"ledger_transactions: insert",
@@ -108,12 +111,17 @@ func TestRights(t *testing.T) {
 		"organisation_days: insert update",
 		"organisations: insert update(budget_day_nano budget_month_nano burst concurrency refill_milli requests_per_minute" +
 			" seq status tokens_per_minute)",
+		"outbox: insert update delete",
 		"payments: insert update(refund_asked_at refunded refunded_at refunds subscription_until)",
+		"referrals: insert update(charge_id referred_nano referrer_nano settled_at)",
+		"requests: insert delete",
+		"settings: insert update delete",
 		"stream_positions: update",
 		"subscriptions: insert update delete",
 		"tiers: insert update(burst concurrency refill_milli requests_per_minute seq tokens_per_minute)",
 		"usage: insert",
 		"usage_hourly: insert update",
+		"usage_quarters: insert update",
 	}
 	for _, table := range slices.Concat(want, got) {
 		if !slices.Contains(got, table) {

@@ -14,6 +14,7 @@ import (
 type call struct {
 	ctx     context.Context
 	params  Params
+	uploads map[string]upload
 	chat    int64    // for the record; methods that find the chat otherwise set it
 	message *Message // for the record
 }
@@ -42,6 +43,26 @@ func methodTable() map[string]method {
 		"setchatmenubutton":        setChatMenuButton,
 		"getchatmenubutton":        getChatMenuButton,
 		"getchat":                  getChat,
+		"getfile":                  getFile,
+		"sendphoto":                sendFile("photo"),
+		"senddocument":             sendFile("document"),
+		"sendaudio":                sendFile("audio"),
+		"sendvoice":                sendFile("voice"),
+		"sendvideo":                sendFile("video"),
+		"sendanimation":            sendFile("animation"),
+		"getchatmember":            getChatMember,
+		"getchatadministrators":    getChatAdministrators,
+		"getchatmembercount":       getChatMemberCount,
+		"leavechat":                leaveChat,
+		"createforumtopic":         createForumTopic,
+		"editforumtopic":           editForumTopic,
+		"deleteforumtopic":         deleteForumTopic,
+		"answerinlinequery":        answerInlineQuery,
+		"sendrichmessage":          sendRichMessage,
+		"sendrichmessagedraft":     sendRichMessageDraft,
+		"editmessagecaption":       editMessageCaption,
+		"editmessagemedia":         editMessageMedia,
+		"sendmediagroup":           sendMediaGroup,
 		"sendinvoice":              sendInvoice,
 		"createinvoicelink":        createInvoiceLink,
 		"answerprecheckoutquery":   answerPreCheckoutQuery,
@@ -75,29 +96,43 @@ func (s *Server) serveBot(w http.ResponseWriter, r *http.Request) {
 		writeAnswer(w, nil, refuse(http.StatusMethodNotAllowed, "Method Not Allowed: method must be GET or POST"))
 		return
 	}
-	params, refusal := readParams(w, r)
+	params, uploads, refusal := readParams(w, r)
 	if refusal != nil {
 		writeAnswer(w, nil, refusal)
 		return
 	}
 	name = strings.ToLower(name)
+	if s.disturb(w, r, name, params) {
+		return
+	}
+	result, refusal := s.perform(name, &call{ctx: r.Context(), params: params, uploads: uploads})
 	f := s.faults.faults.Load()
-	disturbed := !steady[name] && f.about(name)
-	if disturbed && s.faults.draw(lotSlow, f.SlowPercent) && !pause(r.Context(), s.ctx, time.Duration(f.SlowMillis)*time.Millisecond) {
-		return
-	}
-	if disturbed && s.faults.draw(lotBadGateway, f.BadGatewayPercent) {
-		s.note(name, &call{params: params}, time.Now(), refuse(http.StatusBadGateway, "Bad Gateway"))
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = w.Write([]byte(badGateway))
-		return
-	}
-	result, refusal := s.call(r.Context(), name, params)
-	if disturbed && refusal == nil && s.faults.draw(lotLostAnswer, f.LostAnswerPercent) {
+	if !steady[name] && f.about(name) && refusal == nil && s.faults.draw(lotLostAnswer, f.LostAnswerPercent) {
 		panic(http.ErrAbortHandler) // net/http cuts the connection without an answer
 	}
 	writeAnswer(w, result, refusal)
+}
+
+// disturb answers late, or with 502, where a fault says so; true: there is nothing more to answer.
+// A call's 502 is recorded; a download, which has no parameters, is none.
+func (s *Server) disturb(w http.ResponseWriter, r *http.Request, name string, params Params) bool {
+	f := s.faults.faults.Load()
+	if steady[name] || !f.about(name) {
+		return false
+	}
+	if s.faults.draw(lotSlow, f.SlowPercent) && !pause(r.Context(), s.ctx, time.Duration(f.SlowMillis)*time.Millisecond) {
+		return true
+	}
+	if !s.faults.draw(lotBadGateway, f.BadGatewayPercent) {
+		return false
+	}
+	if params != nil {
+		s.note(name, &call{params: params}, time.Now(), refuse(http.StatusBadGateway, "Bad Gateway"))
+	}
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(http.StatusBadGateway)
+	_, _ = w.Write([]byte(badGateway))
+	return true
 }
 
 // pause waits; false when somebody left meanwhile.
@@ -114,17 +149,16 @@ func pause(client, server context.Context, d time.Duration) bool {
 	}
 }
 
-// call performs a method and records it.
-func (s *Server) call(ctx context.Context, name string, params Params) (any, *RefusalError) {
-	c := &call{ctx: ctx, params: params}
-	c.chat, _ = params.Int("chat_id")
+// perform carries a call out and records it.
+func (s *Server) perform(name string, c *call) (any, *RefusalError) {
+	c.chat, _ = c.params.Int("chat_id")
 	at := time.Now()
-	result, refusal := s.perform(name, c)
+	result, refusal := s.answer(name, c)
 	s.note(name, c, at, refusal)
 	return result, refusal
 }
 
-func (s *Server) perform(name string, c *call) (any, *RefusalError) {
+func (s *Server) answer(name string, c *call) (any, *RefusalError) {
 	m, ok := s.methods[name]
 	if !ok {
 		if spelled, ok := spec.MethodName(name); ok {
@@ -154,11 +188,13 @@ func (s *Server) throttle(name string, chat int64) *RefusalError {
 		if chat != 0 {
 			s.faults.pause(chat, wait)
 		}
+		s.pace.injected()
 		return tooMany(wait)
 	}
 	if f.EnforcePace && paced[name] {
 		if wait := s.pace.wait(chat, time.Now()); wait > 0 {
 			s.faults.pause(chat, wait)
+			s.pace.caused()
 			return tooMany(wait)
 		}
 	}
@@ -191,7 +227,7 @@ func getMe(s *Server, _ *call) (any, *RefusalError) {
 		SupportsInlineQueries   bool `json:"supports_inline_queries"`
 		CanConnectToBusiness    bool `json:"can_connect_to_business"`
 		HasMainWebApp           bool `json:"has_main_web_app"`
-	}{User: s.bot, CanJoinGroups: true}, nil
+	}{User: s.bot, CanJoinGroups: true, CanReadAllGroupMessages: !s.o.Privacy, SupportsInlineQueries: true}, nil
 }
 
 func alwaysTrue(*Server, *call) (any, *RefusalError) { return true, nil }

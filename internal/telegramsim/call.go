@@ -35,12 +35,67 @@ func (p Params) Bool(name string) bool {
 	return false
 }
 
+// upload is a file that came with a call.
+type upload struct {
+	name string
+	data []byte
+}
+
+// attached is how a parameter names a file that comes with the call (Bot API: InputFile).
+const attached = "attach://"
+
 // readParams merges query and body; the Bot API takes GET, urlencoded, JSON and multipart.
-func readParams(w http.ResponseWriter, r *http.Request) (Params, *RefusalError) {
+func readParams(w http.ResponseWriter, r *http.Request) (Params, map[string]upload, *RefusalError) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "multipart/form-data" && r.Method != http.MethodGet {
+		return readParts(w, r)
+	}
+	p, refusal := readSimple(w, r)
+	return p, nil, refusal
+}
+
+// readParts reads a multipart body. A file is the parameter of its part's name, unless another parameter
+// attaches it.
+func readParts(w http.ResponseWriter, r *http.Request) (Params, map[string]upload, *RefusalError) {
+	p := queryParams(r)
+	r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
+	if err := r.ParseMultipartForm(multipartHeld); err != nil { //nolint:gosec // the body is bounded above
+		return nil, nil, badRequest("can't parse multipart request")
+	}
+	defer func() { _ = r.MultipartForm.RemoveAll() }()
+	var all strings.Builder
+	for k, v := range r.MultipartForm.Value {
+		p[k] = v[0]
+		all.WriteString(v[0])
+	}
+	uploads := make(map[string]upload, len(r.MultipartForm.File))
+	for k, v := range r.MultipartForm.File {
+		opened, err := v[0].Open()
+		if err != nil {
+			return nil, nil, badRequest("can't parse multipart request")
+		}
+		data, err := io.ReadAll(opened)
+		_ = opened.Close()
+		if err != nil {
+			return nil, nil, badRequest("can't parse multipart request")
+		}
+		uploads[k] = upload{name: v[0].Filename, data: data}
+		if !strings.Contains(all.String(), attached+k) {
+			p[k] = fmt.Sprintf(attached+"%s (%d bytes)", v[0].Filename, v[0].Size)
+		}
+	}
+	return p, uploads, nil
+}
+
+func queryParams(r *http.Request) Params {
 	p := Params{}
 	for k, v := range r.URL.Query() {
 		p[k] = v[0]
 	}
+	return p
+}
+
+func readSimple(w http.ResponseWriter, r *http.Request) (Params, *RefusalError) {
+	p := queryParams(r)
 	if r.Method == http.MethodGet {
 		return p, nil
 	}
@@ -52,19 +107,6 @@ func readParams(w http.ResponseWriter, r *http.Request) (Params, *RefusalError) 
 			return nil, refuse(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 		}
 		return p, p.addJSON(body)
-	case "multipart/form-data":
-		r.Body = http.MaxBytesReader(w, r.Body, maxUpload)
-		if err := r.ParseMultipartForm(multipartHeld); err != nil { //nolint:gosec // the body is bounded above
-			return nil, badRequest("can't parse multipart request")
-		}
-		defer func() { _ = r.MultipartForm.RemoveAll() }()
-		for k, v := range r.MultipartForm.Value {
-			p[k] = v[0]
-		}
-		for k, v := range r.MultipartForm.File {
-			p[k] = fmt.Sprintf("attach://%s (%d bytes)", v[0].Filename, v[0].Size)
-		}
-		return p, nil
 	case "application/x-www-form-urlencoded":
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := r.ParseForm(); err != nil {
@@ -111,7 +153,8 @@ type answer struct {
 }
 
 type answerHints struct {
-	RetryAfter int `json:"retry_after,omitempty"`
+	RetryAfter int   `json:"retry_after,omitempty"`
+	MigrateTo  int64 `json:"migrate_to_chat_id,omitempty"`
 }
 
 func writeAnswer(w http.ResponseWriter, result any, refusal *RefusalError) {
@@ -120,8 +163,8 @@ func writeAnswer(w http.ResponseWriter, result any, refusal *RefusalError) {
 	if refusal != nil {
 		status = refusal.Code
 		a.ErrorCode, a.Description = refusal.Code, refusal.Description
-		if refusal.RetryAfter > 0 {
-			a.Parameters = &answerHints{RetryAfter: refusal.RetryAfter}
+		if refusal.RetryAfter > 0 || refusal.MigrateTo != 0 {
+			a.Parameters = &answerHints{RetryAfter: refusal.RetryAfter, MigrateTo: refusal.MigrateTo}
 		}
 	} else {
 		a.Result = mustJSON(result)

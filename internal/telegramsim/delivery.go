@@ -3,6 +3,7 @@ package telegramsim
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +84,8 @@ func newCourier(s *Server, hook hookConfig) *courier {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
 				MaxIdleConnsPerHost: hook.MaxConnections, MaxConnsPerHost: hook.MaxConnections, IdleConnTimeout: connectionIdle,
-				Protocols: new(http.Protocols), // HTTP/1.1 only, as the server speaks it
+				Protocols:       new(http.Protocols), // HTTP/1.1 only, as the server speaks it
+				TLSClientConfig: &tls.Config{RootCAs: s.o.Trust, MinVersion: tls.VersionTLS12},
 			},
 		},
 	}

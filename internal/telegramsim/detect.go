@@ -3,6 +3,7 @@ package telegramsim
 import (
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -77,9 +78,23 @@ func validLink(link string) bool {
 		return u.Host != ""
 	case "http", "https":
 		host := u.Hostname()
-		return strings.Contains(strings.Trim(host, "."), ".") || strings.Contains(host, ":")
+		return validPort(u) && (strings.Contains(strings.Trim(host, "."), ".") && !strings.ContainsFunc(host, notOfHost) || strings.Contains(host, ":"))
 	}
 	return false
+}
+
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return err == nil && port > 0
+}
+
+// notOfHost are ASCII characters that no host has (TDLib: parse_url); what is beyond ASCII is let through.
+func notOfHost(r rune) bool {
+	alphanumeric := r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	return r < 0x80 && !alphanumeric && !strings.ContainsRune(".-_!$,~*'();&+=%", r)
 }
 
 // loopbackLink allows what a development machine needs and Telegram would refuse: its own address.

@@ -105,11 +105,38 @@ func inputEntities(raw string) ([]Entity, *RefusalError) {
 	return entities, nil
 }
 
+// CheckText is what Telegram makes of a text and its entities that a bot sends, before it looks for links and
+// mentions of its own: trimmed and cleaned, entities that exclude each other gone. The error is its refusal.
+func CheckText(text string, entities []Entity) (string, []Entity, error) {
+	text, entities, refusal := clean(text, entities)
+	if refusal != nil {
+		return "", nil, refusal
+	}
+	if text == "" {
+		return "", nil, badRequest("message text is empty")
+	}
+	if utf16Len(text) > maxText {
+		return "", nil, badRequest("message is too long")
+	}
+	return text, entities, nil
+}
+
 // formatted is the server's second look (TDLib: fix_formatted_text): offsets must lie inside the text and on
 // character boundaries; carriage returns vanish, other control characters become spaces, the ends are
 // trimmed and entities move with the text; commands, mentions, hashtags and links are found.
 // The text may come back empty: callers decide whether that is allowed.
 func formatted(text string, entities []Entity) (string, []Entity, *RefusalError) {
+	text, entities, refusal := clean(text, entities)
+	if refusal != nil || text == "" {
+		return "", nil, refusal
+	}
+	entities = append(entities, detectEntities(text, entities)...)
+	sortEntities(entities)
+	return text, entities, nil
+}
+
+// clean is formatted without what Telegram finds by itself.
+func clean(text string, entities []Entity) (string, []Entity, *RefusalError) {
 	if !utf8.ValidString(text) {
 		return "", nil, badRequest("text must be encoded in UTF-8")
 	}
@@ -121,18 +148,20 @@ func formatted(text string, entities []Entity) (string, []Entity, *RefusalError)
 			return "", nil, badRequest("receive an entity with incorrect length %d", e.Length)
 		}
 	}
-	clean, places := cleanText(text)
-	kept, refusal := placeEntities(entities, places)
+	kept, places := cleanText(text)
+	placed, refusal := placeEntities(entities, places)
 	if refusal != nil {
 		return "", nil, refusal
 	}
-	if blank(clean) {
+	if blank(kept) {
 		return "", nil, nil
 	}
-	clean, kept = trimText(clean, kept)
-	kept = append(kept, detectEntities(clean, kept)...)
-	sortEntities(kept)
-	return clean, kept, nil
+	placed = nested(placed)
+	if len(placed) > maxEntities {
+		placed = placed[:maxEntities]
+	}
+	kept, placed = trimText(kept, placed)
+	return kept, placed, nil
 }
 
 // place says where a UTF-16 offset of the input went.
@@ -148,9 +177,9 @@ func cleanText(text string) (string, []place) {
 	for i, r := range text {
 		places = append(places, place{unit: unit, byte: i})
 		switch {
-		case r == '\r':
+		case removed(r):
 			continue
-		case r < 32 && r != '\n' && r != '\t':
+		case r < 32 && r != '\n':
 			r = ' '
 		}
 		b.WriteRune(r)
@@ -161,6 +190,12 @@ func cleanText(text string) (string, []place) {
 		}
 	}
 	return b.String(), append(places, place{unit: unit, byte: len(text)})
+}
+
+// removed characters vanish from texts (TDLib: clean_input_string_with_entities): carriage returns, separators
+// of lines, embedded directions, and marks that draw over their neighbours.
+func removed(r rune) bool {
+	return r == '\r' || r >= 0x2028 && r <= 0x202E || r == 0x0333 || r == 0x033F || r == 0x030A
 }
 
 func placeEntities(entities []Entity, places []place) ([]Entity, *RefusalError) {
@@ -186,18 +221,22 @@ func placeEntities(entities []Entity, places []place) ([]Entity, *RefusalError) 
 			return nil, badRequest("entity URL '%s' is invalid: Wrong HTTP URL", e.URL)
 		}
 		e.Offset, e.Length = places[e.Offset].unit, places[end].unit-places[e.Offset].unit
-		if e.Length > 0 && len(kept) < maxEntities {
+		if e.Length > 0 {
 			kept = append(kept, e)
 		}
 	}
 	return kept, nil
 }
 
-const trimmed = " \t\n\v\f"
+const trimmed = " \n"
 
+// trimText drops white space at the ends; at the beginning, none that an entity covers.
 func trimText(text string, entities []Entity) (string, []Entity) {
 	left := len(text) - len(strings.TrimLeft(text, trimmed)) // all of them one unit each
-	text = strings.Trim(text, trimmed)
+	if len(entities) > 0 {
+		left = min(left, entities[0].Offset)
+	}
+	text = strings.TrimRight(text, trimmed)[left:]
 	size := utf16Len(text)
 	var kept []Entity
 	for _, e := range entities {
@@ -217,9 +256,22 @@ func blank(text string) bool {
 	}) < 0
 }
 
-// sortEntities orders by beginning, the longer first.
+// sortEntities orders by beginning, the longer first; over the same characters by type (TDLib: get_type_priority).
 func sortEntities(entities []Entity) {
 	slices.SortStableFunc(entities, func(a, b Entity) int {
-		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(b.Length, a.Length))
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(b.Length, a.Length), cmp.Compare(priority(a.Type), priority(b.Type)))
 	})
+}
+
+var priorities = map[string]int{
+	"blockquote": 0, "expandable_blockquote": 0, "pre": 10, "code": 20, "date_time": 30, "text_link": 49, "text_mention": 49,
+	"bold": 90, "italic": 91, "underline": 92, "strikethrough": 93, "spoiler": 94, "custom_emoji": 99,
+}
+
+func priority(kind string) int {
+	const found = 50 // what Telegram finds by itself
+	if p, known := priorities[kind]; known {
+		return p
+	}
+	return found
 }

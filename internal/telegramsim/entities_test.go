@@ -69,7 +69,15 @@ func TestFormatted(t *testing.T) {
 		text     string
 		entities []Entity
 	}{
-		{in: "  hi\r\n", given: []Entity{{Type: "bold", Offset: 0, Length: 6}}, text: "hi", entities: []Entity{{Type: "bold", Offset: 0, Length: 2}}},
+		{in: "  hi\r\n", given: []Entity{{Type: "bold", Offset: 2, Length: 4}}, text: "hi", entities: []Entity{{Type: "bold", Offset: 0, Length: 2}}},
+		{in: "  x := 1", given: []Entity{{Type: "pre", Offset: 0, Length: 8}}, text: "  x := 1", entities: []Entity{{Type: "pre", Offset: 0, Length: 8}}},
+		{in: "a\tb\u202Ec", given: []Entity{{Type: "bold", Offset: 4, Length: 1}}, text: "a bc", entities: []Entity{{Type: "bold", Offset: 3, Length: 1}}},
+		{in: "bold code bold", given: []Entity{{Type: "bold", Offset: 0, Length: 14}, {Type: "code", Offset: 5, Length: 4}}, text: "bold code bold", entities: []Entity{
+			{Type: "bold", Offset: 0, Length: 5}, {Type: "code", Offset: 5, Length: 4}, {Type: "bold", Offset: 9, Length: 5}}},
+		{in: "a link", given: []Entity{{Type: "text_link", Offset: 0, Length: 6, URL: "https://e.com"}, {Type: "code", Offset: 2, Length: 4}}, text: "a link", entities: []Entity{
+			{Type: "text_link", Offset: 0, Length: 6, URL: "https://e.com"}}},
+		{in: "quote in quote", given: []Entity{{Type: "blockquote", Offset: 0, Length: 14}, {Type: "blockquote", Offset: 9, Length: 5}, {Type: "pre", Offset: 6, Length: 2}}, text: "quote in quote", entities: []Entity{
+			{Type: "blockquote", Offset: 0, Length: 14}, {Type: "pre", Offset: 6, Length: 2}}},
 		{in: "a\r\nb", given: []Entity{{Type: "bold", Offset: 3, Length: 1}}, text: "a\nb", entities: []Entity{{Type: "bold", Offset: 2, Length: 1}}},
 		{in: "👋 /start@kiku_bot x @ada #tag ada@example.com https://e.com/x.", text: "👋 /start@kiku_bot x @ada #tag ada@example.com https://e.com/x.", entities: []Entity{
 			{Type: "bot_command", Offset: 3, Length: 15}, {Type: "mention", Offset: 21, Length: 4}, {Type: "hashtag", Offset: 26, Length: 4},

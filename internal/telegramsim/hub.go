@@ -35,6 +35,8 @@ type event struct {
 	Stars            *int64          `json:"stars,omitempty"`
 	Payment          *Payment        `json:"payment,omitempty"`
 	Subscription     *Subscription   `json:"subscription,omitempty"`
+	Topics           *[]topic        `json:"topics,omitempty"`
+	Chat             *Chat           `json:"chat,omitempty"`
 }
 
 // frame is an event on its way to a reader.

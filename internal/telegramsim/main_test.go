@@ -95,7 +95,7 @@ func post(t *testing.T, s *Server, method string, body any) rawAnswer {
 
 // resultTypes are what methods return.
 var resultTypes = map[string]string{
-	"sendMessage": "Message", "editMessageText": "Message", "editMessageReplyMarkup": "Message", "sendInvoice": "Message",
+	"sendMessage": "Message", "sendDocument": "Message", "sendPhoto": "Message", "sendRichMessage": "Message", "getFile": "File", "editMessageText": "Message", "editMessageReplyMarkup": "Message", "sendInvoice": "Message",
 	"getStarTransactions": "StarTransactions", "getMyStarBalance": "StarAmount",
 }
 
@@ -120,3 +120,13 @@ func do(t *testing.T, url, contentType string, body []byte) rawAnswer {
 }
 
 type object = map[string]any
+
+func stringOf(t *testing.T, raw json.RawMessage, field string) string {
+	t.Helper()
+	fields := map[string]any{}
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := fields[field].(string)
+	return text
+}

@@ -147,33 +147,25 @@ func sendInvoice(s *Server, c *call) (any, *RefusalError) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	markup, refusal := inputMarkup(c.params["reply_markup"])
-	if refusal != nil {
-		return nil, refusal
-	}
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r, refusal := s.target(c)
+	var bill *Bill
+	o, refusal := s.open(c, func(r *room, buttons *markup) (refusal *RefusalError) {
+		if bill, refusal = draft.bill(0); refusal != nil {
+			return refusal
+		}
+		return buttons.checkInvoice(r)
+	})
 	if refusal != nil {
 		return nil, refusal
 	}
-	bill, refusal := draft.bill(0)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if refusal = markup.checkInvoice(r); refusal != nil {
-		return nil, refusal
-	}
-	m, refusal := s.newMessage(c, r)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if m.Invoice, m.ReplyMarkup = bill.invoice(), markup.inline; m.ReplyMarkup == nil {
+	m := o.message
+	if m.Invoice = bill.invoice(); m.ReplyMarkup == nil {
 		m.ReplyMarkup = bill.payButton()
 	}
-	s.post(c, r, m)
-	w.till.bills[billKey{r.chat.ID, m.MessageID}] = bill
+	s.post(c, o.room, m)
+	w.till.bills[billKey{o.room.chat.ID, m.MessageID}] = bill
 	return m, nil
 }
 

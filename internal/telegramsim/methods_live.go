@@ -11,13 +11,22 @@ const draftLife = 30 * time.Second
 
 // sendMessageDraft shows or replaces the preview of a private chat.
 func sendMessageDraft(s *Server, c *call) (any, *RefusalError) {
-	id, err := strconv.ParseInt(strings.TrimSpace(c.params["draft_id"]), 10, 64)
-	if err != nil || id == 0 {
-		return nil, badRequest("draft_id must be a non-zero Integer")
-	}
 	text, entities, refusal := inputText(c.params, "text", "entities")
 	if refusal != nil {
 		return nil, refusal
+	}
+	return s.draft(c, func(d *Draft) *RefusalError {
+		text, entities, refusal := s.fixText(text, entities, true)
+		d.Text, d.Entities = text, append([]Entity{}, entities...)
+		return refusal
+	})
+}
+
+// draft shows or replaces the preview of a private chat, with the content that fill gives it.
+func (s *Server) draft(c *call, fill func(*Draft) *RefusalError) (any, *RefusalError) {
+	id, err := strconv.ParseInt(strings.TrimSpace(c.params["draft_id"]), 10, 64)
+	if err != nil || id == 0 {
+		return nil, badRequest("draft_id must be a non-zero Integer")
 	}
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
@@ -28,13 +37,13 @@ func sendMessageDraft(s *Server, c *call) (any, *RefusalError) {
 	if !r.private() {
 		return nil, badRequest("TEXTDRAFT_PEER_INVALID")
 	}
-	if text, entities, refusal = s.fixText(text, entities, true); refusal != nil {
-		return nil, refusal
-	}
 	life := s.life(draftLife)
 	d := &Draft{
-		DraftID: id, Text: text, Entities: append([]Entity{}, entities...), CanStop: c.params.Bool("can_stop"),
-		KeepOnStop: c.params.Bool("keep_on_stop"), Expires: s.now().Add(life).Unix(),
+		DraftID: id, Entities: []Entity{}, CanStop: c.params.Bool("can_stop"), KeepOnStop: c.params.Bool("keep_on_stop"),
+		Expires: s.now().Add(life).Unix(),
+	}
+	if refusal := fill(d); refusal != nil {
+		return nil, refusal
 	}
 	d.MessageThreadID, _ = c.params.Int("message_thread_id")
 	r.draft, r.draftEnds, r.typingEnds = d, s.now().Add(life), time.Time{}
@@ -65,6 +74,11 @@ func (s *Server) expireDrafts() {
 	for id, q := range w.queries {
 		if now.After(q.expires) {
 			delete(w.queries, id)
+		}
+	}
+	for id, q := range w.inline {
+		if q.answer == nil && now.UnixMilli() > q.expires {
+			delete(w.inline, id)
 		}
 	}
 }

@@ -99,8 +99,10 @@ func (s *Server) setCommands(c *call, change func(key string)) (any, *RefusalErr
 	}
 	change(key)
 	w.dirty = true
-	for id, u := range w.users {
-		s.hub.toUser(id, id, event{Type: "commands", Commands: w.commandsFor(id, u.LanguageCode)})
+	for chat, r := range w.rooms {
+		for id := range r.members {
+			s.hub.toUser(id, chat, event{Type: "commands", Commands: w.commandsFor(r, w.users[id])})
+		}
 	}
 	return true, nil
 }
@@ -184,7 +186,7 @@ func (w *world) buttonOf(r *room) json.RawMessage {
 	if r != nil && r.menuButton != nil {
 		return r.menuButton
 	}
-	if w.menuButton != nil {
+	if w.menuButton != nil && (r == nil || r.private()) { // groups have none
 		return w.menuButton
 	}
 	return json.RawMessage(`{"type":"commands"}`)

@@ -1,7 +1,6 @@
 package telegramsim
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -36,6 +35,14 @@ func (s *Server) target(c *call) (*room, *RefusalError) {
 	switch {
 	case r == nil:
 		return nil, badRequest("chat not found")
+	case r.migrated != 0:
+		refusal := badRequest("group chat was upgraded to a supergroup chat")
+		refusal.MigrateTo = r.migrated
+		return nil, refusal
+	case r.botGone == "kicked":
+		return nil, forbidden("bot was kicked from the %s chat", r.chat.Type)
+	case r.botGone != "":
+		return nil, forbidden("bot is not a member of the %s chat", r.chat.Type)
 	case r.blocked:
 		return nil, forbidden("bot was blocked by the user")
 	case r.private() && !r.started:
@@ -70,37 +77,31 @@ func sendMessage(s *Server, c *call) (any, *RefusalError) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	markup, refusal := inputMarkup(c.params["reply_markup"])
-	if refusal != nil {
-		return nil, refusal
-	}
-	w := s.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	r, refusal := s.target(c)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if text, entities, refusal = s.fixText(text, entities, false); refusal != nil {
-		return nil, refusal
-	}
-	if refusal = markup.check(r); refusal != nil {
-		return nil, refusal
-	}
-	m, refusal := s.newMessage(c, r)
-	if refusal != nil {
-		return nil, refusal
-	}
-	m.Text, m.Entities, m.ReplyMarkup = text, entities, markup.inline
-	s.post(c, r, m)
-	if markup.keyboard != nil {
-		r.keyboard = markup.keyboard
-		if string(r.keyboard) == "null" {
-			r.keyboard = nil
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	o, refusal := s.open(c, func(r *room, buttons *markup) (refusal *RefusalError) {
+		if text, entities, refusal = s.fixText(text, entities, false); refusal != nil {
+			return refusal
 		}
-		s.hub.to(r, event{Type: "keyboard", Keyboard: markup.keyboard})
+		return buttons.check(r)
+	})
+	if refusal != nil {
+		return nil, refusal
 	}
-	return m, nil
+	o.message.Text, o.message.Entities = text, entities
+	return s.sendOpened(c, o), nil
+}
+
+// showKeyboard puts a reply keyboard in force, or ends the one that is.
+func (s *Server) showKeyboard(r *room, markup markup) {
+	if markup.keyboard == nil {
+		return
+	}
+	r.keyboard, r.keyboardOf = markup.keyboard, r.messages[len(r.messages)-1].MessageID // which has just been posted
+	if string(r.keyboard) == "null" {
+		r.keyboard, r.keyboardOf = nil, 0
+	}
+	s.hub.to(r, event{Type: "keyboard", Keyboard: markup.keyboard, MessageID: r.keyboardOf})
 }
 
 // newMessage is a message of the bot's, without its content: in the topic and as the
@@ -150,12 +151,6 @@ func replied(p Params, r *room) (*Message, *RefusalError) {
 
 // editable finds the message of an edit (Client.cpp: check_message with AccessRights::Edit).
 func (s *Server) editable(c *call) (*room, int, *RefusalError) {
-	if c.params["chat_id"] == "" && c.params["message_id"] == "" {
-		if c.params["inline_message_id"] == "" {
-			return nil, 0, badRequest("message identifier is not specified")
-		}
-		return nil, 0, badRequest("MESSAGE_ID_INVALID")
-	}
 	r, refusal := s.target(c)
 	if refusal != nil {
 		return nil, 0, refusal
@@ -172,7 +167,11 @@ func (s *Server) editable(c *call) (*room, int, *RefusalError) {
 }
 
 func editMessageText(s *Server, c *call) (any, *RefusalError) {
-	if c.params["text"] == "" {
+	rich, refusal := richOf(c.params)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if c.params["text"] == "" && rich == nil {
 		return nil, badRequest("message text is empty")
 	}
 	text, entities, refusal := inputText(c.params, "text", "entities")
@@ -180,10 +179,11 @@ func editMessageText(s *Server, c *call) (any, *RefusalError) {
 		return nil, refusal
 	}
 	return s.editMessage(c, func(m *Message) *RefusalError {
-		if m.Invoice != nil {
+		if m.Invoice != nil || m.media() {
 			return badRequest("there is no text in the message to edit")
 		}
-		m.Text, m.Entities, refusal = s.fixText(text, entities, false)
+		m.Text, m.Entities, refusal = s.fixText(text, entities, rich != nil)
+		m.Rich = rich
 		return refusal
 	})
 }
@@ -201,6 +201,12 @@ func (s *Server) editMessage(c *call, change func(*Message) *RefusalError) (any,
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.params["chat_id"] == "" && c.params["message_id"] == "" {
+		if id := c.params["inline_message_id"]; id != "" {
+			return s.editInline(id, markup, change)
+		}
+		return nil, badRequest("message identifier is not specified")
+	}
 	r, i, refusal := s.editable(c)
 	if refusal != nil {
 		return nil, refusal
@@ -221,7 +227,7 @@ func (s *Server) editMessage(c *call, change func(*Message) *RefusalError) (any,
 	if after.Invoice != nil && after.ReplyMarkup == nil {
 		after.ReplyMarkup = s.world.till.bills[billKey{r.chat.ID, before.MessageID}].payButton()
 	}
-	if after.Text == before.Text && bytes.Equal(after.ReplyMarkup, before.ReplyMarkup) && slices.EqualFunc(after.Entities, before.Entities, sameEntity) {
+	if sameContent(&after, before) {
 		return nil, badRequest(saidNotModified)
 	}
 	after.EditDate = s.now().Unix()

@@ -15,13 +15,19 @@ const (
 )
 
 // paced methods count as messages.
-var paced = map[string]bool{"sendmessage": true, "editmessagetext": true, "editmessagereplymarkup": true, "sendinvoice": true}
+var paced = map[string]bool{
+	"sendmessage": true, "editmessagetext": true, "editmessagereplymarkup": true, "editmessagecaption": true, "sendinvoice": true,
+	"sendphoto": true, "senddocument": true, "sendaudio": true, "sendvoice": true, "sendvideo": true, "sendanimation": true,
+	"sendrichmessage": true, "editmessagemedia": true, "sendmediagroup": true,
+}
 
 // pace watches how fast the bot writes.
 type pace struct {
 	mu    sync.Mutex
 	chats map[int64]*chatPace
 	all   second
+	made  int // 429s that a fault made
+	over  int // 429s for going over the pace
 }
 
 // second counts the calls of the running second and the most of any.
@@ -62,6 +68,8 @@ type Pace struct {
 	OverInChat        map[int64]int // private chats: seconds with more than one message (bursts are allowed)
 	OverInGroup       map[int64]int // groups: messages beyond the 20th of a trailing minute
 	Ignored           map[int64]int // calls made although a 429 still held, by chat
+	Injected          int           // 429s that Faults.TooManyPercent made
+	Caused            int           // 429s that Faults.EnforcePace made
 }
 
 func newPace() *pace { return &pace{chats: map[int64]*chatPace{}} }
@@ -133,12 +141,26 @@ func (p *pace) ignored(chat int64) {
 	p.chat(chat).ignored++
 }
 
+// injected and caused count 429s.
+func (p *pace) injected() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made++
+}
+
+func (p *pace) caused() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over++
+}
+
 // Pace reports the pace so far.
 func (s *Server) Pace() Pace {
 	p := s.pace
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	report := Pace{
+		Injected: p.made, Caused: p.over,
 		MostPerSecond: p.all.most, SecondsOver30: p.all.over,
 		OverInChat: map[int64]int{}, OverInGroup: map[int64]int{}, Ignored: map[int64]int{},
 	}

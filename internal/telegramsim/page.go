@@ -1,10 +1,12 @@
 package telegramsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,6 +19,7 @@ import (
 
 const (
 	pageMessages = 200              // messages in one answer of /sim/state
+	maxPageSend  = 96 << 20         // body of /sim/send: a file of 64 MiB is longer in base64
 	pingEvery    = 15 * time.Second // of an idle event stream
 	frameTimeout = 10 * time.Second // to write one event to a reader
 )
@@ -33,6 +36,10 @@ type pageState struct {
 	Draft      *Draft          `json:"draft"`
 	Typing     bool            `json:"typing"`
 	Keyboard   json.RawMessage `json:"keyboard"`
+	KeyboardOf int64           `json:"keyboard_of"`
+	Topics     []topic         `json:"topics"`
+	Members    []User          `json:"members,omitempty"` // of a group, without the bot
+	BotGone    bool            `json:"bot_gone"`          // of a group: the bot is not in it
 	Commands   []Command       `json:"commands"`
 	MenuButton json.RawMessage `json:"menu_button"`
 	Pending    int             `json:"pending"`
@@ -57,6 +64,9 @@ func (s *Server) PageHandler() http.Handler {
 	mux.HandleFunc("GET /sim/events", s.pageEvents)
 	mux.HandleFunc("GET /sim/stars", s.pageStars)
 	mux.HandleFunc("GET /sim/invoice", s.pageInvoice)
+	mux.HandleFunc("GET /sim/file", s.pageFile)
+	mux.HandleFunc("GET /sim/chats", s.pageChats)
+	mux.HandleFunc("GET /sim/inline", s.pageInline)
 	mux.HandleFunc("GET /sim/faults", func(w http.ResponseWriter, _ *http.Request) { pageAnswer(w, s.Faults()) })
 	mux.HandleFunc("POST /sim/faults", s.pageFaults)
 	mux.HandleFunc("POST /sim/{action}", s.pageAct)
@@ -166,7 +176,8 @@ func (s *Server) state(user, chat, before int64) (pageState, error) {
 	return pageState{
 		Seq: s.hub.last(), User: u, Bot: s.bot, Chat: r.chat, Started: r.started, Blocked: r.blocked,
 		Messages: append([]*Message{}, messages...), Draft: r.draft, Typing: now.Before(r.typingEnds), Keyboard: r.keyboard,
-		Commands: w.commandsFor(r.chat.ID, u.LanguageCode), MenuButton: w.buttonOf(r), Pending: s.updates.len(),
+		KeyboardOf: r.keyboardOf, Topics: r.listTopics(), Members: w.membersOf(r), BotGone: r.botGone != "",
+		Commands: w.commandsFor(r, u), MenuButton: w.buttonOf(r), Pending: s.updates.len(),
 		Webhook: pageWebhook{URL: hook.URL, LastErrorMessage: hook.LastErrorMessage, LastErrorDate: hook.LastErrorDate},
 		Stars:   w.till.wallet(u.ID), Payments: w.till.paymentsIn(u.ID, messages),
 	}, nil
@@ -233,17 +244,37 @@ type pageRequest struct {
 	Charge       string `json:"charge"`
 	Subscription string `json:"subscription"`
 	Action       string `json:"action"`
+
+	Entities    []Entity        `json:"entities"`
+	Quote       string          `json:"quote"`
+	QuoteAt     *int            `json:"quote_at"`    // UTF-16 units into the text
+	Attachments []Attachment    `json:"attachments"` // more than one: an album
+	Thing       string          `json:"thing"`
+	Shape       json.RawMessage `json:"shape"`
+	Forward     *Origin         `json:"forward"`
+
+	Members  []int64 `json:"members"`
+	ChatType string  `json:"chat_type"`
+	Admin    bool    `json:"admin"`
+	Present  bool    `json:"present"`
+	Ban      bool    `json:"ban"`
+	Offset   string  `json:"offset"`
+	Query    string  `json:"query"`
+	Result   string  `json:"result"`
+
+	Elsewhere bool   `json:"elsewhere"` // choose in a chat that the simulator does not keep
+	Button    string `json:"button"`    // what opened a Mini App
 }
 
-func readPage(w http.ResponseWriter, r *http.Request, v any) bool {
+func readPage(w http.ResponseWriter, r *http.Request, limit int64, v any) bool {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) != "application/json" {
 		pageError(w, http.StatusBadRequest, errors.New("the body must be application/json"))
 		return false
 	}
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(v)
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit)).Decode(v)
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
-		pageError(w, http.StatusRequestEntityTooLarge, errors.New("the body is over 1 MiB"))
+		pageError(w, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is over %d MiB", limit>>20))
 		return false
 	}
 	if err != nil {
@@ -255,10 +286,14 @@ func readPage(w http.ResponseWriter, r *http.Request, v any) bool {
 
 func (s *Server) pageAct(w http.ResponseWriter, r *http.Request) {
 	var q pageRequest
-	if !readPage(w, r, &q) {
+	action, limit := r.PathValue("action"), int64(maxBody)
+	if action == "send" {
+		limit = maxPageSend
+	}
+	if !readPage(w, r, limit, &q) {
 		return
 	}
-	result, err := s.act(r.PathValue("action"), q)
+	result, err := s.act(action, q)
 	if err != nil {
 		pageError(w, statusOf(err), err)
 		return
@@ -278,7 +313,7 @@ func (s *Server) act(action string, q pageRequest) (any, error) {
 	case "start":
 		return message(s.StartBot(q.User, q.Payload))
 	case "send":
-		return message(s.Send(Saying{User: q.User, Chat: q.Chat, Text: q.Text, Reply: q.ReplyTo, Thread: q.Thread}))
+		return s.actSend(q)
 	case "edit":
 		return message(s.Edit(q.User, q.Chat, q.MessageID, q.Text))
 	case "press":
@@ -289,13 +324,53 @@ func (s *Server) act(action string, q pageRequest) (any, error) {
 	case "block":
 		return map[string]bool{"ok": true, "blocked": q.Blocked}, s.Block(q.User, q.Blocked)
 	}
-	return s.actOnStars(action, q)
+	return s.actOnGroups(action, q)
+}
+
+func (s *Server) actSend(q pageRequest) (any, error) {
+	say := Saying{
+		User: q.User, Chat: q.Chat, Text: q.Text, Entities: q.Entities, Reply: q.ReplyTo, Quote: q.Quote, QuoteAt: q.QuoteAt, Thread: q.Thread,
+		Thing: q.Thing, Shape: q.Shape, Forward: q.Forward,
+	}
+	if len(q.Attachments) > 1 {
+		sent, err := s.SendAlbum(say, q.Attachments...)
+		return map[string]any{"messages": sent}, err
+	}
+	if len(q.Attachments) == 1 {
+		say.Attach = &q.Attachments[0]
+	}
+	m, err := s.Send(say)
+	return map[string]any{"message": m}, err
+}
+
+// pageFile shows a file of a message to a person's app.
+func (s *Server) pageFile(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get("id")
+	f := s.files.find(id)
+	if f == nil {
+		pageError(w, http.StatusNotFound, ErrFileUnknown)
+		return
+	}
+	data, err := s.files.content(id)
+	if err != nil {
+		pageError(w, http.StatusNotFound, err)
+		return
+	}
+	kind := f.MIME
+	if !strings.HasPrefix(kind, "image/") && !strings.HasPrefix(kind, "audio/") && !strings.HasPrefix(kind, "video/") || strings.Contains(kind, "svg") {
+		kind = "application/octet-stream" // what could run in the page is only ever saved
+	}
+	w.Header().Set("Content-Type", kind)
+	if f.Name != "" {
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": f.Name}))
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // players ask for ranges
 }
 
 func (s *Server) pageFaults(w http.ResponseWriter, r *http.Request) {
 	f := s.Faults()
 	f.ChatRetryAfter = nil
-	if !readPage(w, r, &f) {
+	if !readPage(w, r, maxBody, &f) {
 		return
 	}
 	if err := s.SetFaults(f); err != nil {

@@ -3,8 +3,10 @@ package telegramsim
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -142,7 +144,7 @@ func TestPageRefuses(t *testing.T) {
 		"unknown path":    {"GET", "/sim/dance", nil, nil, 404},
 		"empty text":      {"POST", "/sim/send", object{"user": 1001, "text": " "}, nil, 400},
 		"not JSON":        {"POST", "/sim/send", json.RawMessage(`[]`), nil, 400},
-		"too big":         {"POST", "/sim/send", object{"user": 1001, "text": strings.Repeat("x", 1<<20)}, nil, 413},
+		"too big":         {"POST", "/sim/edit", object{"user": 1001, "message_id": 1, "text": strings.Repeat("x", 1<<20)}, nil, 413},
 		"bad faults":      {"POST", "/sim/faults", object{"slow_percent": -1}, nil, 400},
 	} {
 		status, a := pageCall(t, s, test.method, test.path, test.body, test.change)
@@ -176,4 +178,100 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 		t.Fatalf("%d events kept", n)
 	}
 	s.hub.leave(r)
+}
+
+// What asks for words is in force until there are some, and tells by which message.
+func TestForceReply(t *testing.T) {
+	s := start(t, Options{})
+	ada := started(t, s, 0, "Ada")
+	post(t, s, "sendMessage", object{"chat_id": ada.ID, "text": "How many?", "reply_markup": object{"force_reply": true}})
+	state := func() gjson.Result {
+		_, state := pageCall(t, s, "GET", "/sim/state?user="+strconv.FormatInt(ada.ID, 10), nil, nil)
+		return state
+	}
+	if now := state(); !now.Get("keyboard.force_reply").Bool() || now.Get("keyboard_of").Int() != now.Get("messages.@reverse.0.message_id").Int() {
+		t.Error(now)
+	}
+	if _, err := s.Say(ada.ID, "Five"); err != nil {
+		t.Fatal(err)
+	}
+	if now := state(); now.Get("keyboard").Type != gjson.Null || now.Get("keyboard_of").Int() != 0 {
+		t.Error(now)
+	}
+}
+
+// Words that stand twice are quoted where the person marked them.
+func TestQuoteAt(t *testing.T) {
+	s := start(t, Options{})
+	ada := started(t, s, 0, "Ada")
+	first, err := s.Say(ada.ID, "👋 one two one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[int]int{11: 200, 3: 200, 4: 400, -1: 400, 99: 400} {
+		status, a := pageCall(t, s, "POST", "/sim/send", object{"user": ada.ID, "text": "x", "reply_to": first.MessageID, "quote": "one", "quote_at": at}, nil)
+		if status != want || status == 200 && a.Get("message.quote.position").Int() != int64(at) {
+			t.Errorf("at %d: %d %s", at, status, a)
+		}
+	}
+}
+
+// Groups and inline mode, as the page drives them.
+func TestPageGroups(t *testing.T) {
+	s := start(t, Options{})
+	ada, bob := started(t, s, 0, "Ada"), started(t, s, 0, "Bob")
+	act := func(path string, body object) gjson.Result {
+		t.Helper()
+		status, a := pageCall(t, s, "POST", path, body, nil)
+		if status != 200 {
+			t.Fatal(path, status, a)
+		}
+		return a
+	}
+	small := act("/sim/group", object{"name": "Friends", "members": []int64{ada.ID}, "chat_type": "group"}).Get("chat.id").Int()
+	chat := act("/sim/upgrade", object{"user": ada.ID, "chat": small}).Get("chat.id").Int()
+	act("/sim/join", object{"user": bob.ID, "chat": chat})
+	act("/sim/promote", object{"user": bob.ID, "chat": chat, "admin": true})
+	act("/sim/forum", object{"chat": chat})
+	if thread := act("/sim/topic", object{"user": bob.ID, "chat": chat, "name": "Food"}).Get("thread").Int(); thread == 0 {
+		t.Error("no topic")
+	}
+	act("/sim/bot", object{"user": ada.ID, "chat": chat, "ban": true})
+	act("/sim/bot", object{"user": ada.ID, "chat": chat, "present": true})
+	act("/sim/leave", object{"user": bob.ID, "chat": chat})
+	if _, a := pageCall(t, s, "GET", "/sim/chats?user="+strconv.FormatInt(ada.ID, 10), nil, nil); a.Get("chats.#").Int() != 2 || a.Get("chats.1.id").Int() != chat {
+		t.Error(a)
+	}
+	id := act("/sim/type", object{"user": ada.ID, "text": "Fuji"}).Get("inline_query_id").String()
+	if a := post(t, s, "answerInlineQuery", object{"inline_query_id": id, "results": []object{{
+		"type": "article", "id": "a", "title": "t", "input_message_content": object{"message_text": "3776 m"},
+	}}}); !a.OK {
+		t.Fatal(a)
+	}
+	if _, a := pageCall(t, s, "GET", "/sim/inline?id="+id, nil, nil); a.Get("answer.results.0.id").String() != "a" {
+		t.Error(a)
+	}
+	if a := act("/sim/choose", object{"query": id, "result": "a", "chat": chat}); a.Get("message.via_bot.id").Int() != s.Bot().ID {
+		t.Error(a)
+	}
+	act("/sim/choose", object{"query": id, "result": "a", "elsewhere": true})
+}
+
+// Each chat has the commands of its own scope.
+func TestCommandsOfAChat(t *testing.T) {
+	s := start(t, Options{})
+	ada, bob := started(t, s, 0, "Ada"), started(t, s, 0, "Bob")
+	g, err := s.Group("Friends", ada.ID, bob.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range []string{"default", "all_private_chats", "all_group_chats", "all_chat_administrators"} {
+		post(t, s, "setMyCommands", object{"scope": object{"type": scope}, "commands": []object{{"command": scope, "description": "x"}}})
+	}
+	for want, who := range map[string][2]int64{"all_private_chats": {ada.ID, ada.ID}, "all_chat_administrators": {ada.ID, g.ID}, "all_group_chats": {bob.ID, g.ID}} {
+		_, state := pageCall(t, s, "GET", fmt.Sprintf("/sim/state?user=%d&chat=%d", who[0], who[1]), nil, nil)
+		if got := state.Get("commands.0.command").String(); got != want {
+			t.Errorf("%v sees %s, not %s", who, got, want)
+		}
+	}
 }

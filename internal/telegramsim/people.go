@@ -1,22 +1,33 @@
 package telegramsim
 
 import (
-	"strconv"
+	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/telegramsim/spec"
 )
 
-// callbackLife is how long a callback query may be answered (Client.cpp gives its update 150 s).
-const callbackLife = 150 * time.Second
-
-// Saying is what a person writes.
+// Saying is what a person sends: a text, a file with the text as caption, or another thing.
 type Saying struct {
-	User   int64
-	Chat   int64 // 0: the private chat with the bot
-	Text   string
-	Reply  int64 // the message answered, 0 for none
-	Thread int64 // the topic, 0 for none
+	User     int64
+	Chat     int64           // 0: the private chat with the bot
+	Text     string          // up to 4096 UTF-16 units, as a caption up to 1024
+	Entities []Entity        // what the person's app marks; commands, mentions and links are found besides
+	Reply    int64           // the message answered, 0 for none
+	Quote    string          // the part of it that is quoted, word for word
+	QuoteAt  *int            // where it begins, in UTF-16 units; nil: where the words stand first
+	External json.RawMessage // Bot API's ExternalReplyInfo: what is answered stands in another chat
+	Thread   int64           // the topic, 0 for none
+	Attach   *Attachment
+	Thing    string          // another content, one of Things, instead of text and file
+	Shape    json.RawMessage // of Thing; nil: a sample
+	Forward  *Origin         // whose words they are, where they are forwarded
+
+	album string
 }
 
 // Say sends a person's text and returns the message; the bot gets it as an update.
@@ -40,38 +51,146 @@ func (s *Server) send(say Saying) (*Message, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	text, entities, refusal := formatted(say.Text, nil)
-	if refusal != nil || text == "" || utf16Len(text) > maxText {
-		return nil, 0, ErrTextInvalid
+	if err := r.writable(); err != nil {
+		return nil, 0, err
 	}
-	if r.private() && r.blocked {
-		return nil, 0, ErrBotBlocked
+	m := &Message{From: &u, Date: s.now().Unix(), MessageThreadID: say.Thread, IsTopicMessage: say.Thread != 0}
+	if err := say.answers(m, r); err != nil {
+		return nil, 0, err
 	}
-	m := &Message{From: &u, Date: s.now().Unix(), Text: text, Entities: entities, MessageThreadID: say.Thread, IsTopicMessage: say.Thread != 0}
-	if say.Reply != 0 {
-		i := r.find(say.Reply)
-		if i < 0 {
-			return nil, 0, ErrMessageUnknown
-		}
-		m.ReplyToMessage = withoutReply(r.messages[i])
+	if err := s.fill(m, say); err != nil {
+		return nil, 0, err
 	}
 	if say.Thread != 0 {
 		r.threads[say.Thread] = true
 	}
-	r.started = true
-	w.addMessage(r, m)
-	s.hub.to(r, event{Type: "message", Message: m})
-	id, err := s.pushNumbered("message", r.chat.ID, m)
+	id, err := s.said(r, m)
 	return m, id, err
+}
+
+// writable tells why a person cannot write into a room, or nil.
+func (r *room) writable() error {
+	switch {
+	case r.private() && r.blocked:
+		return ErrBotBlocked
+	case r.migrated != 0:
+		return fmt.Errorf("%w: it became %d", ErrChatUnknown, r.migrated)
+	}
+	return nil
+}
+
+// said puts a person's message into a room; the bot gets it where it hears it, and the update's id is told.
+func (s *Server) said(r *room, m *Message) (int64, error) {
+	r.started = true
+	s.world.addMessage(r, m)
+	if gjson.GetBytes(r.keyboard, "force_reply").Bool() {
+		r.keyboard, r.keyboardOf = nil, 0 // what asked for words has them
+	}
+	s.hub.to(r, event{Type: "message", Message: m})
+	if !s.hears(r, m) {
+		return 0, nil
+	}
+	return s.pushNumbered("message", r.chat.ID, m)
+}
+
+// fill gives a message its content.
+func (s *Server) fill(m *Message, say Saying) error {
+	text, entities, refusal := formatted(say.Text, say.Entities)
+	switch {
+	case refusal != nil:
+		return fmt.Errorf("%w: %w", ErrTextInvalid, refusal)
+	case say.Thing != "":
+		if err := m.setThing(say.Thing, say.Shape); err != nil {
+			return err
+		}
+	case say.Attach != nil:
+		if utf16Len(text) > maxCaption {
+			return ErrTextInvalid
+		}
+		content, err := s.attach(*say.Attach)
+		if err != nil {
+			return err
+		}
+		m.Content = content
+		m.Caption, m.CaptionEntities, m.MediaGroupID = text, entities, say.album
+	default:
+		if text == "" || utf16Len(text) > maxText {
+			return ErrTextInvalid
+		}
+		m.Text, m.Entities = text, entities
+	}
+	return nil
+}
+
+// answers sets what a message answers and where it comes from.
+func (say *Saying) answers(m *Message, r *room) error {
+	m.ForwardOrigin = say.Forward
+	if say.External != nil {
+		if err := spec.CheckObject("ExternalReplyInfo", say.External); err != nil {
+			return fmt.Errorf("%w: %w", ErrQuote, err)
+		}
+		m.ExternalReply = say.External
+	}
+	if say.Reply == 0 {
+		if say.Quote != "" && say.External == nil {
+			return ErrQuote
+		}
+		if say.Quote != "" { // where it stood cannot be looked up here
+			m.Quote = &Quote{Text: say.Quote, IsManual: true}
+		}
+		return nil
+	}
+	i := r.find(say.Reply)
+	if i < 0 {
+		return ErrMessageUnknown
+	}
+	m.ReplyToMessage = withoutReply(r.messages[i])
+	if say.Quote == "" {
+		return nil
+	}
+	whole := m.ReplyToMessage.Text + m.ReplyToMessage.Caption // it has one of them
+	at := strings.Index(whole, say.Quote)
+	if at < 0 || utf16Len(say.Quote) > maxQuote {
+		return ErrQuote
+	}
+	position := utf16Len(whole[:at])
+	if say.QuoteAt != nil {
+		if position = *say.QuoteAt; position < 0 || sliceUTF16(whole, position, utf16Len(say.Quote)) != say.Quote {
+			return ErrQuote
+		}
+	}
+	m.Quote = &Quote{Text: say.Quote, Position: position, IsManual: true}
+	return nil
+}
+
+// Paste sends a text of any length as a person's app does: cut into messages of 4096 UTF-16 units.
+func (s *Server) Paste(say Saying) ([]*Message, error) {
+	var sent []*Message
+	for rest := say.Text; rest != ""; {
+		units, end := 0, len(rest)
+		for i, r := range rest {
+			if units += utf16Len(string(r)); units > maxText {
+				end = i
+				break
+			}
+		}
+		say.Text, rest = rest[:end], rest[end:]
+		m, err := s.Send(say)
+		if err != nil {
+			return sent, err
+		}
+		sent = append(sent, m)
+	}
+	return sent, nil
 }
 
 // withoutReply drops the nested reply: the Bot API never nests replies further.
 func withoutReply(m *Message) *Message {
-	if m.ReplyToMessage == nil {
+	if m.ReplyToMessage == nil && m.ExternalReply == nil && m.Quote == nil {
 		return m
 	}
 	flat := *m
-	flat.ReplyToMessage = nil
+	flat.ReplyToMessage, flat.ExternalReply, flat.Quote = nil, nil, nil
 	return &flat
 }
 
@@ -100,7 +219,7 @@ func (s *Server) StartBot(user int64, payload string) (*Message, error) {
 	return m, err
 }
 
-// Edit changes a person's own message; the bot gets an edited_message.
+// Edit changes the text or the caption of a person's own message; the bot gets an edited_message.
 func (s *Server) Edit(user, chat, message int64, text string) (*Message, error) {
 	w := s.world
 	w.mu.Lock()
@@ -113,67 +232,27 @@ func (s *Server) Edit(user, chat, message int64, text string) (*Message, error) 
 	if i < 0 || r.messages[i].From == nil || r.messages[i].From.ID != u.ID {
 		return nil, ErrMessageUnknown
 	}
+	edited := *r.messages[i]
 	text, entities, refusal := formatted(text, nil)
-	if refusal != nil || text == "" || utf16Len(text) > maxText {
+	if refusal != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTextInvalid, refusal)
+	}
+	switch {
+	case edited.media() && utf16Len(text) <= maxCaption:
+		edited.Caption, edited.CaptionEntities = text, entities
+	case edited.Text != "" && text != "" && utf16Len(text) <= maxText:
+		edited.Text, edited.Entities = text, entities
+	default:
 		return nil, ErrTextInvalid
 	}
-	edited := *r.messages[i]
-	edited.Text, edited.Entities, edited.EditDate = text, entities, s.now().Unix()
+	edited.EditDate = s.now().Unix()
 	r.messages[i] = &edited
 	w.dirty = true
 	s.hub.to(r, event{Type: "edit", Message: &edited})
+	if !s.hears(r, &edited) {
+		return &edited, nil
+	}
 	return &edited, s.push("edited_message", r.chat.ID, &edited)
-}
-
-// Press presses a callback button of one of the bot's messages and returns the query's id.
-func (s *Server) Press(user, chat, message int64, data string) (string, error) {
-	w := s.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	u, r, err := w.person(user, chat)
-	if err != nil {
-		return "", err
-	}
-	i := r.find(message)
-	if i < 0 {
-		return "", ErrMessageUnknown
-	}
-	m := r.messages[i]
-	if !hasButton(m.ReplyMarkup, data) {
-		return "", ErrButtonUnknown
-	}
-	id := strconv.FormatInt(u.ID<<20|w.nextQuery, 10)
-	w.nextQuery++
-	life := s.life(callbackLife)
-	if s.faults.staleCallback() {
-		life = -1 // its time is already over when the bot hears of it
-	}
-	w.queries[id] = &query{user: u.ID, chat: r.chat.ID, message: m.MessageID, expires: s.now().Add(life)}
-	w.dirty = true
-	return id, s.push("callback_query", u.ID, callbackQuery{
-		ID: id, From: u, Message: m, ChatInstance: strconv.FormatInt(r.chat.ID^0x5bd1e995, 10), Data: data,
-	})
-}
-
-type callbackQuery struct {
-	ID           string   `json:"id"`
-	From         User     `json:"from"`
-	Message      *Message `json:"message,omitempty"`
-	ChatInstance string   `json:"chat_instance"`
-	Data         string   `json:"data,omitempty"`
-}
-
-func hasButton(markup []byte, data string) bool {
-	found := false
-	gjson.GetBytes(markup, "inline_keyboard").ForEach(func(_, row gjson.Result) bool {
-		row.ForEach(func(_, button gjson.Result) bool {
-			cb := button.Get("callback_data")
-			found = found || cb.Exists() && cb.String() == data
-			return !found
-		})
-		return !found
-	})
-	return found
 }
 
 // Stop presses the Stop button of a draft that was sent with can_stop; the bot gets stopped_message_generation.

@@ -46,11 +46,13 @@ type recorder struct {
 	failures   int64
 	duplicates int64
 	lostIDs    []int64
+	watchers   map[int]func(Call)
+	nextWatch  int
 	changed    chan struct{} // closed and replaced when something is added
 }
 
 func newRecorder(limit int) *recorder {
-	return &recorder{limit: limit, acked: map[int64]struct{}{}, changed: make(chan struct{})}
+	return &recorder{limit: limit, acked: map[int64]struct{}{}, watchers: map[int]func(Call){}, changed: make(chan struct{})}
 }
 
 func (r *recorder) notify() {
@@ -74,6 +76,9 @@ func (r *recorder) called(c Call, violation error) {
 	r.calls = keep(r.calls, c, r.limit)
 	if violation != nil {
 		r.violations = keep(r.violations, Violation{Call: c, Err: violation}, r.limit)
+	}
+	for _, see := range r.watchers {
+		see(c)
 	}
 	r.notify()
 }
@@ -130,6 +135,22 @@ func (s *Server) Calls() []Call {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	return slices.Clone(s.record.calls)
+}
+
+// Watch shows every call from now on, refused ones too, one after another in order, until the function returned is
+// called. see must be quick and must not call the Server.
+func (s *Server) Watch(see func(Call)) (stop func()) {
+	r := s.record
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.nextWatch++
+	id := r.nextWatch
+	r.watchers[id] = see
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.watchers, id)
+	}
 }
 
 // Sent are the calls about one chat that were carried out, in order: messages, edits, drafts, actions…

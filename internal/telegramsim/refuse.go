@@ -7,11 +7,13 @@ import (
 	"time"
 )
 
-// RefusalError is an error of the Bot API: the HTTP status and error_code, the description, and for 429 the seconds.
+// RefusalError is an error of the Bot API: the HTTP status and error_code, the description, for 429 the seconds,
+// and the chat to use instead.
 type RefusalError struct {
 	Code        int
 	Description string
 	RetryAfter  int
+	MigrateTo   int64 // the supergroup that a group became
 }
 
 // Error is "code description".
@@ -48,12 +50,17 @@ const (
 	saidQueryTooOld  = "query is too old and response timeout expired or query ID is invalid"
 	saidPollConflict = "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 	saidOtherPoll    = "terminated by other getUpdates request; make sure that only one bot instance is running"
-	saidPollEnded    = "terminated by setWebhook request"
+	// The published server turns what TDLib says of a foreign file_id into this for getFile (its issue 490).
+	saidWrongFile = "invalid file_id"
+	saidPollEnded = "terminated by setWebhook request"
 )
 
 // Limits of the Bot API documentation.
 const (
 	maxText           = 4096 // UTF-16 units after entity parsing
+	maxCaption        = 1024 // UTF-16 units after entity parsing
+	maxQuote          = 1024 // UTF-16 units
+	maxPhotoSides     = 10_000
 	maxTextBytes      = 1 << 15
 	maxCallbackData   = 64  // bytes
 	maxCallbackAnswer = 200 // UTF-16 units

@@ -19,6 +19,7 @@ type ReplayOptions struct {
 	PerChat   int
 	FirstChat int64                                 // the first person's id, the others follow; default 2,000,001
 	Text      func(chat int64, i int) string        // of a chat's i-th message, from 0; default "message i"
+	Topics    bool                                  // each message in a topic of its own, so that none is taken for a part of another
 	Rate      float64                               // messages per second in all; 0: as fast as they can be written
 	Wait      time.Duration                         // for the acknowledgement of all, after the last was written; default 2 min
 	Written   func(chat int64, i int, update int64) // called for each message, in order; may be nil
@@ -35,9 +36,9 @@ type ReplayReport struct {
 	Duplicates   int64   // repeated acknowledgements meanwhile
 	Lost         []int64 // given up meanwhile because their life was over
 
-	AckP50, AckP99, AckMax time.Duration // of the acknowledged attempts: request sent to answer read
-	EndP50, EndP99         time.Duration // from written to acknowledged, retries included
-	Elapsed                time.Duration
+	AckP50, AckP95, AckP99, AckMax time.Duration // of the acknowledged attempts: request sent to answer read
+	EndP50, EndP99                 time.Duration // from written to acknowledged, retries included
+	Elapsed                        time.Duration
 }
 
 // Replay lets a crowd write to the bot and waits until every update is acknowledged, or Wait is over: then the
@@ -73,26 +74,23 @@ func (s *Server) write(ctx context.Context, o ReplayOptions, report *ReplayRepor
 	for n := range o.Chats {
 		s.User(o.FirstChat+int64(n), "Person "+strconv.Itoa(n+1))
 	}
-	var pace <-chan time.Time
-	if o.Rate > 0 {
-		t := time.NewTicker(time.Duration(float64(time.Second) / o.Rate))
-		defer t.Stop()
-		pace = t.C
-	}
+	begin, written := time.Now(), 0
 	for i := range o.PerChat {
 		for n := range o.Chats {
-			if pace != nil {
-				select {
-				case <-pace:
-				case <-ctx.Done():
-				}
+			if o.Rate > 0 { // by the clock, so that a slow moment is made up for
+				pause(ctx, s.ctx, time.Until(begin.Add(time.Duration(float64(written)/o.Rate*float64(time.Second)))))
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			written++
 			chat := o.FirstChat + int64(n)
 			s.world.mu.Lock()
-			_, id, err := s.send(Saying{User: chat, Text: o.Text(chat, i)})
+			say := Saying{User: chat, Text: o.Text(chat, i)}
+			if o.Topics {
+				say.Thread = int64(i) + 2
+			}
+			_, id, err := s.send(say)
 			s.world.mu.Unlock()
 			if err != nil {
 				return fmt.Errorf("telegramsim: replay: message %d of chat %d: %w", i, chat, err)
@@ -135,7 +133,7 @@ func (s *Server) account(report *ReplayReport) {
 	slices.Sort(report.Missing)
 	slices.Sort(took)
 	slices.Sort(end)
-	report.AckP50, report.AckP99, report.AckMax = percentile(took, 50), percentile(took, 99), percentile(took, 100)
+	report.AckP50, report.AckP95, report.AckP99, report.AckMax = percentile(took, 50), percentile(took, 95), percentile(took, 99), percentile(took, 100)
 	report.EndP50, report.EndP99 = percentile(end, 50), percentile(end, 99)
 }
 

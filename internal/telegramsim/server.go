@@ -2,6 +2,7 @@ package telegramsim
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,9 @@ type Options struct {
 	UI       fs.FS            // the chat page; default: package ui
 	Faults   Faults
 
+	// Privacy is the bot's privacy mode in groups, which real bots begin with: it gets only what is for it.
+	Privacy bool
+
 	// RetryScale multiplies every waiting time of webhook delivery (retries, Retry-After, the ten seconds
 	// without success, the 23 hours of 410): 0.01 turns a minute into 600 ms. Default 1.
 	RetryScale float64
@@ -49,6 +53,9 @@ type Options struct {
 	HistoryLimit  int   // messages kept per chat; default 1000
 	RecordLimit   int   // calls and acknowledgements kept; default 200,000 each
 	PendingLimit  int   // updates waiting for the bot; default 500,000, more are refused
+
+	// Trust are the authorities that a webhook's certificate may be of. Default: the system's.
+	Trust *x509.CertPool
 }
 
 // Server is the simulator. It answers concurrently; Close it.
@@ -60,6 +67,7 @@ type Server struct {
 	token string
 
 	methods map[string]method
+	files   *library
 	world   *world
 	updates *updateLog
 	hooks   *webhooks
@@ -103,6 +111,7 @@ func New(o Options) (*Server, error) {
 	s.updates = newUpdateLog(o.FirstUpdateID, o.PendingLimit)
 	s.hooks = &webhooks{}
 	s.store = &store{path: o.DataFile}
+	s.files = newLibrary(botID, o.DataFile)
 	hook, err := s.load()
 	if err != nil {
 		s.cancel()
@@ -239,15 +248,18 @@ func (s *Server) URL() string {
 // Bot is the bot's own user.
 func (s *Server) Bot() User { return s.bot }
 
-// Handler serves the Bot API under /bot<token>/ and the chat page beside it.
+// Handler serves the Bot API under /bot<token>/, its files under /file/bot<token>/ and the chat page beside them.
 func (s *Server) Handler() http.Handler {
 	page := s.PageHandler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/bot") {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/bot"):
 			s.serveBot(w, r)
-			return
+		case strings.HasPrefix(r.URL.Path, "/file/bot"):
+			s.download(w, r)
+		default:
+			page.ServeHTTP(w, r)
 		}
-		page.ServeHTTP(w, r)
 	})
 }
 

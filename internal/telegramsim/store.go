@@ -33,22 +33,31 @@ type saved struct {
 	NextGroup   int64                `json:"next_group"`
 	NextMessage int64                `json:"next_message"`
 	NextQuery   int64                `json:"next_query"`
+	NextAlbum   int64                `json:"next_album,omitempty"`
 	NextUpdate  int64                `json:"next_update"`
 	Pending     []*update            `json:"pending,omitempty"`
 	Allowed     []string             `json:"allowed_updates,omitempty"`
 	Webhook     hookConfig           `json:"webhook"`
 	Till        savedTill            `json:"till"`
+	Files       []file               `json:"files,omitempty"` // their contents are beside the data file
+	NextFile    int64                `json:"next_file,omitempty"`
 }
 
 type savedRoom struct {
 	Chat        Chat            `json:"chat"`
 	Messages    []*Message      `json:"messages,omitempty"`
 	Members     []int64         `json:"members,omitempty"`
+	Admins      []int64         `json:"admins,omitempty"`
+	Creator     int64           `json:"creator,omitempty"`
+	BotGone     string          `json:"bot_gone,omitempty"`
+	Migrated    int64           `json:"migrated,omitempty"`
 	Threads     []int64         `json:"threads,omitempty"`
+	Topics      []topic         `json:"topics,omitempty"`
 	NextMessage int64           `json:"next_message"`
 	Started     bool            `json:"started,omitempty"`
 	Blocked     bool            `json:"blocked,omitempty"`
 	Keyboard    json.RawMessage `json:"keyboard,omitempty"`
+	KeyboardOf  int64           `json:"keyboard_of,omitempty"`
 	MenuButton  json.RawMessage `json:"menu_button,omitempty"`
 }
 
@@ -85,12 +94,19 @@ func (s *Server) load() (hookConfig, error) {
 	for _, sr := range d.Rooms {
 		r := newRoom(sr.Chat)
 		r.messages, r.nextMessage, r.started, r.blocked = sr.Messages, max(sr.NextMessage, 1), sr.Started, sr.Blocked
-		r.keyboard, r.menuButton = sr.Keyboard, sr.MenuButton
+		r.keyboard, r.keyboardOf, r.menuButton = sr.Keyboard, sr.KeyboardOf, sr.MenuButton
+		r.creator, r.botGone, r.migrated = sr.Creator, sr.BotGone, sr.Migrated
 		for _, id := range sr.Members {
 			r.members[id] = true
 		}
+		for _, id := range sr.Admins {
+			r.admins[id] = true
+		}
 		for _, id := range sr.Threads {
 			r.threads[id] = true
+		}
+		for _, one := range sr.Topics {
+			r.topics[one.Thread] = one.Name
 		}
 		w.rooms[sr.Chat.ID] = r
 	}
@@ -100,7 +116,8 @@ func (s *Server) load() (hookConfig, error) {
 	w.menuButton = d.MenuButton
 	w.till.load(d.Till)
 	w.nextUser, w.nextGroup = max(d.NextUser, w.nextUser), max(d.NextGroup, w.nextGroup)
-	w.nextMessage, w.nextQuery = max(d.NextMessage, 1), max(d.NextQuery, 1)
+	w.nextMessage, w.nextQuery, w.nextAlbum = max(d.NextMessage, 1), max(d.NextQuery, 1), d.NextAlbum
+	s.files.load(d.Files, d.NextFile)
 	s.updates.next = max(d.NextUpdate, s.updates.next) // never an id again, even if the last ones were not saved
 	s.updates.allowed = d.Allowed
 	for _, u := range d.Pending {
@@ -151,9 +168,10 @@ func (s *Server) snapshot() (saved, bool) {
 	w.dirty, s.store.dirty, s.store.saved = false, false, s.updates.version
 	d := saved{
 		Version: storeVersion, Commands: maps.Clone(w.commands), MenuButton: w.menuButton,
-		NextUser: w.nextUser, NextGroup: w.nextGroup, NextMessage: w.nextMessage, NextQuery: w.nextQuery,
+		NextUser: w.nextUser, NextGroup: w.nextGroup, NextMessage: w.nextMessage, NextQuery: w.nextQuery, NextAlbum: w.nextAlbum,
 		NextUpdate: s.updates.next, Allowed: slices.Clone(s.updates.allowed), Webhook: hook, Till: w.till.save(),
 	}
+	d.Files, d.NextFile = s.files.save()
 	for _, id := range slices.Sorted(maps.Keys(w.users)) {
 		d.Users = append(d.Users, w.users[id])
 	}
@@ -162,7 +180,8 @@ func (s *Server) snapshot() (saved, bool) {
 		d.Rooms = append(d.Rooms, savedRoom{
 			Chat: r.chat, Messages: slices.Clone(r.messages), Members: slices.Sorted(maps.Keys(r.members)),
 			Threads: slices.Sorted(maps.Keys(r.threads)), NextMessage: r.nextMessage, Started: r.started, Blocked: r.blocked,
-			Keyboard: r.keyboard, MenuButton: r.menuButton,
+			Topics: r.listTopics(), Keyboard: r.keyboard, KeyboardOf: r.keyboardOf, MenuButton: r.menuButton,
+			Admins: slices.Sorted(maps.Keys(r.admins)), Creator: r.creator, BotGone: r.botGone, Migrated: r.migrated,
 		})
 	}
 	for e := s.updates.pending.Front(); e != nil; e = e.Next() {

@@ -54,13 +54,44 @@ type Message struct {
 	Date              int64              `json:"date"`
 	EditDate          int64              `json:"edit_date,omitempty"`
 	IsTopicMessage    bool               `json:"is_topic_message,omitempty"`
+	ForwardOrigin     *Origin            `json:"forward_origin,omitempty"`
 	ReplyToMessage    *Message           `json:"reply_to_message,omitempty"`
+	ExternalReply     json.RawMessage    `json:"external_reply,omitempty"` // Bot API: ExternalReplyInfo
+	Quote             *Quote             `json:"quote,omitempty"`
+	ViaBot            *User              `json:"via_bot,omitempty"`
 	Text              string             `json:"text,omitempty"`
 	Entities          []Entity           `json:"entities,omitempty"`
 	Invoice           *Invoice           `json:"invoice,omitempty"`
 	SuccessfulPayment *SuccessfulPayment `json:"successful_payment,omitempty"`
 	RefundedPayment   *RefundedPayment   `json:"refunded_payment,omitempty"`
+	NewMembers        []User             `json:"new_chat_members,omitempty"`
+	LeftMember        *User              `json:"left_chat_member,omitempty"`
+	MigrateTo         int64              `json:"migrate_to_chat_id,omitempty"`
+	MigrateFrom       int64              `json:"migrate_from_chat_id,omitempty"`
+	TopicCreated      json.RawMessage    `json:"forum_topic_created,omitempty"` // Bot API: ForumTopicCreated
 	ReplyMarkup       json.RawMessage    `json:"reply_markup,omitempty"`
+	Content
+}
+
+// Origin is the Bot API's MessageOrigin. Type is user, hidden_user, chat or channel; the fields of the others
+// stay empty.
+type Origin struct {
+	Type            string `json:"type"`
+	Date            int64  `json:"date"`
+	SenderUser      *User  `json:"sender_user,omitempty"`
+	SenderUserName  string `json:"sender_user_name,omitempty"`
+	SenderChat      *Chat  `json:"sender_chat,omitempty"`
+	Chat            *Chat  `json:"chat,omitempty"`
+	MessageID       int64  `json:"message_id,omitempty"`
+	AuthorSignature string `json:"author_signature,omitempty"`
+}
+
+// Quote is the Bot API's TextQuote: the part of the message answered that is quoted.
+type Quote struct {
+	Text     string   `json:"text"`
+	Entities []Entity `json:"entities,omitempty"`
+	Position int      `json:"position"` // UTF-16 units
+	IsManual bool     `json:"is_manual,omitempty"`
 }
 
 // FromBot tells whether the bot wrote the message.
@@ -68,13 +99,14 @@ func (m *Message) FromBot() bool { return m.From != nil && m.From.IsBot }
 
 // Draft is a message preview being streamed into a private chat.
 type Draft struct {
-	DraftID         int64    `json:"draft_id"`
-	MessageThreadID int64    `json:"message_thread_id,omitempty"`
-	Text            string   `json:"text"`
-	Entities        []Entity `json:"entities"`
-	CanStop         bool     `json:"can_stop"`
-	KeepOnStop      bool     `json:"keep_on_stop"`
-	Expires         int64    `json:"expires"` // Unix seconds
+	DraftID         int64           `json:"draft_id"`
+	MessageThreadID int64           `json:"message_thread_id,omitempty"`
+	Text            string          `json:"text"`
+	Entities        []Entity        `json:"entities"`
+	Rich            json.RawMessage `json:"rich_message,omitempty"` // of a rich draft
+	CanStop         bool            `json:"can_stop"`
+	KeepOnStop      bool            `json:"keep_on_stop"`
+	Expires         int64           `json:"expires"` // Unix seconds
 }
 
 // Command is the Bot API's BotCommand.

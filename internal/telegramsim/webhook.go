@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -128,7 +129,7 @@ func (s *Server) replyCall(body []byte) {
 	p := Params{}
 	if p.addJSON(body) == nil {
 		delete(p, "method")
-		_, _ = s.call(s.ctx, method, p) // recorded; nobody is told the result
+		_, _ = s.perform(method, &call{ctx: s.ctx, params: p}) // recorded; nobody is told the result
 	}
 }
 
@@ -162,6 +163,22 @@ func setWebhook(s *Server, c *call) (any, *RefusalError) {
 	s.changed()
 	return true, nil
 }
+
+// SetWebhook has updates delivered to an address, as a call of setWebhook would: connections from 1 to 100, 0 for
+// the default of 40.
+func (s *Server) SetWebhook(address, secret string, connections int) error {
+	p := Params{"url": address, "secret_token": secret}
+	if connections != 0 {
+		p["max_connections"] = strconv.Itoa(connections)
+	}
+	if _, refusal := setWebhook(s, &call{ctx: s.ctx, params: p}); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
+// WebhookInfo is what getWebhookInfo tells.
+func (s *Server) WebhookInfo() WebhookInfo { return s.webhookInfo() }
 
 // hookFrom reads and checks a webhook (Client.cpp: do_set_webhook). Plain HTTP is taken, as a Bot API server
 // run in local mode takes it: the simulator's bots live on the same machine.

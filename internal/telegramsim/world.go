@@ -19,7 +19,8 @@ var (
 	ErrBotBlocked     = errors.New("telegramsim: the user has blocked the bot")
 	ErrButtonUnknown  = errors.New("telegramsim: the message has no button with this data")
 	ErrDraftUnknown   = errors.New("telegramsim: no such draft that can be stopped")
-	ErrTextInvalid    = errors.New("telegramsim: a text needs 1 to 4096 UTF-16 units of UTF-8")
+	ErrTextInvalid    = errors.New("telegramsim: a text needs 1 to 4096 UTF-16 units of UTF-8, a caption up to 1024")
+	ErrQuote          = errors.New("telegramsim: a quote is a part of the message answered, of up to 1024 UTF-16 units")
 	ErrPayload        = errors.New("telegramsim: a start payload has at most 64 of A-Z a-z 0-9 _ -")
 	ErrUpdateInvalid  = errors.New("telegramsim: not an update of a kind that the Bot API knows")
 	ErrPendingFull    = errors.New("telegramsim: too many updates wait for the bot")
@@ -34,19 +35,22 @@ const (
 
 // world is everybody and everything said, under one lock. The bot's rights follow from it.
 type world struct {
-	mu           sync.Mutex
-	users        map[int64]User
-	rooms        map[int64]*room
-	queries      map[string]*query // callback queries not yet answered
-	till         *till
-	commands     map[string][]Command
-	menuButton   json.RawMessage // the default one
-	nextUser     int64
-	nextGroup    int64
-	nextMessage  int64 // private chats and basic groups share one counter, as they do for an account
-	nextQuery    int64
-	historyLimit int
-	dirty        bool // something to save
+	mu             sync.Mutex
+	users          map[int64]User
+	rooms          map[int64]*room
+	queries        map[string]*query // callback queries not yet answered
+	inline         map[string]*inlineQuery
+	inlineMessages map[string]*Message // sent through the bot where it is not; kept while the simulator runs
+	till           *till
+	commands       map[string][]Command
+	menuButton     json.RawMessage // the default one
+	nextUser       int64
+	nextGroup      int64
+	nextMessage    int64 // private chats and basic groups share one counter, as they do for an account
+	nextQuery      int64
+	nextAlbum      int64
+	historyLimit   int
+	dirty          bool // something to save
 }
 
 // room is one chat and what the simulator keeps of it.
@@ -54,14 +58,20 @@ type room struct {
 	chat        Chat
 	messages    []*Message // in order of id
 	members     map[int64]bool
+	admins      map[int64]bool // of a group; the bot's id too, where it is one
+	creator     int64          // of a group
+	botGone     string         // of a group: "left" or "kicked" while the bot is not in it
+	migrated    int64          // of a basic group: the supergroup it became
 	threads     map[int64]bool
-	nextMessage int64 // of supergroups, which count for themselves
-	started     bool  // private: the user wrote to the bot first
-	blocked     bool  // private: the user stopped the bot
+	topics      map[int64]string // the names of the threads that have one
+	nextMessage int64            // of supergroups, which count for themselves
+	started     bool             // private: the user wrote to the bot first
+	blocked     bool             // private: the user stopped the bot
 	draft       *Draft
 	draftEnds   time.Time
 	typingEnds  time.Time
 	keyboard    json.RawMessage
+	keyboardOf  int64 // the message that the keyboard came with
 	menuButton  json.RawMessage
 }
 
@@ -73,13 +83,13 @@ type query struct {
 
 func newWorld(historyLimit int) *world {
 	return &world{
-		users: map[int64]User{}, rooms: map[int64]*room{}, queries: map[string]*query{}, commands: map[string][]Command{},
+		users: map[int64]User{}, rooms: map[int64]*room{}, queries: map[string]*query{}, inline: map[string]*inlineQuery{}, inlineMessages: map[string]*Message{}, commands: map[string][]Command{},
 		till: newTill(), nextUser: firstUserID, nextGroup: firstGroupID, nextMessage: 1, nextQuery: 1, historyLimit: historyLimit,
 	}
 }
 
 func newRoom(chat Chat) *room {
-	return &room{chat: chat, members: map[int64]bool{}, threads: map[int64]bool{}, nextMessage: 1}
+	return &room{chat: chat, members: map[int64]bool{}, admins: map[int64]bool{}, threads: map[int64]bool{}, topics: map[int64]string{}, nextMessage: 1}
 }
 
 func (r *room) private() bool { return r.chat.Type == ChatPrivate }
@@ -157,24 +167,7 @@ func (s *Server) Users() []User {
 
 // Group makes a supergroup with the bot and these members in it, and tells the bot (my_chat_member).
 func (s *Server) Group(title string, members ...int64) (Chat, error) {
-	w := s.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	chat := Chat{ID: supergroupShift - w.nextGroup, Type: ChatSupergroup, Title: title}
-	r := newRoom(chat)
-	for _, id := range members {
-		if w.users[id].ID == 0 {
-			return Chat{}, fmt.Errorf("%w: %d", ErrUserUnknown, id)
-		}
-		r.members[id] = true
-	}
-	w.nextGroup++
-	w.rooms[chat.ID] = r
-	w.dirty = true
-	if len(members) == 0 {
-		return chat, nil
-	}
-	return chat, s.pushMembership(r, w.users[members[0]], "left", "member")
+	return s.newGroup(ChatSupergroup, title, members)
 }
 
 // Messages returns what is kept of a chat, oldest first.
@@ -218,10 +211,23 @@ func (w *world) person(user, chat int64) (User, *room, error) {
 	return u, r, nil
 }
 
-// commandsFor picks the list a user sees in a private chat (Bot API: "Determining list of commands").
-func (w *world) commandsFor(chat int64, language string) []Command {
-	for _, scope := range []string{fmt.Sprintf("chat:%d", chat), "all_private_chats", "default"} {
-		for _, lang := range []string{language, ""} {
+// commandsFor picks the list that a person sees in a chat (Bot API: "Determining list of commands").
+func (w *world) commandsFor(r *room, u User) []Command {
+	chat := r.chat.ID
+	scopes := []string{fmt.Sprintf("chat:%d", chat), "all_private_chats"}
+	if !r.private() {
+		scopes = []string{fmt.Sprintf("chat_member:%d:%d", chat, u.ID)}
+		if r.admins[u.ID] || r.creator == u.ID {
+			scopes = append(scopes, fmt.Sprintf("chat_administrators:%d", chat))
+		}
+		scopes = append(scopes, fmt.Sprintf("chat:%d", chat))
+		if r.admins[u.ID] || r.creator == u.ID {
+			scopes = append(scopes, "all_chat_administrators")
+		}
+		scopes = append(scopes, "all_group_chats")
+	}
+	for _, scope := range append(scopes, "default") {
+		for _, lang := range []string{u.LanguageCode, ""} {
 			if list, ok := w.commands[scope+"/"+lang]; ok {
 				return list
 			}
@@ -231,5 +237,10 @@ func (w *world) commandsFor(chat int64, language string) []Command {
 }
 
 func validPayload(payload string) bool {
-	return len(payload) <= maxStartPayload && strings.Trim(payload, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+	return len(payload) <= maxStartPayload && plain(payload)
+}
+
+// plain tells whether a parameter holds only what links may carry.
+func plain(parameter string) bool {
+	return strings.Trim(parameter, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }

@@ -209,3 +209,33 @@ func TestViolationsAreRecorded(t *testing.T) {
 		t.Fatal(c, err)
 	}
 }
+
+// What a bot did wrong is told from what people did meanwhile.
+func TestMistakes(t *testing.T) {
+	s := start(t, Options{})
+	u := started(t, s, 1, "Ada")
+	for _, fine := range []object{{"chat_id": u.ID, "text": "x"}, {"chat_id": 99, "text": "x"}, {"chat_id": u.ID, "text": "x", "reply_parameters": object{"message_id": 99}}} {
+		post(t, s, "sendMessage", fine)
+	}
+	post(t, s, "editMessageText", object{"chat_id": u.ID, "message_id": 99, "text": "x"})
+	if err := s.Block(u.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	post(t, s, "sendMessage", object{"chat_id": u.ID, "text": "x"})
+	if m := s.Mistakes(); len(m) != 0 {
+		t.Fatal(m)
+	}
+	if err := s.Block(u.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []object{
+		{"chat_id": u.ID, "text": strings.Repeat("x", 4097)}, {"chat_id": u.ID, "text": " "}, {"chat_id": u.ID, "text": "*", "parse_mode": "MarkdownV2"},
+		{"chat_id": u.ID, "text": "x", "reply_markup": buttons(object{"text": "b", "callback_data": strings.Repeat("d", 65)})},
+		{"chat_id": u.ID, "text": "x", "colour": "red"},
+	} {
+		post(t, s, "sendMessage", wrong)
+	}
+	if m := s.Mistakes(); len(m) != 5 || !strings.HasPrefix(m[0].String(), "sendMessage to chat 1: spec: ") || !strings.HasPrefix(m[4].String(), "sendMessage to chat 1: Bad Request: ") {
+		t.Fatal(m)
+	}
+}

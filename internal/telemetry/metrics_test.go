@@ -50,7 +50,7 @@ func TestRedisMetrics(t *testing.T) {
 	first, second := server.Client(), server.Client()
 	first.AddHook(telemetry.RedisHook(registry))
 	second.AddHook(telemetry.RedisHook(registry)) // the same metric
-	telemetry.RedisPool(registry, first, second)
+	telemetry.RedisPool(registry, first.PoolStats, second.PoolStats)
 
 	before := read(t, registry, "redis_command_duration_seconds")
 	for range 3 {

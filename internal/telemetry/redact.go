@@ -24,6 +24,8 @@ type rule struct {
 var rules = []rule{
 	// Our own API keys; the account stays, for it is what one searches for.
 	{"kk_", regexp.MustCompile(`(?i)(kk_\d+_)[A-Za-z0-9]+(?:_[A-Za-z0-9]+)?`), "${1}" + hidden},
+	// Tokens of the Mini App's sessions.
+	{"kks_", regexp.MustCompile(`(?i)(kks_)[\w-]+`), "${1}" + hidden},
 	// Telegram bot tokens, alone or in a URL's path; the bot's id stays.
 	{":", regexp.MustCompile(`(\d{3,}:)[\w-]{30,}`), "${1}" + hidden},
 	{"%3a", regexp.MustCompile(`(?i)(\d{3,}%3A)[\w-]{30,}`), "${1}" + hidden},

@@ -26,6 +26,7 @@ func TestRedact(t *testing.T) {
 	for in, want := range map[string]string{
 		"key " + apiKey + " refused": "key kk_42_*** refused",
 		"cut kk_42_hushABC":          "cut kk_42_***",
+		"session kks_AQAAhush-hu_sh": "session kks_***",
 		"Post \"https://api.telegram.org/bot" + botToken + "/sendMessage\": EOF": "Post \"https://api.telegram.org/bot123456789:***/sendMessage\": EOF",
 		"https://x/bot" + strings.Replace(botToken, ":", "%3A", 1) + "/getMe":    "https://x/bot123456789%3A***/getMe",
 		"Authorization: Bearer " + apiKey:                                        "Authorization: Bearer ***",

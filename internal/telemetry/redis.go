@@ -23,13 +23,27 @@ func redisBuckets() []float64 {
 // it is added to. A pipeline is one observation under "pipeline". With an
 // AutoPipeliner add it to the client below; it then sees batches.
 func RedisHook(registerer prometheus.Registerer) redis.Hook {
-	durations := register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	durations := redisDurations(registerer)
+	h := &redisHook{durations: durations, pipeline: durations.WithLabelValues(pipelined)}
+	h.commands.Store(&map[string]prometheus.Observer{})
+	return h
+}
+
+// RedisExchanges observes the same for a client without a hook: whoever owns its connections
+// tells how long one was waited on for the answer to what it was sent, gathered or not. An
+// AutoPipeliner over a client with hooks looks at the stack of each caller.
+func RedisExchanges(registerer prometheus.Registerer) prometheus.Observer {
+	return redisDurations(registerer).WithLabelValues(pipelined)
+}
+
+// pipelined is the command that a pipeline counts as.
+const pipelined = "pipeline"
+
+func redisDurations(registerer prometheus.Registerer) *prometheus.HistogramVec {
+	return register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "redis_command_duration_seconds", Buckets: redisBuckets(),
 		Help: "Time of Redis commands as the program waits for them, retries included.",
 	}, []string{"command"}))
-	h := &redisHook{durations: durations, pipeline: durations.WithLabelValues("pipeline")}
-	h.commands.Store(&map[string]prometheus.Observer{})
-	return h
 }
 
 type redisHook struct {
@@ -80,25 +94,21 @@ func (h *redisHook) observer(command string) prometheus.Observer {
 	}
 }
 
-// poolStats is what a client of any kind tells of its connections.
-type poolStats interface{ PoolStats() *redis.PoolStats }
-
 // RedisPool registers redis_pool_connections{type} (total, idle, used, pubsub)
-// and counters of waits and timeouts, summed over the clients.
-func RedisPool[C poolStats](registerer prometheus.Registerer, clients ...C) {
-	c := &redisPool{
+// and counters of waits and timeouts, summed over clients. Each of stats is a client's
+// PoolStats, and may tell nil; one that may have to wait, as a cluster's does which has yet
+// to find its servers, is given through [Promptly].
+func RedisPool(registerer prometheus.Registerer, stats ...func() *redis.PoolStats) {
+	registerer.MustRegister(&redisPool{
+		stats:       stats,
 		connections: prometheus.NewDesc("redis_pool_connections", "Connections of the Redis pools, by type.", []string{"type"}, nil),
 		waits:       prometheus.NewDesc("redis_pool_waits_total", "Commands that waited for a free connection.", nil, nil),
 		timeouts:    prometheus.NewDesc("redis_pool_timeouts_total", "Commands that waited in vain for a free connection.", nil, nil),
-	}
-	for _, client := range clients {
-		c.clients = append(c.clients, client)
-	}
-	registerer.MustRegister(c)
+	})
 }
 
 type redisPool struct {
-	clients                      []poolStats
+	stats                        []func() *redis.PoolStats
 	connections, waits, timeouts *prometheus.Desc
 }
 
@@ -110,8 +120,11 @@ func (c *redisPool) Describe(out chan<- *prometheus.Desc) {
 
 func (c *redisPool) Collect(out chan<- prometheus.Metric) {
 	var total, idle, pubsub, waits, timeouts float64
-	for _, client := range c.clients {
-		s := client.PoolStats()
+	for _, stats := range c.stats {
+		s := stats()
+		if s == nil {
+			continue
+		}
 		total += float64(s.TotalConns)
 		idle += float64(s.IdleConns)
 		waits += float64(s.WaitCount)

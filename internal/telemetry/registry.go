@@ -17,6 +17,15 @@ func NewRegistry() *prometheus.Registry {
 	return registry
 }
 
+// BuildInfo registers kikuai_build_info{version,profile}, which is always 1: several
+// versions at a time are an upgrade under way.
+func BuildInfo(registerer prometheus.Registerer, version, profile string) {
+	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kikuai_build_info", Help: "Which version runs here, and in which profile; always 1.",
+		ConstLabels: prometheus.Labels{"version": version, "profile": profile},
+	}, func() float64 { return 1 }))
+}
+
 // register returns the collector that stands in the registry under c's
 // description: c, or the one of an earlier call, so that several clients share
 // one metric. Two different metrics of one name are a mistake in the wiring,

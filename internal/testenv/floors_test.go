@@ -41,6 +41,18 @@ func TestFloors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packages := listPackages(t)
+	if len(packages) < 5 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, fault := range checkFloors(floors, packages) {
+		t.Error(fault)
+	}
+}
+
+// listPackages are the module's packages with what they import.
+func listPackages(t *testing.T) (packages []goPackage) {
+	t.Helper()
 	// -e: a package that does not compile yet still has its imports.
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "./...")
 	cmd.Dir = "../.."
@@ -50,21 +62,14 @@ func TestFloors(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, stderr.String())
 	}
-	var packages []goPackage
 	for decoder := json.NewDecoder(bytes.NewReader(raw)); ; {
 		var p goPackage
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			break
+			return packages
 		} else if err != nil {
 			t.Fatal(err)
 		}
 		packages = append(packages, p)
-	}
-	if len(packages) < 5 {
-		t.Fatalf("go list found %d packages", len(packages))
-	}
-	for _, fault := range checkFloors(floors, packages) {
-		t.Error(fault)
 	}
 }
 

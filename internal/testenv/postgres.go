@@ -27,6 +27,10 @@ const PostgresVariable = pgserver.SharedVariable
 const (
 	clusterIn = 2 * time.Minute
 	dropIn    = 30 * time.Second
+	// poolMost are the connections of a test's pool. Each is a process of Postgres that
+	// starts with empty caches; as many as the program takes would cost a test more than
+	// all that it asks for.
+	poolMost = 6
 	// templateLock serialises the making of templates among the test binaries
 	// of one cluster.
 	templateLock = 0x6b696b75
@@ -40,6 +44,7 @@ var cluster struct {
 	server   *pgserver.Server // nil where the cluster is not ours
 	url      string           // the superuser's, database postgres
 	template string
+	copying  string // how a database is made from the template: what follows its name
 	err      error
 }
 
@@ -48,7 +53,7 @@ var cluster struct {
 // database go with the test.
 func Postgres(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	return open(t, PostgresURL(t), postgres.Options{})
+	return open(t, PostgresURL(t), postgres.Options{MaxConns: poolMost})
 }
 
 // Owner opens a second pool on the database of a pool, with a superuser's
@@ -86,18 +91,29 @@ func PostgresServer(t testing.TB) *PostgresHandle {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clusterIn)
 	defer cancel()
-	server, err := pgserver.Start(ctx, pgserver.Options{})
+	return startPostgres(ctx, t, pgserver.Options{})
+}
+
+func startPostgres(ctx context.Context, t testing.TB, o pgserver.Options) *PostgresHandle {
+	t.Helper()
+	server, err := pgserver.Start(ctx, o)
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
+	closeWith(t, server)
+	h := &PostgresHandle{t: t, server: server}
+	h.must("migrate", postgres.Migrate(ctx, h.URL()))
+	return h
+}
+
+// closeWith ends a server with the test.
+func closeWith(t testing.TB, server *pgserver.Server) {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Errorf("testenv: end Postgres: %v", err)
 		}
 	})
-	h := &PostgresHandle{t: t, server: server}
-	h.must("migrate", postgres.Migrate(ctx, h.URL()))
-	return h
 }
 
 // URL is the superuser's URL of the migrated database.
@@ -187,6 +203,21 @@ func closeCluster() error {
 	return cluster.server.Close()
 }
 
+// fileCopyFrom is the version of Postgres, as server_version_num, that copies a template
+// page by page through its log unless it is told otherwise.
+const fileCopyFrom = 150_000
+
+// copying asks for files to be copied where that is not the only way: it takes a third of
+// the processor time, and a database is made for each of hundreds of tests.
+func copying(ctx context.Context, conn *pgx.Conn) (string, error) {
+	var version int
+	err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&version)
+	if err != nil || version < fileCopyFrom {
+		return "", err
+	}
+	return " strategy file_copy", nil
+}
+
 // makeTemplate migrates a database under a passing name and renames it when it
 // is whole, once per cluster and set of migrations.
 func makeTemplate(ctx context.Context, admin, template string) (err error) {
@@ -195,6 +226,9 @@ func makeTemplate(ctx context.Context, admin, template string) (err error) {
 		return fmt.Errorf("connect to the test cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if cluster.copying, err = copying(ctx, conn); err != nil {
+		return err
+	}
 	// The lock goes with the connection.
 	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", templateLock); err != nil {
 		return err
@@ -225,7 +259,7 @@ func makeTemplate(ctx context.Context, admin, template string) (err error) {
 func createDatabase(t testing.TB, admin, template string) string {
 	t.Helper()
 	name := "kikuai_test_" + strings.ToLower(rand.Text()[:16])
-	execAdmin(t, admin, "create database "+name+" template "+template)
+	execAdmin(t, admin, "create database "+name+" template "+template+cluster.copying)
 	t.Cleanup(func() { execAdmin(t, admin, "drop database if exists "+name+" with (force)") })
 	target, err := withDatabase(admin, name)
 	if err != nil {

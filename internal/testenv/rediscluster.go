@@ -25,16 +25,40 @@ func RedisCluster(t testing.TB) *RedisClusterHandle {
 	if err != nil {
 		t.Fatalf("testenv: %v", err)
 	}
-	h := &RedisClusterHandle{t: t, cluster: cluster}
-	for _, node := range cluster.Nodes {
-		h.Nodes = append(h.Nodes, &RedisHandle{Addr: node.Addr, t: t, server: node})
-	}
 	t.Cleanup(func() {
 		if err := cluster.Close(); err != nil {
 			t.Errorf("testenv: end the Redis Cluster: %v", err)
 		}
 	})
+	h := &RedisClusterHandle{t: t, cluster: cluster}
+	h.know()
 	return h
+}
+
+// know makes handles of the nodes that have none.
+func (h *RedisClusterHandle) know() {
+	for _, node := range h.cluster.Nodes[len(h.Nodes):] {
+		h.Nodes = append(h.Nodes, &RedisHandle{Addr: node.Addr, t: h.t, server: node})
+	}
+}
+
+// RedisClusterReplicated is RedisCluster with a replica of each master.
+func RedisClusterReplicated(t testing.TB) *RedisClusterHandle {
+	t.Helper()
+	h := RedisCluster(t)
+	if err := h.cluster.Replicate(context.Background()); err != nil {
+		t.Fatalf("testenv: %v", err)
+	}
+	h.know()
+	return h
+}
+
+// Synced waits until every live node is a master, or a replica in step with one.
+func (h *RedisClusterHandle) Synced() {
+	h.t.Helper()
+	if err := h.cluster.Synced(context.Background()); err != nil {
+		h.t.Fatalf("testenv: %v", err)
+	}
 }
 
 // URL is the cluster as the setting REDIS_URL: the nodes' URLs, comma-separated.

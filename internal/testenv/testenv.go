@@ -18,10 +18,13 @@ import (
 	"go.uber.org/goleak"
 )
 
+// runner is a package's tests: a *testing.M, or what wraps one.
+type runner interface{ Run() int }
+
 // Main runs the package's tests, ends the servers they shared, and fails the
 // run when a goroutine is left. ignore names goroutines of libraries that
 // cannot be ended.
-func Main(m *testing.M, ignore ...goleak.Option) {
+func Main(m runner, ignore ...goleak.Option) {
 	code := m.Run()
 	if err := closeCluster(); err != nil {
 		fmt.Fprintln(os.Stderr, "testenv: end Postgres:", err)

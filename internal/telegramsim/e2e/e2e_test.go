@@ -15,7 +15,7 @@ import (
 
 const (
 	installTimeout = 2 * time.Minute
-	pageTimeout    = 5 * time.Minute
+	pageTimeout    = 10 * time.Minute
 )
 
 func TestPage(t *testing.T) {

@@ -20,6 +20,18 @@ const KEY = `kk_42_${'Zt7Qm4Lr9Xc2Vb6Np1Ks8Hd3Fg5Jw0Yu7Ie4Ra2Toq'}_1a2B3c`;
 const ANSWER = 'I am a simulated model, and this answer arrives one piece at a time so that you can watch it grow. '
   + 'When it is complete, one final message takes the place of this preview and says what the answer cost.';
 
+// A Mini App that says what it is handed and told, and does what its buttons say.
+const APP = `<!doctype html><title>app</title><p id="handed"></p><ol id="told"></ol><script>
+document.getElementById('handed').textContent = decodeURIComponent(location.hash);
+window.say = (eventType, eventData) => parent.postMessage(JSON.stringify({ eventType, eventData }), '*');
+addEventListener('message', ({ data }) => {
+  const item = document.createElement('li');
+  item.textContent = data;
+  document.getElementById('told').append(item);
+});
+say('web_app_ready');
+</script>`;
+
 /** Builds the text and entities of a message from parts: strings and [type, text, more]. */
 export function compose(...parts) {
   let text = '';
@@ -38,7 +50,7 @@ export function compose(...parts) {
 
 export class Fake {
   constructor({ frameMs = 60, key = KEY } = {}) {
-    Object.assign(this, { frameMs, key, seq: 0, nextId: 1, chats: new Map(), readers: new Set(), timers: new Set(), down: false, presses: 0, pays: 0, links: new Map(), verdict: null });
+    Object.assign(this, { frameMs, key, seq: 0, nextId: 1, chats: new Map(), readers: new Set(), timers: new Set(), down: false, presses: 0, pays: 0, asked: [], offers: null, links: new Map(), verdict: null });
     this.addUser('Ada', 1001);
     this.server = createServer((request, response) => this.serve(request, response).catch((error) => {
       response.writeHead(500).end(JSON.stringify({ error: error.message }));
@@ -165,6 +177,10 @@ export class Fake {
       const { stars, payments, subscriptions } = this.chats.get(Number(url.searchParams.get('user')));
       return json({ stars, payments, subscriptions });
     }
+    if (url.pathname === '/sim/file') return response.writeHead(200, { 'Content-Type': 'application/octet-stream' }).end('<b>plain</b> text');
+    if (url.pathname === '/sim/inline') return json({ answer: this.offers });
+    if (url.pathname === '/app') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(APP);
+    if (url.pathname === '/sim/chats') return json({ chats: [{ id: Number(url.searchParams.get('user')), type: 'private' }] });
     if (url.pathname === '/sim/invoice') {
       const bill = this.links.get(url.searchParams.get('link').split('$').at(-1));
       return bill ? json({ invoice: bill }) : json({ error: 'no such invoice' }, 404);
@@ -183,7 +199,7 @@ export class Fake {
     const messages = chat.messages.filter((m) => !before || m.message_id < before).slice(-200);
     return {
       seq: this.seq, user: chat.user, bot: BOT, chat: { id: user, type: 'private' }, started: chat.started, blocked: chat.blocked, messages,
-      draft: chat.draft, typing: false, keyboard: chat.keyboard, commands: COMMANDS, menu_button: { type: 'commands' },
+      draft: chat.draft, typing: false, keyboard: chat.keyboard, keyboard_of: chat.keyboardOf ?? 0, topics: chat.topics ?? [], commands: COMMANDS, menu_button: { type: 'commands' },
       stars: chat.stars, payments: chat.payments, pending: chat.pending, webhook: { url: '', last_error_message: chat.error, last_error_date: 0 },
     };
   }
@@ -253,9 +269,22 @@ export class Fake {
     return { ok: true };
   }
 
-  act(action, { user, text, message_id, data, draft_id, reply_to, name, blocked, stars, charge, subscription, action: change }) {
+  act(action, asked) {
+    const { user, text, message_id, data, draft_id, reply_to, attachments, name, blocked, stars, charge, subscription, action: change } = asked;
     const chat = this.chats.get(user);
+    this.asked.push([action, asked]);
     switch (action) {
+      case 'topic': {
+        const { message_id: thread } = this.post(user, { forum_topic_created: { name } }, { own: true, is_topic_message: true, message_thread_id: this.nextId });
+        chat.topics = [...chat.topics ?? [], { thread, name }];
+        this.emit(user, 'topics', { topics: chat.topics });
+        return { thread };
+      }
+      case 'type':
+        this.offers = null;
+        return { inline_query_id: `q${this.asked.length}` };
+      case 'choose': return { message: this.post(user, { text: asked.result, via_bot: BOT }, { own: true }) };
+      case 'webapp': return { init_data: `user=%7B%22id%22%3A${user}%7D&button=${asked.button}&hash=00` };
       case 'stars':
         this.setStars(user, stars);
         return { ok: true };
@@ -263,11 +292,13 @@ export class Fake {
       case 'subscription': return this.subscribe(user, subscription, change);
       case 'users': return { user: this.addUser(name) };
       case 'start': case 'send': {
-        const said = action === 'start' ? '/start' : text;
+        const said = action === 'start' ? '/start' : text ?? '';
+        if (attachments) this.attached = attachments;
         chat.started = true;
         const command = /^\/\w+/.exec(said);
         const entities = command ? [{ type: 'bot_command', offset: 0, length: command[0].length }] : [];
-        const message = this.post(user, { text: said, entities }, { own: true, ...(reply_to ? { reply_to_message: chat.messages.find((m) => m.message_id === reply_to) } : {}) });
+        const topic = asked.thread ? { is_topic_message: true, message_thread_id: asked.thread } : {};
+        const message = this.post(user, { text: said, entities }, { own: true, ...topic, ...(reply_to ? { reply_to_message: chat.messages.find((m) => m.message_id === reply_to) } : {}) });
         this.react(user, said);
         return { message };
       }

@@ -7,7 +7,7 @@ import { lowContrast } from './contrast.mjs';
 import { compose, Fake } from './fake.mjs';
 
 const ADA = 1001;
-const STEP_MS = 10000;
+const STEP_MS = 30000;
 const id = (name) => `[data-testid=${name}]`;
 
 let browser;

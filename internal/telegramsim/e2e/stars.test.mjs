@@ -22,7 +22,7 @@ beforeEach(async () => {
   fake.chats.get(ADA).started = true;
   complaints = [];
   page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(30000);
   page.on('pageerror', (error) => complaints.push(String(error)));
 });
 

@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { sharing } from '../ui/album.js';
+import { colour, inkOn, launchAddress } from '../ui/bridge.js';
 import { entityTree, safeLink } from '../ui/entities.js';
+import { inlineQuery } from '../ui/inline.js';
 import { createStore } from '../ui/store.js';
 
 /** Writes a tree as text: entities as <type>…</type>. */
@@ -128,4 +131,39 @@ test('older messages go before, each once', () => {
   const { store } = storeWith({ messages: [message(5)] });
   store.prepend([message(3), message(4), message(5)]);
   assert.deepEqual(store.state.messages.map((m) => m.message_id), [3, 4, 5]);
+});
+
+test('a topic counts its news until it is shown, and one that is gone shows the rest', () => {
+  const { store, event } = storeWith({ topics: [{ thread: 5, name: 'Food' }] });
+  const inTopic = { is_topic_message: true, message_thread_id: 5 };
+  event('message', { message: message(6, BOT, inTopic) });
+  event('message', { message: message(7) });
+  assert.deepEqual([store.state.unread, store.shown(store.state.messages[0]), store.shown(store.state.messages[1])], [{ 5: 1 }, false, true]);
+  store.setThread(5);
+  assert.deepEqual([store.state.unread, store.shown(store.state.messages[0])], [{}, true]);
+  event('topics', { topics: [] });
+  assert.equal(store.state.thread, 0);
+});
+
+test('the bot is asked inline only behind its whole name', () => {
+  const cases = [['@kikubot why', 'why'], ['@KikuBot  why\nso ', 'why\nso'], ['@kikubot ', ''], ['@kikubot', null], ['@kikubo why', null], ['say @kikubot why', null], [`@kikubot ${'x'.repeat(257)}`, null]];
+  for (const [text, want] of cases) assert.equal(inlineQuery(text, 'kikubot'), want, text);
+});
+
+test('an album of any size fills its rows', () => {
+  for (let n = 2; n <= 10; n += 1) {
+    const shares = sharing(n);
+    assert.equal(shares.length, n);
+    assert.ok(Number.isInteger(Math.round(shares.reduce((sum, share) => sum + 1 / share, 0) * 1e9) / 1e9), `${n}: ${shares}`);
+    assert.ok(shares.every((share) => share <= 3));
+  }
+});
+
+test('what a Mini App is handed stands behind the #, whatever the address has', () => {
+  const handed = 'tgWebAppData=a%3D1%26b%3D%2525&tgWebAppVersion=';
+  assert.ok(launchAddress('https://x.example/app', 'a=1&b=%25', {}).startsWith(`https://x.example/app#${handed}`));
+  assert.ok(launchAddress('https://x.example/app#', 'a=1&b=%25', {}).startsWith(`https://x.example/app#${handed}`));
+  assert.ok(launchAddress('https://x.example/app#/keys', 'a=1&b=%25', {}).startsWith(`https://x.example/app#/keys&${handed}`));
+  assert.deepEqual([colour('#12AbCd'), colour('red'), colour('#fff'), colour(undefined)], ['#12AbCd', null, null, null]);
+  assert.deepEqual([inkOn('#ffffff'), inkOn('#000000'), inkOn('#1f6fbf')], ['#000000', '#ffffff', '#ffffff']);
 });

@@ -7,6 +7,7 @@
 //   MODEL      for the API call; "" takes the first listed ("")
 //   TOPUP      Stars to top up with in the end            (none)
 //   SHOTS      a folder for screenshots                   (none are taken)
+//   TOUR       1: then every command of the menu and every button they offer (none)
 //   PERSON     the name of a new person to walk as        (the page's own)
 //   STEP_MS    how long one step may take                 (20000)
 //   CHROMIUM   the browser
@@ -14,73 +15,14 @@
 // Prints one line of JSON. Where a step fails it says which and why, and exits
 // with 1.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { miniApp } from './app.mjs';
 import { launch, SIZES } from './browser.mjs';
+import { media } from './media.mjs';
+import { rooms } from './rooms.mjs';
+import { tour } from './tour.mjs';
+import { WalkError, botMessages, env, id, listCommands, newest, reply, results, say, shoot, step, stepMs } from './walking.mjs';
 
-const env = (name, fallback) => process.env[name] || fallback;
 const cost = new RegExp(env('COST', '\\$0\\.\\d+'));
-const stepMs = Number(env('STEP_MS', '20000'));
-const shots = env('SHOTS', '');
-const results = { steps: [], screenshots: [], console: [] };
-
-class WalkError extends Error {}
-
-/** Runs one step; its failure is told with the step's name. */
-async function step(name, work) {
-  const began = performance.now();
-  try {
-    const detail = await work();
-    results.steps.push({ step: name, ms: Math.round(performance.now() - began), ...detail });
-  } catch (error) {
-    throw new WalkError(`${name}: ${error.message.split('\n')[0]}`);
-  }
-}
-
-const id = (name) => `[data-testid=${name}]`;
-const botMessages = `${id('message')}[data-from=bot]`;
-
-/** The highest message id on the page; new messages have higher ones. */
-const newest = (page) => page.locator(id('message')).evaluateAll((all) => Math.max(0, ...all.map((m) => Number(m.dataset.messageId))));
-
-/** Waits for a bot message above an id whose text matches, and returns it. */
-async function reply(page, after, pattern = /./s) {
-  const found = await page.waitForFunction(([selector, above, source, flags]) => {
-    for (const node of document.querySelectorAll(selector)) {
-      const text = node.querySelector('[data-testid=message-text]').textContent;
-      if (Number(node.dataset.messageId) > above && new RegExp(source, flags).test(text)) return { text, id: Number(node.dataset.messageId) };
-    }
-    return null;
-  }, [botMessages, after, pattern.source, pattern.flags], { timeout: stepMs }).catch(async () => {
-    const texts = await page.locator(id('message-text')).allTextContents();
-    throw new Error(`no answer of the bot that matches ${pattern} within ${stepMs} ms; the chat's last lines: ${JSON.stringify(texts.slice(-3)).replaceAll(/kk_\w+/g, 'kk_…')}`);
-  });
-  return found.jsonValue();
-}
-
-async function say(page, text) {
-  const before = await newest(page);
-  await page.locator(id('composer')).fill(text);
-  await page.locator(id('composer')).press('Enter');
-  return before;
-}
-
-async function shoot(page, name) {
-  if (!shots) return;
-  mkdirSync(shots, { recursive: true });
-  const viewport = page.viewportSize();
-  for (const [size, box] of Object.entries(SIZES)) {
-    for (const colorScheme of ['light', 'dark']) {
-      await page.setViewportSize(box);
-      await page.emulateMedia({ colorScheme });
-      const path = join(shots, `${name}-${size}-${colorScheme}.png`);
-      await page.screenshot({ path, animations: 'disabled' });
-      results.screenshots.push(path);
-    }
-  }
-  await page.setViewportSize(viewport);
-  await page.emulateMedia({ colorScheme: 'light' });
-}
 
 async function openPage(page) {
   await page.goto(env('PAGE_URL'), { timeout: stepMs });
@@ -207,7 +149,7 @@ async function walk(page) {
     return { answer: answer.text };
   });
   await step('open the command list', async () => {
-    await page.locator(id('menu-button')).click({ timeout: stepMs });
+    await listCommands(page);
     const count = await page.locator(id('command-item')).count();
     if (count === 0) throw new Error('the bot has no commands');
     await shoot(page, 'commands');
@@ -215,6 +157,12 @@ async function walk(page) {
     return { commands: count };
   });
   if (env('TOPUP', '')) await step('top up', () => topUp(page, env('TOPUP')));
+  if (env('TOUR', '')) {
+    await media(page);
+    await rooms(page, cost);
+    await miniApp(page);
+    await tour(page);
+  }
   if (results.console.length) throw new WalkError(`the page complains: ${results.console[0]}`);
 }
 
@@ -224,6 +172,8 @@ async function main() {
   try {
     const page = await browser.newPage({ viewport: SIZES.desktop, colorScheme: 'light' });
     page.on('console', (message) => {
+      // What stands in a frame is another's page, with tests of its own.
+      if (!message.location().url.startsWith(new URL(env('PAGE_URL')).origin)) return;
       if (['error', 'warning'].includes(message.type())) results.console.push(message.text());
     });
     page.on('pageerror', (error) => results.console.push(String(error)));

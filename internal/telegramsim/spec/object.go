@@ -77,8 +77,9 @@ func (a *api) compare(path, kind string, v any, e *ObjectError) {
 		names[f.name] = true
 		value, given := object[f.name]
 		switch {
+		case given && value == nil && !f.required: // as if it were left out
 		case given:
-			a.compare(path+"."+f.name, f.types[0], value, e)
+			a.compareAny(path+"."+f.name, f.types, value, e)
 		case f.required:
 			e.Faults = append(e.Faults, path+"."+f.name+": missing")
 		}
@@ -88,6 +89,17 @@ func (a *api) compare(path, kind string, v any, e *ObjectError) {
 			e.Faults = append(e.Faults, path+"."+name+": unknown")
 		}
 	}
+}
+
+// compareAny is compare where a value may have any of some types.
+func (a *api) compareAny(path string, kinds []string, v any, e *ObjectError) {
+	for _, kind := range kinds[1:] {
+		faults := &ObjectError{}
+		if a.compare(path, kind, v, faults); faults.Faults == nil {
+			return
+		}
+	}
+	a.compare(path, kinds[0], v, e)
 }
 
 // member picks the type of a union whose discriminator the value has, else the first.

@@ -143,3 +143,17 @@ func text(f field) string {
 	}
 	return "sample"
 }
+
+// Object makes a sample of a documented type, with its required fields and those of what they hold. It is nil
+// for a type that does not exist.
+func Object(kind string) json.RawMessage {
+	a := known()
+	if _, ok := a.types[kind]; !ok {
+		return nil
+	}
+	raw, err := json.Marshal(a.object(kind, 0, nil))
+	if err != nil {
+		panic(fmt.Sprintf("spec: sample of %s: %v", kind, err))
+	}
+	return raw
+}

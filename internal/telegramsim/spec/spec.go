@@ -102,7 +102,7 @@ func Kinds() []string {
 }
 
 // CallError says what is wrong with a call: parameters the method does not know, required ones that are
-// missing, and ones of a wrong type.
+// missing, and ones of a wrong type, too long or too many.
 type CallError struct {
 	Method  string
 	Unknown []string
@@ -125,7 +125,7 @@ func (e *CallError) Error() string {
 }
 
 // CheckCall checks the parameters of a call, given as text (strings as they are, the rest as JSON), against
-// the documentation. A method that does not exist is a CallError too.
+// the documentation: their names, types and limits, and those of what objects they hold. A method that does not exist is a CallError too.
 func CheckCall(method string, params map[string]string) error {
 	expected, ok := known().methods[method]
 	if !ok {
@@ -141,6 +141,8 @@ func CheckCall(method string, params map[string]string) error {
 			e.Missing = append(e.Missing, f.name)
 		case given && !slices.ContainsFunc(f.types, func(t string) bool { return accepts(t, value) }):
 			e.Wrong = append(e.Wrong, f.name+": not "+strings.Join(f.types, " or "))
+		case given:
+			known().checkObject(f, value, e)
 		}
 	}
 	for name := range params {
@@ -148,6 +150,7 @@ func CheckCall(method string, params map[string]string) error {
 			e.Unknown = append(e.Unknown, name)
 		}
 	}
+	checkLimits(method, params, e)
 	if e.Unknown == nil && e.Missing == nil && e.Wrong == nil {
 		return nil
 	}

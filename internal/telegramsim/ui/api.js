@@ -25,14 +25,28 @@ async function call(path, body) {
   return answer;
 }
 
-const state = (user, more = '') => call(`/sim/state?user=${user}${more}`);
+// Who acts where is {user, chat, thread}: without a chat it is the private one with the bot, without a thread no topic.
+const state = ({ user, chat }, more = '') => call(`/sim/state?user=${user}${chat ? `&chat=${chat}` : ''}${more}`);
 
 export const people = () => call('/sim/users');
-export const older = (user, before) => state(user, `&before=${before}`);
+export const older = (who, before) => state(who, `&before=${before}`);
 export const addPerson = (name) => call('/sim/users', { name });
-export const start = (user) => call('/sim/start', { user });
-export const edit = (user, messageId, text) => call('/sim/edit', { user, message_id: messageId, text });
-export const press = (user, messageId, data) => call('/sim/press', { user, message_id: messageId, data });
+export const chats = (user) => call(`/sim/chats?user=${user}`);
+export const addGroup = (name, members) => call('/sim/group', { name, members, chat_type: 'group' });
+export const upgrade = (who) => call('/sim/upgrade', who);
+export const join = (user, chat) => call('/sim/join', { user, chat });
+export const leave = (who) => call('/sim/leave', who);
+export const setBot = (who, present) => call('/sim/bot', { ...who, present });
+export const forum = (chat) => call('/sim/forum', { chat });
+export const topic = (who, name) => call('/sim/topic', { ...who, name });
+export const type = (user, kind, text) => call('/sim/type', { user, chat_type: kind, text });
+export const offered = (query) => call(`/sim/inline?id=${encodeURIComponent(query)}`);
+export const choose = (who, query, result) => call('/sim/choose', { ...who, query, result });
+export const launch = (who, button, payload) => call('/sim/webapp', { ...who, button, payload });
+export const start = (user, payload) => call('/sim/start', { user, payload });
+export const send = (who, content) => call('/sim/send', { ...who, ...content });
+export const edit = (who, messageId, text) => call('/sim/edit', { ...who, message_id: messageId, text });
+export const press = (who, messageId, data) => call('/sim/press', { ...who, message_id: messageId, data });
 export const stop = (user, draftId) => call('/sim/stop', { user, draft_id: draftId });
 export const block = (user, blocked) => call('/sim/block', { user, blocked });
 
@@ -43,16 +57,12 @@ export const pay = (user, what) => call('/sim/pay', { user, ...what });
 export const refund = (charge) => call('/sim/refund', { charge });
 export const subscription = (user, id, action) => call('/sim/subscription', { user, subscription: id, action });
 
-export function send(user, text, replyTo) {
-  return call('/sim/send', replyTo ? { user, text, reply_to: replyTo } : { user, text });
-}
-
 /**
- * Follows one user's events until the returned function is called. The stream is
+ * Follows what one person sees of one chat until the returned function is called. The stream is
  * opened first and the state loaded then, so that nothing falls between them;
  * when the connection breaks, both begin anew.
  */
-export function follow(user, { onState, onEvent, onStatus }) {
+export function follow(who, { onState, onEvent, onStatus }) {
   let source = null;
   let timer = 0;
   let attempt = 0;
@@ -68,7 +78,7 @@ export function follow(user, { onState, onEvent, onStatus }) {
   };
 
   function open() {
-    const mine = new EventSource(`/sim/events?user=${user}`);
+    const mine = new EventSource(`/sim/events?user=${who.user}`);
     source = mine;
     let early = []; // events that came before the state; null once it is there
     let seq = 0;
@@ -87,7 +97,7 @@ export function follow(user, { onState, onEvent, onStatus }) {
     };
     mine.onopen = async () => {
       try {
-        const now = await state(user);
+        const now = await state(who);
         if (source !== mine) return;
         attempt = 0;
         seq = now.seq;

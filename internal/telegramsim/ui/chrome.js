@@ -22,8 +22,14 @@ export function createChrome(store, act) {
     status.classList.toggle('typing', typing);
     if (state.connection !== 'online') status.textContent = 'connecting…';
     else if (typing) status.replaceChildren('typing', el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i')));
-    else status.textContent = 'bot';
+    else status.textContent = whereabouts();
     renderBanner();
+  }
+
+  function whereabouts() {
+    if (!state.chat || state.chat.type === 'private') return 'bot';
+    const count = state.members.length + (state.botGone ? 0 : 1);
+    return `${state.chat.type === 'group' ? 'group' : 'supergroup'}, ${count === 1 ? '1 member' : `${count} members`}`;
   }
 
   function renderBanner() {
@@ -51,13 +57,14 @@ export function createChrome(store, act) {
 
   function renderBot() {
     if (!state.bot) return;
-    document.getElementById('bot-name').textContent = state.bot.first_name;
-    document.title = `${state.bot.first_name}: simulated Telegram`;
-    paintAvatar(document.getElementById('bot-avatar'), state.bot);
+    const name = state.chat.title ?? state.bot.first_name;
+    document.getElementById('bot-name').textContent = name;
+    document.title = `${name}: simulated Telegram`;
+    paintAvatar(document.getElementById('bot-avatar'), state.chat.title ? { id: state.chat.id, first_name: name } : state.bot);
   }
 
   function renderIntro() {
-    const shown = Boolean(state.bot) && state.messages.length === 0 && !state.draft;
+    const shown = Boolean(state.bot) && state.chat?.type === 'private' && state.messages.length === 0 && state.topics.length === 0 && !state.draft;
     intro.hidden = !shown;
     if (!shown) return intro.replaceChildren();
     intro.replaceChildren(
@@ -69,23 +76,23 @@ export function createChrome(store, act) {
     return undefined;
   }
 
-  store.on('status', renderStatus);
+  store.on('status topics message', renderStatus);
   store.on('pending', renderBanner);
   store.on('reset', () => {
     renderBot();
     renderStatus();
   });
   store.on('reset message delete composer draft draft_end', renderIntro);
-  return { messageMenu: (message, anchor) => messageMenu(message, anchor, act) };
+  return { messageMenu: (message, anchor) => messageMenu(message, anchor, act, message.from?.id === state.user.id) };
 }
 
 // One menu at a time, beside the button that asked for it.
-function messageMenu(message, anchor, act) {
+function messageMenu(message, anchor, act, own) {
   const items = [
     ['reply', 'Reply', () => act.reply(message)],
     ['copy', 'Copy text', () => act.copy(textOf(message))],
   ];
-  if (!message.from?.is_bot) items.push(['edit', 'Edit', () => act.edit(message)]);
+  if (own && message.text && !message.via_bot) items.push(['edit', 'Edit', () => act.edit(message)]);
   const menu = el('div', { class: 'panel floating', role: 'menu', 'data-testid': 'message-actions' },
     items.map(([name, label, run]) => button({
       class: 'panel-item', role: 'menuitem',

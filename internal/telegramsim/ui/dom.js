@@ -41,8 +41,17 @@ const LINES = {
   reply: 'M10 6 4 12l6 6M4 12h10a6 6 0 0 1 6 6',
   edit: 'M5 19l1-4L16 5l3 3L9 18zM14 7l3 3',
   keys: 'M4 7h16v10H4zM7.5 10.2h.01M12 10.2h.01M16.5 10.2h.01M8 14h8',
+  file: 'M7 3.5h7l4 4v13H7zM14 3.5v4h4',
+  attach: 'M19 11.5 12 18.4a4.4 4.4 0 0 1-6.3-6.2l7.6-7.4a3 3 0 0 1 4.2 4.2l-7.4 7.3a1.5 1.5 0 0 1-2.1-2.1l6.6-6.5',
+  group: 'M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM3.5 19a5.5 5.5 0 0 1 11 0M16 11a2.5 2.5 0 1 0-1-4.8M16.5 14a5 5 0 0 1 4 5',
   add: 'M12 5v14M5 12h14',
   back: 'M8 5 4 9l4 4M4 9h10a5.5 5.5 0 0 1 0 11H9',
+  up: 'M12 19V6M6 11.5 12 5.5l6 6',
+  topic: 'M9.5 4.5 7.5 19.5M16.5 4.5l-2 15M4.5 9.5h15M4 14.5h15',
+  ask: 'M5 6.5h14v9h-7l-4 3.5v-3.5H5zM9 10h6M9 12.5h3.5',
+  left: 'M19 12H5M11 6l-6 6 6 6',
+  slash: 'M5 4.5h14v15H5zM14 8l-4 8',
+  reload: 'M19 6v4.5h-4.5M18.5 10.5A7 7 0 1 0 19 14',
   block: 'M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM6 6l12 12',
 };
 
@@ -69,9 +78,14 @@ export function paintAvatar(node, person) {
   const words = name.trim().split(/\s+/);
   const letters = words.length > 1 ? [...words[0]][0] + [...words.at(-1)][0] : [...words[0]][0];
   node.textContent = letters.toUpperCase();
-  node.dataset.tint = person.is_bot ? 'bot' : String(Math.abs(person.id) % 6);
+  node.dataset.tint = tintOf(person);
   return node;
 }
+
+const TINTS = 6;
+
+/** The name of the colour that somebody has everywhere. */
+export const tintOf = (person) => (person.is_bot ? 'bot' : String(Math.abs(person.id) % TINTS));
 
 /**
  * Ties a panel to the button that opens it: click, Escape and a click elsewhere

@@ -4,7 +4,17 @@ import { button, el, icon } from './dom.js';
 import { amount, paymentText, star } from './stars.js';
 
 /** Tells whether a message is a line of the chat itself rather than somebody's words. */
-export const isService = (message) => Boolean(message.successful_payment || message.refunded_payment);
+export const isService = (message) => Boolean(message.successful_payment || message.refunded_payment || chatLine(message));
+
+/** What the chat says about itself, or an empty string. */
+export function chatLine(message) {
+  const who = message.from?.first_name ?? 'Somebody';
+  if (message.new_chat_members) return `${message.new_chat_members.map((u) => u.first_name).join(', ')} joined`;
+  if (message.left_chat_member) return `${message.left_chat_member.first_name} left`;
+  if (message.forum_topic_created) return `${who} made the topic “${message.forum_topic_created.name}”`;
+  if (message.migrate_to_chat_id || message.migrate_from_chat_id) return 'This group is a supergroup now';
+  return '';
+}
 
 /** The inside of an invoice's bubble. */
 export function invoiceCard(message, payments) {
@@ -21,6 +31,8 @@ export function invoiceCard(message, payments) {
 
 /** The line that says what was paid or given back; it opens the receipt. */
 export function serviceLine(message, bot, payments, act) {
+  const line = chatLine(message);
+  if (line) return el('span', { class: 'chat-line', dir: 'auto' }, line);
   const charge = (message.successful_payment ?? message.refunded_payment).telegram_payment_charge_id;
   const payment = payments.find((p) => p.charge === charge);
   const refund = Boolean(message.refunded_payment);

@@ -3,6 +3,7 @@
 import { bubble, fill, markRead, textElement } from './bubble.js';
 import { button, el, icon } from './dom.js';
 import { isService } from './invoice.js';
+import { richElement } from './rich.js';
 
 const GROUP_SECONDS = 600;  // messages closer than this stand together
 const NEAR_END_PX = 120;    // from the end, within which the list follows it
@@ -22,9 +23,13 @@ export function createMessages(store, act) {
   let unread = 0;
   let following = true;
   let draftNode = null;
+  let seen = [0, 0]; // heights of the list and of its window, when last looked at
 
-  const isOwn = (m) => !m.from?.is_bot;
-  const facts = (m) => ({ own: isOwn(m), read: m.message_id <= state.readUpTo, bot: state.bot.first_name, payments: state.payments });
+  const isOwn = (m) => m.from?.id === state.user.id;
+  // What is sent as one stands as one: the messages of an album, of those that are shown.
+  const albumOf = (m) => (m.media_group_id ? state.messages.filter((o) => o.media_group_id === m.media_group_id && store.shown(o)) : [m]);
+  const shown = () => state.messages.filter(store.shown);
+  const facts = (m) => ({ together: albumOf(m), own: isOwn(m), read: m.message_id <= state.readUpTo, bot: state.bot.first_name, payments: state.payments, group: state.chat.type !== 'private' });
   const actions = { ...act, jump };
 
   function renderAll() {
@@ -32,14 +37,20 @@ export function createMessages(store, act) {
     // A whole chat read aloud at once would help nobody.
     log.setAttribute('aria-live', 'off');
     log.replaceChildren();
-    for (const m of state.messages) place(m);
-    regroup(state.messages);
+    for (const m of shown()) place(m);
+    regroup(shown());
     requestAnimationFrame(() => log.setAttribute('aria-live', 'polite'));
     older.hidden = !state.hasOlder;
     renderDraft();
   }
 
   function place(message) {
+    const mate = albumOf(message).find((m) => nodes.has(m.message_id));
+    if (mate) {
+      const node = nodes.get(mate.message_id);
+      nodes.set(message.message_id, node);
+      return node;
+    }
     const node = bubble(message, facts(message), actions);
     nodes.set(message.message_id, node);
     const day = dayOf(message);
@@ -48,6 +59,15 @@ export function createMessages(store, act) {
     if (next && dayKey(next) === dayKey(message)) nodes.get(next.message_id).before(node);
     else day.append(node);
     return node;
+  }
+
+  /** Fills a message's element anew, of an album the one of all. */
+  function refill(message) {
+    const node = nodes.get(message.message_id);
+    if (!node) return;
+    const [first] = albumOf(message);
+    node.dataset.messageId = first.message_id;
+    fill(node, first, facts(first), actions);
   }
 
   function dayOf(message) {
@@ -67,10 +87,10 @@ export function createMessages(store, act) {
 
   // Groups join what one side said in one go: only the last shows the tail.
   function regroup(around) {
-    const all = state.messages;
+    const all = shown().filter((m) => albumOf(m)[0] === m);
     const touched = new Set();
     for (const m of around) {
-      const at = all.indexOf(m);
+      const at = all.indexOf(albumOf(m)[0]);
       for (const i of [at - 1, at, at + 1]) if (all[i]) touched.add(i);
     }
     for (const i of touched) {
@@ -81,7 +101,9 @@ export function createMessages(store, act) {
   }
 
   function added(message) {
+    if (!store.shown(message)) return undefined;
     const node = place(message);
+    if (albumOf(message).length > 1) refill(message);
     regroup([message]);
     if (message.from?.is_bot && draftNode?.dataset.leaving) removeDraft();
     else node.classList.add('arriving');
@@ -95,7 +117,7 @@ export function createMessages(store, act) {
 
   function renderDraft() {
     const { draft } = state;
-    if (!draft) return removeDraft();
+    if (!draft || (draft.message_thread_id ?? 0) !== state.thread) return removeDraft();
     if (!draftNode || draftNode.dataset.draftId !== String(draft.draft_id)) {
       removeDraft();
       draftNode = el('article', { class: 'message in first last draft', 'data-testid': 'draft', 'data-draft-id': draft.draft_id },
@@ -103,8 +125,10 @@ export function createMessages(store, act) {
       slot.append(draftNode);
     }
     const body = draftNode.querySelector('.body');
-    draftNode.classList.toggle('thinking', !draft.text);
-    if (draft.text) {
+    draftNode.classList.toggle('thinking', !draft.text && !draft.rich_message);
+    if (draft.rich_message) {
+      body.replaceChildren(richElement(draft.rich_message));
+    } else if (draft.text) {
       body.replaceChildren(textElement(draft.text, draft.entities, actions), el('span', { class: 'caret', 'aria-hidden': 'true' }));
     } else {
       body.replaceChildren(el('span', { class: 'shimmer' }, 'Thinking…'));
@@ -138,8 +162,13 @@ export function createMessages(store, act) {
   }
 
   function follow(always = false) {
-    if (always) following = true;
+    if (always) {
+      following = true;
+      unread = 0;
+      renderToEnd();
+    }
     if (following) scroller.scrollTop = scroller.scrollHeight;
+    seen = [scroller.scrollHeight, scroller.clientHeight];
   }
 
   function renderToEnd() {
@@ -156,26 +185,24 @@ export function createMessages(store, act) {
   }
 
   scroller.addEventListener('scroll', () => {
+    // A window that changes moves the list, too: that is nobody's scrolling.
+    if (seen[0] !== scroller.scrollHeight || seen[1] !== scroller.clientHeight) return follow();
     const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
-    if (near === following && !unread) return;
+    if (near === following && !unread) return undefined;
     following = near;
     if (near) unread = 0;
-    renderToEnd();
+    return renderToEnd();
   }, { passive: true });
   // What grows or shrinks below, or the window, must not lose the end.
-  new ResizeObserver(() => follow()).observe(scroller);
-  toEnd.addEventListener('click', () => {
-    unread = 0;
-    follow(true);
-    renderToEnd();
-  });
+  const sizes = new ResizeObserver(() => follow());
+  sizes.observe(scroller);
+  sizes.observe(log); // a picture that has come is taller than its place was
+  toEnd.addEventListener('click', () => follow(true));
   older.querySelector('button').addEventListener('click', () => act.older());
 
-  store.on('reset', () => {
+  store.on('reset thread', () => {
     renderAll();
-    unread = 0;
     follow(true);
-    renderToEnd();
   });
   store.on('older', () => {
     const height = scroller.scrollHeight;
@@ -185,23 +212,25 @@ export function createMessages(store, act) {
   });
   store.on('message', added);
   store.on('edit', (message) => {
-    const node = nodes.get(message.message_id);
-    if (node) fill(node, message, facts(message), actions);
+    refill(message);
     follow();
   });
   // What a payment changes: its invoice, and the lines that say it was paid or given back.
   store.on('payment', (payment) => {
     for (const m of state.messages) {
       const charge = (m.successful_payment ?? m.refunded_payment)?.telegram_payment_charge_id;
-      if (m.message_id === payment.invoice || charge === payment.charge) fill(nodes.get(m.message_id), m, facts(m), actions);
+      if (m.message_id === payment.invoice || charge === payment.charge) refill(m);
     }
   });
   store.on('delete', (id) => {
-    const section = nodes.get(id)?.parentElement;
-    nodes.get(id)?.remove();
+    const node = nodes.get(id);
     nodes.delete(id);
+    const mate = state.messages.find((m) => nodes.get(m.message_id) === node);
+    if (node && mate) return refill(mate);
+    const section = node?.parentElement;
+    node?.remove();
     if (section && !section.querySelector('.message')) section.remove();
-    regroup(state.messages);
+    return regroup(shown());
   });
   store.on('draft', renderDraft);
   store.on('draft_end', draftEnded);

@@ -31,11 +31,17 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
       user: state.user,
       bot: state.bot,
       chat: state.chat,
-      started: state.started,
+      chats: s.chats,
+      started: state.started || state.chat.type !== 'private', // a group needs no Start
       blocked: state.blocked,
       messages: state.messages ?? [],
       draft: state.draft ?? null,
       keyboard: state.keyboard ?? null,
+      keyboardOf: state.keyboard_of ?? 0,
+      topics: state.topics ?? [],
+      thread: s.chat?.id === state.chat.id && s.user?.id === state.user.id && state.topics?.some((t) => t.thread === s.thread) ? s.thread : 0,
+      members: state.members ?? [],
+      botGone: state.bot_gone ?? false,
       commands: state.commands ?? [],
       menuButton: state.menu_button ?? { type: 'default' },
       pending: state.pending ?? 0,
@@ -61,6 +67,7 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
 
   /** Applies one event; those of the person's other chats are left out. */
   function apply(event) {
+    if (event.type === 'inline_answer') return tell('inline', event.callback_query_id); // whichever chat it was typed in
     if (event.chat_id && s.chat && event.chat_id !== s.chat.id) return undefined;
     switch (event.type) {
       case 'message': return addMessage(event.message);
@@ -86,7 +93,12 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
         return tell('composer');
       case 'keyboard':
         s.keyboard = event.keyboard ?? null;
+        s.keyboardOf = event.message_id ?? 0;
         return tell('composer');
+      case 'topics': return setTopics(event.topics);
+      case 'chat':
+        s.chat = event.chat;
+        return tell('topics');
       case 'pending':
         s.pending = event.pending;
         s.error = event.last_error_message ?? '';
@@ -112,13 +124,18 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
   function addMessage(message) {
     if (s.messages.some((m) => m.message_id === message.message_id)) return replaceMessage(message);
     if (message.from?.is_bot) setTyping(0);
+    if (threadOf(message) !== s.thread) s.unread = { ...s.unread, [threadOf(message)]: (s.unread[threadOf(message)] ?? 0) + 1 };
+    setMembers(message);
     const at = s.messages.findLastIndex((m) => m.message_id < message.message_id);
     s.messages = s.messages.toSpliced(at + 1, 0, message);
     const wasStarted = s.started;
     s.started = true;
     markRead();
+    const answered = Boolean(s.keyboard?.force_reply) && message.from?.id === s.user?.id;
+    if (answered) Object.assign(s, { keyboard: null, keyboardOf: 0 }); // what asked for words has them
     tell('message', message);
-    if (!wasStarted) tell('composer');
+    if (threadOf(message) !== s.thread) tell('topics');
+    if (!wasStarted || answered) tell('composer');
     return undefined;
   }
 
@@ -150,6 +167,37 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
     tell('read');
   }
 
+  function setTopics(topics) {
+    s.topics = topics ?? [];
+    const gone = s.thread !== 0 && !s.topics.some((t) => t.thread === s.thread);
+    if (gone) s.thread = 0;
+    tell('topics');
+    if (gone) tell('thread');
+  }
+
+  /** Shows one topic's messages; 0 is what stands in none. */
+  function setThread(thread) {
+    s.thread = thread;
+    const { [thread]: _, ...others } = s.unread;
+    s.unread = others;
+    tell('thread');
+    tell('topics');
+  }
+
+  // Who comes to a group and who leaves it is said in it.
+  function setMembers({ new_chat_members: came = [], left_chat_member: gone }) {
+    s.members = [...s.members.filter((m) => m.id !== gone?.id && !came.some((c) => c.id === m.id)), ...(s.chat?.type === 'private' ? [] : came)];
+  }
+
+  /** Tells whether a message stands in the topic that is shown. */
+  const shown = (message) => threadOf(message) === s.thread;
+
+  /** Ends what asks for words without an answer, as closing the reply does. */
+  function dismissKeyboard() {
+    Object.assign(s, { keyboard: null, keyboardOf: 0 });
+    tell('composer');
+  }
+
   function setConnection(connection) {
     s.connection = connection;
     tell('status');
@@ -160,13 +208,22 @@ export function createStore({ now = () => Date.now(), later = setTimeout, never 
     tell('people');
   }
 
-  return { state: s, on, load, prepend, apply, setConnection, setUsers };
+  function setChats(chats) {
+    s.chats = chats;
+    tell('people');
+  }
+
+  return { state: s, on, load, prepend, apply, setConnection, setUsers, setChats, setThread, shown, dismissKeyboard };
 }
+
+/** The topic that a message stands in, 0 for none. */
+export const threadOf = (message) => (message.is_topic_message ? message.message_thread_id ?? 0 : 0);
 
 function empty() {
   return {
     connection: 'connecting',
     users: [],
+    chats: [],
     user: null,
     bot: null,
     chat: null,
@@ -177,6 +234,12 @@ function empty() {
     draft: null,
     typingUntil: 0,
     keyboard: null,
+    keyboardOf: 0,  // the message that the keyboard came with
+    topics: [],     // {thread, name}
+    thread: 0,      // the topic that is shown
+    unread: {},     // messages by topic, of those not shown
+    members: [],    // of a group, without the bot
+    botGone: false, // of a group: the bot is not in it
     commands: [],
     menuButton: { type: 'default' },
     pending: 0,

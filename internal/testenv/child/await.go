@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,8 @@ import (
 var ErrEnded = errors.New("ended at start")
 
 // Await asks ready, again and again, until it says yes. It gives up when the
-// child ends (ErrEnded) or ctx does; what the child printed is in the error.
+// child ends (ErrEnded; ErrPortTaken too, where it says so itself) or ctx does;
+// what the child printed is in the error.
 func (p *Process) Await(ctx context.Context, every time.Duration, ready func(context.Context) bool) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -23,7 +25,11 @@ func (p *Process) Await(ctx context.Context, every time.Duration, ready func(con
 		}
 		select {
 		case <-p.Done():
-			return fmt.Errorf("%s %w: %w\n%s", name, ErrEnded, orClean(p.Err()), p.Tail())
+			err := fmt.Errorf("%s %w: %w\n%s", name, ErrEnded, orClean(p.Err()), p.Tail())
+			if strings.Contains(strings.ToLower(p.Tail()), "address already in use") {
+				err = errors.Join(ErrPortTaken, err)
+			}
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("%s did not answer: %w\n%s", name, ctx.Err(), p.Tail())
 		case <-tick.C:

@@ -51,12 +51,16 @@ func TestMutationsFit(t *testing.T) {
 		t.Errorf("%d mutations", len(table))
 	}
 	var bugs []string
+	tests := map[string]map[string]bool{} // of a package
 	for _, m := range table {
 		bugs = append(bugs, m.bug)
+		if tests[m.pkg] == nil {
+			tests[m.pkg] = testsOf(t, m.pkg)
+		}
 		if _, err := m.apply(root); err != nil {
 			t.Error(err)
 		}
-		if !hasTest(t, m.pkg, m.test) {
+		if !tests[m.pkg][m.test] {
 			t.Errorf("%s: no %s in %s", m.bug, m.test, m.pkg)
 		}
 	}
@@ -66,17 +70,25 @@ func TestMutationsFit(t *testing.T) {
 	}
 }
 
-func hasTest(t *testing.T, pkg, test string) bool {
+// testsOf are the names of a package's tests and fuzz targets.
+func testsOf(t *testing.T, pkg string) map[string]bool {
 	t.Helper()
+	test := regexp.MustCompile(`(?m)^func (\w+)\((?:t \*testing\.T|f \*testing\.F)\)`)
 	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := regexp.MustCompile(`(?m)^func ` + regexp.QuoteMeta(test) + `\(t \*testing\.T\)`)
-	return slices.ContainsFunc(files, func(file string) bool {
+	names := map[string]bool{}
+	for _, file := range files {
 		text, err := os.ReadFile(file)
-		return err == nil && name.Match(text)
-	})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range test.FindAllSubmatch(text, -1) {
+			names[string(found[1])] = true
+		}
+	}
+	return names
 }
 
 // copyTree copies the module without what is not source.

@@ -24,8 +24,7 @@ import (
 )
 
 const (
-	superuser  = "postgres"
-	startTries = 5
+	superuser = "postgres"
 	// readyIn covers crash recovery after a power cut in dev.
 	readyIn   = 60 * time.Second
 	readyPoll = 20 * time.Millisecond
@@ -53,6 +52,8 @@ type Options struct {
 	Dir string
 	// MaxConns is max_connections; 0: 100, and 400 for a temporary server.
 	MaxConns int
+	// Followed lets a temporary server have replicas, see Server.Follow.
+	Followed bool
 }
 
 // Server is a running Postgres.
@@ -62,6 +63,7 @@ type Server struct {
 	port     int
 	password string
 	durable  bool
+	followed bool
 	maxConns int
 	who      owner
 	process  *child.Process
@@ -70,7 +72,7 @@ type Server struct {
 // Start creates the cluster where there is none, runs it and returns when it
 // accepts connections.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{binDir: o.BinDir, durable: o.Dir != "", maxConns: o.MaxConns}
+	s := &Server{binDir: o.BinDir, durable: o.Dir != "", followed: o.Followed, maxConns: o.MaxConns}
 	var err error
 	if s.binDir == "" {
 		if s.binDir, err = System(); err != nil {
@@ -116,6 +118,14 @@ func (s *Server) URL(database string) string {
 	return u.String()
 }
 
+// PID is the server's first process, whose children do the work; 0 while it is stopped.
+func (s *Server) PID() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.PID()
+}
+
 // Dir is where the data lies. It differs from Options.Dir where the user who
 // runs Postgres could not have entered that.
 func (s *Server) Dir() string { return s.dir }
@@ -146,7 +156,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	if s.process != nil {
 		return nil
 	}
-	return s.launch(ctx)
+	return child.Again(func() error { return s.launch(ctx) })
 }
 
 // Close stops the server and removes what a temporary one has written. It may
@@ -184,19 +194,16 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.awaitPredecessor(ctx); err != nil {
 		return err
 	}
-	var err error
-	for range startTries {
-		if s.port, err = child.FreePort(); err != nil {
-			return err
-		}
-		if err = s.launch(ctx); !errors.Is(err, errPortTaken) {
-			return err
-		}
-	}
-	return err
+	return s.launchAnywhere(ctx)
 }
 
-var errPortTaken = errors.New("port taken by another process")
+// launchAnywhere launches the server on a port that is free.
+func (s *Server) launchAnywhere(ctx context.Context) error {
+	return child.OnFreePorts(1, func(ports []int) error {
+		s.port = ports[0]
+		return s.launch(ctx)
+	})
+}
 
 func (s *Server) launch(ctx context.Context) error {
 	args := []string{
@@ -208,8 +215,8 @@ func (s *Server) launch(ctx context.Context) error {
 		"-c", "logging_collector=off", "-c", "log_destination=stderr",
 	}
 	if !s.durable {
-		args = append(args, "-c", "fsync=off", "-c", "synchronous_commit=off",
-			"-c", "full_page_writes=off", "-c", "max_wal_size=1GB", "-c", "autovacuum=off")
+		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_wal_size=1GB", "-c", "autovacuum=off")
+		args = append(args, s.logging()...)
 	}
 	// SIGINT is Postgres's fast shutdown: what a durable server has written is
 	// checkpointed even when the parent was killed.
@@ -229,9 +236,6 @@ func (s *Server) launch(ctx context.Context) error {
 		return errors.Join(err, s.Stop())
 	}
 	s.process = nil
-	if strings.Contains(process.Tail(), "Address already in use") {
-		return errPortTaken
-	}
 	return err
 }
 

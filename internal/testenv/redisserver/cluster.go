@@ -19,17 +19,19 @@ const (
 	nodeTimeout = time.Second
 )
 
-// Cluster is a Redis Cluster of masters only: each node holds its share of the
-// slots, and what a node holds is away while the node is.
+// Cluster is a Redis Cluster. Without replicas, what a node holds is away while the node
+// is; with them, a replica takes its master's place.
 type Cluster struct {
-	Nodes []*Server
+	Nodes []*Server // the masters of the beginning, and behind them their replicas in the same order
+
+	options Options
 }
 
 // StartCluster runs as many nodes, gives each its share of the slots, and returns
 // when every node knows every other. The shares are alike, in order.
 func StartCluster(ctx context.Context, nodes int, o Options) (*Cluster, error) {
 	o.Cluster = true
-	c := &Cluster{}
+	c := &Cluster{options: o}
 	for range nodes {
 		node, err := Start(ctx, o)
 		if err != nil {
@@ -41,6 +43,50 @@ func StartCluster(ctx context.Context, nodes int, o Options) (*Cluster, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// Replicate gives each node a replica, and returns when each has all that its master has.
+func (c *Cluster) Replicate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterIn)
+	defer cancel()
+	masters := c.Nodes
+	for _, master := range masters {
+		replica, err := Start(ctx, c.options)
+		if err != nil {
+			return err
+		}
+		c.Nodes = append(c.Nodes, replica)
+		if err := replica.do(ctx, "CLUSTER", "MEET", "127.0.0.1", master.port, master.busPort); err != nil {
+			return fmt.Errorf("introduce a replica: %w", err)
+		}
+		if err := replica.follow(ctx, master); err != nil {
+			return err
+		}
+	}
+	for _, node := range c.Nodes {
+		if err := node.awaitCluster(ctx, len(masters)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Synced waits until every live node is a master, or a replica that is connected to one.
+func (c *Cluster) Synced(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterIn)
+	defer cancel()
+	for _, node := range c.Nodes {
+		if node.process == nil {
+			continue
+		}
+		if err := node.await(ctx, "is a master or in step with one", func(client *redis.Client) bool {
+			info, err := client.Info(ctx, "replication").Result()
+			return err == nil && (strings.Contains(info, "role:master") || strings.Contains(info, "master_link_status:up"))
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // URL is the cluster as a setting: the nodes' URLs, comma-separated.
@@ -69,6 +115,8 @@ func (s *Server) clusterArgs() []string {
 		"--cluster-port", strconv.Itoa(s.busPort),
 		"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10),
 		"--cluster-require-full-coverage", "no",
+		"--cluster-replica-validity-factor", "0", // any replica rather than none
+		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
 	}
 }
 
@@ -106,23 +154,49 @@ func (s *Server) do(ctx context.Context, args ...any) error {
 	return client.Do(ctx, args...).Err()
 }
 
+// follow makes a node a master's replica, as soon as it has heard of it, and returns when
+// it has all that the master had.
+func (s *Server) follow(ctx context.Context, master *Server) error {
+	var id string
+	if err := master.await(ctx, "tells its id", func(client *redis.Client) bool {
+		var err error
+		id, err = client.Do(ctx, "CLUSTER", "MYID").Text()
+		return err == nil
+	}); err != nil {
+		return err
+	}
+	return s.await(ctx, "follows its master", func(client *redis.Client) bool {
+		if client.Do(ctx, "CLUSTER", "REPLICATE", id).Err() != nil {
+			return false // it has not heard of the master yet
+		}
+		info, err := client.Info(ctx, "replication").Result()
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+}
+
 // awaitCluster waits until the node sees all slots served by as many nodes.
 func (s *Server) awaitCluster(ctx context.Context, nodes int) error {
+	return s.await(ctx, "sees the whole cluster", func(client *redis.Client) bool {
+		info, err := client.ClusterInfo(ctx).Result()
+		return err == nil && strings.Contains(info, "cluster_state:ok") &&
+			strings.Contains(info, fmt.Sprintf("cluster_slots_ok:%d", slots)) &&
+			strings.Contains(info, fmt.Sprintf("cluster_size:%d", nodes))
+	})
+}
+
+// await asks the node again and again until it is so.
+func (s *Server) await(ctx context.Context, what string, so func(client *redis.Client) bool) error {
 	client := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true})
 	defer func() { _ = client.Close() }()
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
-	for {
-		info, err := client.ClusterInfo(ctx).Result()
-		if err == nil && strings.Contains(info, "cluster_state:ok") &&
-			strings.Contains(info, fmt.Sprintf("cluster_slots_ok:%d", slots)) &&
-			strings.Contains(info, fmt.Sprintf("cluster_size:%d", nodes)) {
-			return nil
-		}
+	for !so(client) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster did not form: %w\n%s", errors.Join(ctx.Err(), err), info)
+			info, err := client.ClusterNodes(context.WithoutCancel(ctx)).Result()
+			return fmt.Errorf("the node at %s does not say that it %s: %w\n%s", s.Addr, what, errors.Join(ctx.Err(), err), info)
 		case <-tick.C:
 		}
 	}
+	return nil
 }

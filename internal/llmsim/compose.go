@@ -17,13 +17,17 @@ const (
 // was shown.
 func compose(messages []message) string {
 	var users []string
-	system := ""
+	system, told := "", ""
 	for _, m := range messages {
-		switch m.Role {
+		switch m.role {
 		case "user":
 			users = append(users, m.text)
-		case "system", "developer":
+		case "system":
 			system = m.text
+		case "tool":
+			told = m.text
+		case "assistant":
+			told = ""
 		}
 	}
 	last := ""
@@ -43,6 +47,9 @@ func compose(messages []message) string {
 	}
 	if system != "" {
 		fmt.Fprintf(&b, " I was told to behave like this: “%s”.", quote(system))
+	}
+	if told != "" {
+		fmt.Fprintf(&b, " A tool told me: “%s”.", quote(told))
 	}
 	stock := sentences()
 	start := pick(last, len(stock))

@@ -1,0 +1,361 @@
+package translate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+)
+
+// turns turns chat messages into the turns of Messages.
+type turns struct {
+	w       *writer // of the array messages
+	system  writer  // the blocks of the system prompt
+	prompts int     // system and developer messages
+	simple  string  // the system prompt, where it is one string: JSON
+	begun   bool    // a turn that is no system prompt has come
+	results bool    // a user turn with tool results stands open
+	answers bool    // the last turn answers tool calls
+	signed  bool    // the thinking before those calls came back
+	open    []call  // tool calls that have no result yet
+}
+
+// call is a tool call that waits for its result.
+type call struct {
+	id    string
+	param string // where it stands
+}
+
+// chatMessage is a message with its fields told apart.
+type chatMessage struct {
+	role, content, name, refusal, calls, callID, blocks gjson.Result
+}
+
+// writeTurns writes the fields messages and system. It says whether the request goes on
+// in the middle of a turn whose thinking has not come back.
+func writeTurns(w *writer, messages gjson.Result) (bool, *Error) {
+	t := turns{w: w}
+	err := t.write(messages)
+	return t.answers && !t.signed, err
+}
+
+func (t *turns) write(messages gjson.Result) *Error {
+	w := t.w
+	w.key("messages")
+	w.open('[')
+	if err := elements(messages, t.message); err != nil {
+		return err
+	}
+	if err := t.settled(); err != nil {
+		return err
+	}
+	t.closeResults()
+	if !t.begun {
+		return fault("must hold at least one message that is no system prompt")
+	}
+	w.close(']')
+	switch {
+	case len(t.system.b) == 0:
+	case t.simple != "" && t.prompts == 1:
+		w.rawField("system", t.simple)
+	default:
+		w.key("system")
+		w.open('[')
+		w.raw(string(t.system.b))
+		w.close(']')
+	}
+	return nil
+}
+
+func (t *turns) message(i int, v gjson.Result) *Error {
+	m, err := readChatMessage(v)
+	if err != nil {
+		return err
+	}
+	switch m.role.Str {
+	case "system", "developer":
+		return t.prompt(&m)
+	case "user":
+		return t.user(&m)
+	case "assistant":
+		return t.assistant(i, &m)
+	case "tool":
+		return t.result(&m)
+	case "function":
+		return faultAt("role", "must be tool: functions are not supported, tools are")
+	case "":
+		return faultAt("role", "must be a non-empty string")
+	}
+	return faultAt("role", "must be system, developer, user, assistant or tool")
+}
+
+// readChatMessage also refuses fields that a message of its role does not have.
+func readChatMessage(v gjson.Result) (chatMessage, *Error) {
+	var m chatMessage
+	err := each(v, func(name string, v gjson.Result) *Error {
+		switch name {
+		case "role":
+			m.role = v
+			return text(v)
+		case "content":
+			m.content = v
+		case "name":
+			m.name = v
+		case "refusal":
+			m.refusal = v
+			return optionalText(v)
+		case "tool_calls":
+			m.calls = v
+		case "tool_call_id":
+			m.callID = v
+		case "thinking_blocks":
+			m.blocks = v
+		default:
+			return leftOut(fromChat, "messages[].", name, v)
+		}
+		return nil
+	})
+	if err != nil {
+		return m, err
+	}
+	role := m.role.Str
+	for _, f := range []struct {
+		name, role string
+		v          gjson.Result
+	}{{"tool_calls", "assistant", m.calls}, {"refusal", "assistant", m.refusal}, {"thinking_blocks", "assistant", m.blocks}, {"tool_call_id", "tool", m.callID}} {
+		if given(f.v) && role != f.role {
+			return m, faultAt(f.name, "belongs to messages of the role %s", f.role)
+		}
+	}
+	if !empty(m.name) && role != "tool" && role != "function" { // a tool's name stands in the call
+		return m, in("name", noCounterpart())
+	}
+	return m, nil
+}
+
+// prompt adds to the system prompt, which stands before the conversation.
+func (t *turns) prompt(m *chatMessage) *Error {
+	if t.begun {
+		return faultAt("role", "must not be %s after the conversation has begun: this model's provider takes instructions at its beginning", m.role.Str)
+	}
+	t.prompts++
+	if m.content.Type == gjson.String {
+		t.simple = m.content.Raw
+	} else {
+		t.simple = ""
+	}
+	return in("content", writeBlocks(&t.system, m.content, onlyText))
+}
+
+func (t *turns) user(m *chatMessage) *Error {
+	if err := t.settled(); err != nil {
+		return err
+	}
+	t.begun, t.answers = true, t.results
+	if !t.results && m.content.Type == gjson.String && m.content.Str != "" {
+		t.w.open('{')
+		t.w.textField("role", "user")
+		t.w.rawField("content", m.content.Raw)
+		t.w.close('}')
+		return nil
+	}
+	if !t.results { // else the blocks join the results
+		t.openTurn("user")
+	}
+	t.results = false
+	before := len(t.w.b)
+	if err := in("content", writeBlocks(t.w, m.content, anyPart)); err != nil {
+		return err
+	}
+	if len(t.w.b) == before {
+		return faultAt("content", "must not be empty")
+	}
+	t.closeTurn()
+	return nil
+}
+
+func (t *turns) openTurn(role string) {
+	t.w.open('{')
+	t.w.textField("role", role)
+	t.w.key("content")
+	t.w.open('[')
+}
+
+func (t *turns) closeTurn() {
+	t.w.close(']')
+	t.w.close('}')
+}
+
+func (t *turns) closeResults() {
+	if t.results {
+		t.closeTurn()
+	}
+	t.results = false
+}
+
+// settled wants every tool call to have its result.
+func (t *turns) settled() *Error {
+	if len(t.open) == 0 {
+		return nil
+	}
+	return &Error{Param: t.open[0].param, Message: "has no result: a tool message must answer each call right after it", whole: true}
+}
+
+// assistant writes an answer given before. One that says nothing is left out.
+func (t *turns) assistant(i int, m *chatMessage) *Error {
+	if err := t.settled(); err != nil {
+		return err
+	}
+	t.closeResults()
+	t.begun, t.answers = true, false
+	start := len(t.w.b)
+	t.openTurn("assistant")
+	opened := len(t.w.b)
+	if err := in("thinking_blocks", t.thinkingBlocks(m.blocks)); err != nil {
+		return err
+	}
+	t.signed = len(t.w.b) > opened
+	if given(m.content) {
+		if err := in("content", writeBlocks(t.w, m.content, answerText)); err != nil {
+			return err
+		}
+	}
+	if m.refusal.Str != "" {
+		t.w.textBlock(m.refusal.Raw)
+	}
+	if given(m.calls) {
+		err := elements(m.calls, func(j int, v gjson.Result) *Error {
+			return t.call(v, "messages["+strconv.Itoa(i)+"].tool_calls["+strconv.Itoa(j)+"].id")
+		})
+		if err != nil {
+			return in("tool_calls", err)
+		}
+	}
+	if len(t.w.b) == opened {
+		t.w.b = t.w.b[:start]
+		return nil
+	}
+	t.closeTurn()
+	return nil
+}
+
+// thinkingBlocks passes on what the provider signed, byte for byte.
+func (t *turns) thinkingBlocks(v gjson.Result) *Error {
+	if !given(v) {
+		return nil
+	}
+	return elements(v, func(_ int, v gjson.Result) *Error {
+		if !v.IsObject() {
+			return fault("must be an object")
+		}
+		if err := oneOf(v.Get("type"), "thinking", "redacted_thinking"); err != nil {
+			return in("type", err)
+		}
+		if v.Get("type").Str == "thinking" && v.Get("signature").Str == "" {
+			return nil // unsigned, as reasoning_content is
+		}
+		t.w.raw(v.Raw)
+		return nil
+	})
+}
+
+func (t *turns) call(v gjson.Result, param string) *Error {
+	var id, tool, arguments gjson.Result
+	err := each(v, func(name string, v gjson.Result) *Error {
+		switch name {
+		case "id":
+			id = v
+			return words(v)
+		case "type":
+			return oneOf(v, "function")
+		case "function":
+			return each(v, func(name string, v gjson.Result) *Error {
+				switch name {
+				case "name":
+					tool = v
+					return words(v)
+				case "arguments":
+					arguments = v
+					return text(v)
+				}
+				return leftOut(fromChat, "messages[].tool_calls[].function.", name, v)
+			})
+		}
+		return leftOut(fromChat, "messages[].tool_calls[].", name, v)
+	})
+	switch {
+	case err != nil:
+		return err
+	case !id.Exists():
+		return faultAt("id", "is missing")
+	case !tool.Exists():
+		return faultAt("function.name", "is missing")
+	case slices.ContainsFunc(t.open, func(c call) bool { return c.id == id.Str }):
+		return faultAt("id", "is another call's, too")
+	}
+	if !isInput(arguments.Str) {
+		return faultAt("function.arguments", "must hold a JSON object")
+	}
+	input := arguments.Str
+	if input == "" {
+		input = "{}"
+	}
+	t.open = append(t.open, call{id.Str, param})
+	t.w.typed("tool_use")
+	t.w.textField("id", callID(id.Str))
+	t.w.rawField("name", tool.Raw)
+	t.w.rawField("input", input)
+	t.w.close('}')
+	return nil
+}
+
+// isInput says that arguments are an object, or none at all.
+func isInput(arguments string) bool {
+	return arguments == "" || !tooDeep([]byte(arguments)) && gjson.Valid(arguments) && gjson.Parse(arguments).IsObject()
+}
+
+// callID is an id as Messages allows it: one with other characters gets a name
+// derived from it. Nobody but the provider sees it.
+func callID(id string) string {
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
+		default:
+			sum := sha256.Sum256([]byte(id))
+			return "toolu_" + hex.EncodeToString(sum[:12])
+		}
+	}
+	return id
+}
+
+// result writes what a tool returned. Those of consecutive messages share one turn.
+func (t *turns) result(m *chatMessage) *Error {
+	if err := words(m.callID); err != nil {
+		return in("tool_call_id", err)
+	}
+	at := slices.IndexFunc(t.open, func(c call) bool { return c.id == m.callID.Str })
+	if at < 0 {
+		return faultAt("tool_call_id", "names no call of the assistant message before it that is still to be answered")
+	}
+	t.open = slices.Delete(t.open, at, at+1)
+	if !t.results {
+		t.openTurn("user")
+		t.results, t.answers = true, true
+	}
+	t.w.typed("tool_result")
+	t.w.textField("tool_use_id", callID(m.callID.Str))
+	if m.content.Type == gjson.String {
+		t.w.rawField("content", m.content.Raw)
+	} else {
+		t.w.key("content")
+		t.w.open('[')
+		if err := in("content", writeBlocks(t.w, m.content, anyPart)); err != nil {
+			return err
+		}
+		t.w.close(']')
+	}
+	t.w.close('}')
+	return nil
+}

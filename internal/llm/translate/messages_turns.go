@@ -1,0 +1,290 @@
+package translate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+)
+
+// chatTurns turns the turns of Messages into chat messages.
+type chatTurns struct {
+	w    *writer // of the array messages
+	open []call  // tool calls that have no result yet
+}
+
+// writeMessages writes the field messages, with the system prompt before the turns.
+func (r *messagesRequest) writeMessages(w *writer) *Error {
+	w.key("messages")
+	w.open('[')
+	if err := in("system", writeSystem(w, r.system)); err != nil {
+		return err
+	}
+	t := chatTurns{w: w}
+	last, n := "", 0
+	err := elements(r.messages, func(i int, v gjson.Result) (err *Error) {
+		last, err = t.turn(i, v)
+		n++
+		return err
+	})
+	if err == nil {
+		err = t.settled()
+	}
+	switch {
+	case err != nil:
+		return in("messages", err)
+	case n == 0:
+		return faultAt("messages", "must hold at least one message")
+	case last == "assistant":
+		return faultAt("messages["+strconv.Itoa(n-1)+"]", "begins the answer itself, which cannot be used with this model")
+	}
+	w.close(']')
+	return nil
+}
+
+// writeSystem writes the system prompt: a string, or text blocks.
+func writeSystem(w *writer, v gjson.Result) *Error {
+	if !given(v) || v.Type == gjson.String && v.Str == "" {
+		return nil
+	}
+	var p partList
+	if v.Type != gjson.String {
+		err := elements(v, func(_ int, v gjson.Result) *Error {
+			b, err := readBlock("system[].", v)
+			switch {
+			case err != nil:
+				return err
+			case b.kind != "text":
+				return faultAt("type", "must be text")
+			}
+			return p.text(&b)
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		p.addText(v.Raw)
+	}
+	if p.n == 0 {
+		return nil
+	}
+	w.open('{')
+	w.textField("role", "system")
+	p.content(w)
+	w.close('}')
+	return nil
+}
+
+// turn writes one message as one or several, and returns its role.
+func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
+	var role, content gjson.Result
+	err := each(v, func(name string, v gjson.Result) *Error {
+		switch name {
+		case "role":
+			role = v
+			return oneOf(v, "user", "assistant")
+		case "content":
+			content = v
+			return nil
+		}
+		return leftOut(fromMessages, "messages[].", name, v)
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case !role.Exists():
+		return "", faultAt("role", "is missing")
+	case content.Type != gjson.String && !content.IsArray():
+		return "", faultAt("content", "must be a string or an array of blocks")
+	}
+	if role.Str == "user" {
+		return role.Str, in("content", t.user(content))
+	}
+	if err := t.settled(); err != nil {
+		return "", err
+	}
+	return role.Str, in("content", t.assistant(i, content))
+}
+
+func (t *chatTurns) settled() *Error {
+	if len(t.open) == 0 {
+		return nil
+	}
+	return &Error{Param: t.open[0].param, Message: "has no result: the next message must begin with a tool_result for each call", whole: true}
+}
+
+// user writes tool results as messages of their own and what remains as one message.
+// Pictures and files of results, which a tool message cannot hold, lead the latter.
+func (t *chatTurns) user(content gjson.Result) *Error {
+	var p partList
+	if content.Type == gjson.String {
+		p.addText(content.Raw)
+	} else {
+		said := false
+		err := elements(content, func(_ int, v gjson.Result) *Error {
+			b, err := readBlock("messages[].content[].", v)
+			if err != nil {
+				return err
+			}
+			if b.kind == "tool_result" {
+				if said {
+					return fault("must stand before everything else in its message")
+				}
+				return t.result(&b, &p)
+			}
+			said = true
+			return p.block(&b)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.settled(); err != nil || p.n == 0 {
+		return err
+	}
+	t.w.open('{')
+	t.w.textField("role", "user")
+	p.content(t.w)
+	t.w.close('}')
+	return nil
+}
+
+// assistant writes an answer given before.
+func (t *chatTurns) assistant(i int, content gjson.Result) *Error {
+	var p partList
+	var calls writer
+	if content.Type == gjson.String {
+		p.addText(content.Raw)
+	} else {
+		err := elements(content, func(j int, v gjson.Result) *Error {
+			b, err := readBlock("messages[].content[].", v)
+			if err != nil {
+				return err
+			}
+			switch b.kind {
+			case "text":
+				return p.text(&b)
+			case "tool_use":
+				return t.call(&calls, &b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
+			case "thinking", "redacted_thinking":
+				return nil
+			}
+			return in("type", noCounterpart())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if p.n == 0 && len(calls.b) == 0 {
+		return nil // says nothing
+	}
+	t.w.open('{')
+	t.w.textField("role", "assistant")
+	if p.n > 0 {
+		p.content(t.w)
+	} else {
+		t.w.rawField("content", "null")
+	}
+	if len(calls.b) > 0 {
+		t.w.key("tool_calls")
+		t.w.open('[')
+		t.w.raw(string(calls.b))
+		t.w.close(']')
+	}
+	t.w.close('}')
+	return nil
+}
+
+func (t *chatTurns) call(w *writer, b *block, param string) *Error {
+	switch {
+	case b.id.Str == "":
+		return faultAt("id", "must be a non-empty string")
+	case b.name.Str == "":
+		return faultAt("name", "must be a non-empty string")
+	case !b.input.IsObject():
+		return faultAt("input", "must be an object")
+	case slices.ContainsFunc(t.open, func(c call) bool { return c.id == b.id.Str }):
+		return faultAt("id", "is another call's, too")
+	}
+	t.open = append(t.open, call{b.id.Str, param})
+	w.open('{')
+	w.textField("id", chatCallID(b.id.Str))
+	w.textField("type", "function")
+	w.key("function")
+	w.open('{')
+	w.rawField("name", b.name.Raw)
+	w.textField("arguments", b.input.Raw)
+	w.close('}')
+	w.close('}')
+	return nil
+}
+
+const maxChatCallID = 40 // bytes; OpenAI's own bound
+
+// chatCallID is an id as chat providers take it: a longer one gets a name derived
+// from it. Nobody but the provider sees it.
+func chatCallID(id string) string {
+	if len(id) <= maxChatCallID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "call_" + hex.EncodeToString(sum[:12])
+}
+
+// failedCall stands before what a failed call returned.
+const failedCall = `"The tool call failed:"`
+
+// result writes a tool's result; what a tool message cannot hold goes to late.
+func (t *chatTurns) result(b *block, late *partList) *Error {
+	if b.callID.Str == "" {
+		return faultAt("tool_use_id", "must be a non-empty string")
+	}
+	at := slices.IndexFunc(t.open, func(c call) bool { return c.id == b.callID.Str })
+	if at < 0 {
+		return faultAt("tool_use_id", "names no call of the message before it that is still to be answered")
+	}
+	t.open = slices.Delete(t.open, at, at+1)
+	failed, err := boolean(b.isError)
+	if err != nil {
+		return in("is_error", err)
+	}
+	var p, other partList
+	if failed {
+		p.addText(failedCall)
+	}
+	switch {
+	case b.content.Type == gjson.String:
+		p.addText(b.content.Raw)
+	case given(b.content):
+		err := elements(b.content, func(_ int, v gjson.Result) *Error {
+			inner, err := readBlock("messages[].content[].content[].", v)
+			if err != nil {
+				return err
+			}
+			if inner.kind == "text" {
+				return p.text(&inner)
+			}
+			return other.block(&inner)
+		})
+		if err != nil {
+			return in("content", err)
+		}
+	}
+	id := chatCallID(b.callID.Str)
+	if other.n > 0 {
+		late.addText(quoted("Returned by the tool call " + id + ":"))
+		late.add(&other)
+	}
+	t.w.open('{')
+	t.w.textField("role", "tool")
+	t.w.textField("tool_call_id", id)
+	if p.n > 0 {
+		p.content(t.w)
+	} else {
+		t.w.textField("content", "")
+	}
+	t.w.close('}')
+	return nil
+}

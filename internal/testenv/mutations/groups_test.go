@@ -1,0 +1,96 @@
+package mutations
+
+// groupBugs are of who pays for what a group asks.
+var groupBugs = []mutation{
+	{
+		bug: "let an account pay for a group without its cap",
+		edits: []edit{{"gateway/complete.go",
+			"\tc.Key = key\n",
+			"\t_ = key\n"}},
+		pkg: "gateway", test: "TestGroupCap",
+	},
+	{
+		bug: "change a group's cap as a key's budget",
+		edits: []edit{{"billing/keychange.go",
+			"revoked_at is null and chat_id is null for no key update`, keyID",
+			"revoked_at is null for no key update`, keyID"}},
+		pkg: "billing", test: "TestGroupPayer",
+	},
+	{
+		bug: "keep which groups somebody paid for who has left",
+		edits: []edit{{"billing/closing.go",
+			"set name = '', chat_id = null, allowed_ips",
+			"set name = '', allowed_ips"}},
+		pkg: "billing", test: "TestGroupPayer",
+	},
+	{
+		bug: "let two accounts pay for one group",
+		edits: []edit{{"internal/postgres/migrations/00095_group_keys.sql",
+			"create unique index api_keys_chat_id_idx",
+			"create index api_keys_chat_id_idx"}},
+		pkg: "billing", test: "TestGroupRace",
+	},
+	{
+		bug: "leave a group's payer behind when it grows",
+		edits: []edit{{"billing/groups.go",
+			"set chat_id = $2 where chat_id = $1 and",
+			"set chat_id = chat_id where chat_id = $1 and $2 <> 0 and"}},
+		pkg: "billing", test: "TestGroupMoves",
+	},
+	{
+		bug: "let anybody offer to pay for a group",
+		edits: []edit{{"handlers/till/pay.go",
+			"\tif !may {\n\t\treturn r.Say(ctx, q, q.Voice.Say(\"group.pay.admins\"))\n\t}\n\taccount, err",
+			"\tif !may && q.Private() {\n\t\treturn r.Say(ctx, q, q.Voice.Say(\"group.pay.admins\"))\n\t}\n\taccount, err"}},
+		pkg: "handlers", test: "TestGroupOffers",
+	},
+	{
+		bug: "decide anew who pays when a group's question comes again",
+		edits: []edit{{"handlers/talk/turn.go",
+			"\tif before.payer != nil {",
+			"\tif before.payer != nil && t.Private() {"}},
+		pkg: "handlers", test: "TestGroupChargedOnce",
+	},
+	{
+		bug: "charge the asker for what somebody else may have paid",
+		edits: []edit{{"handlers/talk/payer.go",
+			"\t\tif t.decided {",
+			"\t\tif t.decided && t.Private() {"}},
+		pkg: "handlers", test: "TestGroupChargedOnce",
+	},
+	{
+		bug: "tell a group with each question that its payer cannot pay",
+		edits: []edit{{"handlers/talk/payer.go",
+			"\tif err != nil || !first {",
+			"\tif err != nil || !first && t.Private() {"}},
+		pkg: "handlers", test: "TestGroupUsedUp",
+	},
+	{
+		bug: "refuse the asker what a group's payer cannot pay",
+		edits: []edit{{"handlers/talk/payer.go",
+			"!gone && !needsMoney(err) &&",
+			"!gone &&"}},
+		pkg: "handlers", test: "TestGroupUsedUp",
+	},
+	{
+		bug: "go on paying for a group that removed the bot",
+		edits: []edit{{"handlers/membership.go",
+			"change.Chat.Type != models.ChatTypePrivate",
+			"change.Chat.Type == models.ChatTypePrivate"}},
+		pkg: "handlers", test: "TestGroupEnds",
+	},
+	{
+		bug: "go on asking a payer's key that was revoked elsewhere",
+		edits: []edit{{"handlers/hall/sponsor.go",
+			"if err := h.kept.sponsors.Invalidate(ctx, sponsorKey(chat)); !errors",
+			"if err := ctx.Err(); !errors"}},
+		pkg: "handlers", test: "TestGroupEnds",
+	},
+	{
+		bug: "let the asker pay where nobody can say who does",
+		edits: []edit{{"handlers/hall/sponsor.go",
+			"return Sponsor{}, fmt.Errorf(\"who pays for a group: %w\", err)",
+			"return Sponsor{}, nil"}},
+		pkg: "handlers", test: "TestPayerNotRead",
+	},
+}
