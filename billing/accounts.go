@@ -16,7 +16,8 @@ import (
 	"github.com/kikuai/kikuai/internal/postgres"
 )
 
-// StatusActive is the status of an account that may spend, and of a usable key.
+// StatusActive is the status of an account that may spend, and of a key without
+// restrictions.
 const StatusActive = "active"
 
 const (
@@ -34,6 +35,7 @@ type Accounts struct {
 	log       *slog.Logger
 	welcome   int64
 	peppers   []*pepper
+	referral  int64 // nano-USD for both sides of an invitation; 0: none
 }
 
 // Profile is what Telegram tells of a person.
@@ -67,6 +69,18 @@ type Balance struct{ Available, Held int64 }
 // one account and give one credit. It needs Postgres; where Redis is away a new account
 // is made all the same, and the relay tells Redis later.
 func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, created bool, err error) {
+	return a.open(ctx, profile, nobody, time.Time{})
+}
+
+// Enter is Open for what Telegram said of a person at a moment, and may be told later: who
+// has left since then does not come back by it. ErrInitDataOld.
+func (a *Accounts) Enter(ctx context.Context, profile Profile, said time.Time) (account Account, created bool, err error) {
+	return a.open(ctx, profile, nobody, said)
+}
+
+// open is Open with who has invited the person, and when it was said that they are here;
+// the zero time: now.
+func (a *Accounts) open(ctx context.Context, profile Profile, referrer int64, said time.Time) (account Account, created bool, err error) {
 	if !validTelegramID(profile.TelegramID) {
 		return Account{}, false, ErrAccountUnknown
 	}
@@ -78,11 +92,20 @@ func (a *Accounts) Open(ctx context.Context, profile Profile) (account Account, 
 		if found, created, err = findOrInsert(ctx, tx, profile.TelegramID); err != nil {
 			return err
 		}
-		if err := meet(ctx, tx, &found, profile); err != nil || found.met || a.welcome == 0 {
+		if err := meet(ctx, tx, &found, profile); err != nil || found.met {
 			return err
 		}
-		if left, err := a.departed(ctx, tx, profile.TelegramID); err != nil || left {
-			return err // who comes back is not welcomed a second time
+		left, err := a.departed(ctx, tx, profile.TelegramID)
+		switch {
+		case err != nil:
+			return err
+		case !said.IsZero() && !said.After(left):
+			return ErrInitDataOld
+		case !left.IsZero():
+			return nil // who comes back is not welcomed a second time, and no news to who invites them
+		}
+		if err := a.invite(ctx, tx, found.ID, referrer); err != nil || a.welcome == 0 {
+			return err
 		}
 		welcome, err = grant(ctx, tx, Credit{AccountID: found.ID, AmountNano: a.welcome, Kind: CreditWelcome,
 			IdempotencyKey: "welcome:" + strconv.FormatInt(found.ID, 10)})
@@ -253,6 +276,19 @@ func (a *Accounts) Find(ctx context.Context, telegramID int64) (int64, error) {
 		return 0, fmt.Errorf("%w: find an account: %w", ErrClosed, err)
 	}
 	return id, nil
+}
+
+// Owner returns the Telegram id of an account's owner, from Postgres alone.
+// ErrAccountUnknown, also where the account was closed; ErrClosed.
+func (a *Accounts) Owner(ctx context.Context, accountID int64) (telegramID int64, err error) {
+	err = a.postgres.QueryRow(ctx, `select telegram_id from accounts where id = $1 and telegram_id is not null`, accountID).Scan(&telegramID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrAccountUnknown
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: find an account's owner: %w", ErrClosed, err)
+	}
+	return telegramID, nil
 }
 
 // Profile returns what is known of a Telegram user who has an account and has come to the

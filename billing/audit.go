@@ -31,6 +31,11 @@ func Operator(login string) Actor {
 // OfAccount is an account's owner.
 func OfAccount(accountID int64) Actor { return Actor("account:" + strconv.FormatInt(accountID, 10)) }
 
+// OfKey is whoever used one of an account's API keys.
+func OfKey(accountID, keyID int64) Actor {
+	return OfAccount(accountID) + Actor("/key:"+strconv.FormatInt(keyID, 10))
+}
+
 // Entry is a line of the audit log. Details hold no secret and nothing personal:
 // they stay when the person leaves.
 type Entry struct {
@@ -48,6 +53,9 @@ const (
 	actionKeyMade    = "key.created"
 	actionKeyRevoked = "key.revoked"
 	actionKeyLimits  = "key.limits"
+	actionKeyBudget  = "key.budget"
+	actionKeyBound   = "key.restrictions"
+	actionKeyNamed   = "key.renamed"
 )
 
 // audit writes the entry inside tx, the transaction of the change itself: there is

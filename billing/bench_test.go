@@ -70,8 +70,8 @@ func BenchmarkDrain(b *testing.B) {
 		ids = append(ids, id)
 	}
 	r.must(rows.Err())
-	payload, err := encodePayload(settlement(1, "x", 1))
-	r.must(err)
+	sample := settlement(1, "x", 1)
+	payload := encodePayload(&sample)
 	pipe := r.redis.Pipeline()
 	for i := range b.N {
 		account := ids[i%accounts]

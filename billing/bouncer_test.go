@@ -2,7 +2,9 @@ package billing
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/kikuai/kikuai/internal/postgres"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -23,10 +25,16 @@ func TestBehindPgBouncer(t *testing.T) {
 	r.pool = r.config.Postgres
 	ctx := t.Context()
 	account := r.storied()
-	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", Limits: Limits{RequestsPerMinute: 9}, By: OfAccount(account)})
+	key, _, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account, Name: "mine", Limits: Limits{RequestsPerMinute: 9}, By: OfAccount(account), IdempotencyKey: "mine",
+		Restrictions: Restrictions{Models: []string{"a*", "b"}, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, ExpiresAt: time.Now().Add(time.Hour)}})
 	r.must(err)
-	_, err = r.desk.Keys.SetLimits(ctx, key.ID, LimitChange{TokensPerMinute: number(7)}, House)
+	_, err = r.desk.Keys.Change(ctx, key.AccountID, key.ID, KeyChange{Limits: LimitChange{TokensPerMinute: number(7)}}, House)
 	r.must(err)
+	used, err := r.desk.Keys.Used(ctx, KeyQuery{AccountID: account})
+	r.must(err)
+	if got := used[0]; len(got.Models) != 2 || len(got.Networks) != 1 || got.ExpiresAt.IsZero() || got.Limits.TokensPerMinute != 7 {
+		t.Errorf("through PgBouncer a key is %+v", got)
+	}
 	_, err = r.desk.Tiers.Set(ctx, "gold", LimitChange{Concurrency: number(4)}, House)
 	r.must(err)
 	r.must(r.desk.Tiers.Assign(ctx, account, "gold", House))

@@ -36,10 +36,7 @@ const (
 // counted, so that the next one knows.
 const noBudget = "0|0"
 
-const (
-	actionAccountBudget = "account.budget"
-	actionKeyBudget     = "key.budget"
-)
+const actionAccountBudget = "account.budget"
 
 // BudgetError says which budget a call would exceed. errors.Is finds ErrBudget in it.
 type BudgetError struct {
@@ -159,40 +156,6 @@ func (a *Accounts) Budget(ctx context.Context, accountID int64) (b Budget, err e
 		return Budget{}, fmt.Errorf("read an account's budget: %w", err)
 	}
 	return b, nil
-}
-
-// SetBudget bounds what is spent with a key. It is in force when it returns; where Redis
-// is away it is ErrClosed: the budget is recorded, and will be in force within a second
-// of Redis' return. ErrAmount, ErrKeyUnknown: the account has no such usable key.
-func (k *Keys) SetBudget(ctx context.Context, accountID, keyID int64, b Budget, by Actor) error {
-	if err := b.check(); err != nil {
-		return err
-	}
-	var record keyRecord
-	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `
-			update api_keys k set budget_day_nano = nullif($3::bigint, 0), budget_month_nano = nullif($4::bigint, 0),
-				projected_at = null, confirmed = false
-			where id = $1 and account_id = $2 and revoked_at is null returning `+keyFields,
-			keyID, accountID, b.DayNano, b.MonthNano)
-		if err != nil {
-			return err
-		}
-		if record, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[keyRecord]); err != nil {
-			return err
-		}
-		return audit(ctx, tx, Entry{Actor: by, Action: actionKeyBudget, AccountID: accountID, KeyID: keyID, Details: b.details()})
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ErrKeyUnknown
-	}
-	if err != nil {
-		return fmt.Errorf("set a key's budget: %w", err)
-	}
-	failpoint.Here("budget.committed")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
-	defer cancel()
-	return k.projector.key(ctx, record)
 }
 
 // accountBudgeted is an account's budget as Redis is told of it.

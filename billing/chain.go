@@ -37,8 +37,9 @@ type link struct {
 	headHash           []byte
 }
 
-// bytes are what the hash is of: ledger_bytes of the migrations, written a second time
-// so that neither can err unnoticed.
+// bytes are what the hash is of: ledger_bytes of the migrations, written a second time.
+// Batches of events are linked by this one, single transactions by that one, and a test
+// holds each to the other, so that neither can err unnoticed.
 func (l *link) bytes(b []byte) []byte {
 	number := func(n int64) { b = append(strconv.AppendInt(b, n, 10), '|') }
 	optional := func(n *int64) {

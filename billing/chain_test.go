@@ -49,8 +49,8 @@ func (r *rig) verify(accounts ...int64) []Break {
 	return breaks
 }
 
-// What is written one by one and in batches, by SQL, is what Go reads as an unbroken
-// chain, also when shards, credits and accounts are posted at the same time.
+// What is written one by one, by SQL, and in batches, by Go, is what both read as an
+// unbroken chain, also when shards, credits and accounts are posted at the same time.
 func TestChain(t *testing.T) {
 	r := newRig(t, testenv.Redis(t))
 	if breaks := r.verify(); len(breaks) > 0 {
@@ -96,7 +96,23 @@ func TestChain(t *testing.T) {
 	if breaks := append(r.verify(), r.verify(accounts...)...); len(breaks) > 0 {
 		t.Fatalf("untouched, and broken: %+v", breaks)
 	}
+	if n := r.count(unlinkedSQL); n != 0 {
+		t.Errorf("%d links that Postgres computes otherwise", n)
+	}
 }
+
+// unlinkedSQL counts the links that are not what the functions of the migrations make of
+// the transactions.
+const unlinkedSQL = `
+	with linked as (
+		select t.hash, ledger_link(null, lag(t.hash, 1, decode(repeat('00', 32), 'hex')) over (partition by t.account_id order by t.account_seq),
+			ledger_bytes(t.id, t.account_id, t.account_seq, t.kind, t.reference, t.shard, t.epoch, t.stream_ms, t.stream_seq, t.memo,
+				t.created_at, coalesce(e.books, '{}'), coalesce(e.amounts, '{}'))) as wanted
+		from ledger_transactions t cross join lateral (
+			select array_agg(book order by position) as books, array_agg(amount_nano order by position) as amounts
+			from ledger_entries where transaction_id = t.id) e
+	)
+	select count(*) from linked where hash <> wanted`
 
 // Whatever a superuser does behind the triggers' back is found, at the first link that
 // it touches, and nowhere else.

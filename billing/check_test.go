@@ -2,6 +2,7 @@ package billing
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,7 +44,7 @@ func TestCheckFindsFaults(t *testing.T) {
 				return []Difference{{RuleEntries, account, 987654321, "of no transaction", 0, 0}}
 			}},
 		{"usage deleted, and its hour", []string{`delete from usage where account_id = $1 and captured_nano = 100`,
-			`update usage_hourly set calls = calls - 1, prompt_tokens = prompt_tokens - 10, cached_tokens = cached_tokens - 4,
+			`update usage_ROLLUP set calls = calls - 1, prompt_tokens = prompt_tokens - 10, cached_tokens = cached_tokens - 4,
 				completion_tokens = completion_tokens - 7, reasoning_tokens = reasoning_tokens - 2,
 				cost_nano = cost_nano - 100, captured_nano = captured_nano - 100 where account_id = $1 and model = 'small'`},
 			func(account int64, id func(int) int64) []Difference {
@@ -51,7 +52,7 @@ func TestCheckFindsFaults(t *testing.T) {
 			}},
 		{"usage of nothing", []string{`insert into usage select id, 'x', account_id, 0, '', '', '', 0, 0, 0, 0, 0, 0, 0, 0, false, 0, 0, created_at
 				from ledger_transactions where account_id = $1 and account_seq = 6`,
-			`update usage_hourly set calls = calls + 1 where account_id = $1 and model = ''`},
+			`update usage_ROLLUP set calls = calls + 1 where account_id = $1 and model = ''`},
 			func(account int64, id func(int) int64) []Difference {
 				return []Difference{{RuleUsage, account, id(6), "of no settled call", 0, 30}}
 			}},
@@ -59,13 +60,13 @@ func TestCheckFindsFaults(t *testing.T) {
 				cached_tokens, cache_write_tokens, completion_tokens, reasoning_tokens, cost_nano, captured_nano, write_off_nano,
 				estimated, duration_ms, first_token_ms, created_at + interval '1 microsecond'
 				from usage where account_id = $1 and captured_nano = 0 and write_off_nano = 0`,
-			`update usage_hourly set calls = calls + 1, prompt_tokens = prompt_tokens + 10, cached_tokens = cached_tokens + 4,
+			`update usage_ROLLUP set calls = calls + 1, prompt_tokens = prompt_tokens + 10, cached_tokens = cached_tokens + 4,
 				completion_tokens = completion_tokens + 7, reasoning_tokens = reasoning_tokens + 2 where account_id = $1 and model = 'small'`},
 			func(account int64, id func(int) int64) []Difference {
 				return []Difference{{RuleUsage, account, id(5), "another account, time or cost", 0, 0}}
 			}},
 		{"what a call cost", []string{`update usage set captured_nano = 99, write_off_nano = 1 where account_id = $1 and captured_nano = 100`,
-			`update usage_hourly set captured_nano = captured_nano - 1, write_off_nano = write_off_nano + 1 where account_id = $1 and model = 'small'`},
+			`update usage_ROLLUP set captured_nano = captured_nano - 1, write_off_nano = write_off_nano + 1 where account_id = $1 and model = 'small'`},
 			func(account int64, id func(int) int64) []Difference {
 				return []Difference{{RuleUsage, account, id(3), "another account, time or cost", 99, 100}}
 			}},
@@ -76,6 +77,10 @@ func TestCheckFindsFaults(t *testing.T) {
 		{"an hour's tokens", []string{`update usage_hourly set reasoning_tokens = 0 where account_id = $1 and model = 'small'`},
 			func(account int64, _ func(int) int64) []Difference {
 				return []Difference{{RuleUsageHourly, account, 0, r.hour(account), 170, 170}}
+			}},
+		{"a quarter's cost", []string{`update usage_quarters set cost_nano = cost_nano + 1 where account_id = $1 and model = 'small'`},
+			func(account int64, _ func(int) int64) []Difference {
+				return []Difference{{RuleUsageQuarters, account, 0, r.quarter(account), 171, 170}}
 			}},
 		{"a credit's amount", []string{`update credits set amount_nano = 501 where account_id = $1 and amount_nano = 500`},
 			func(account int64, id func(int) int64) []Difference {
@@ -93,7 +98,10 @@ func TestCheckFindsFaults(t *testing.T) {
 				return r.count(`select id from ledger_transactions where account_id = $1 and account_seq = $2`, account, seq)
 			})
 			for _, query := range c.queries {
-				r.forge(query, account)
+				r.forge(strings.Replace(query, "ROLLUP", "hourly", 1), account)
+				if strings.Contains(query, "ROLLUP") {
+					r.forge(strings.Replace(query, "ROLLUP", "quarters", 1), account)
+				}
 			}
 			got, err := r.desk.Ledger.Check(t.Context())
 			r.must(err)
@@ -116,12 +124,20 @@ func (r *rig) hour(account int64) (name string) {
 	return name
 }
 
+// quarter is how a difference names the account's quarter of an hour of the model small.
+func (r *rig) quarter(account int64) (name string) {
+	r.t.Helper()
+	r.must(r.pool.QueryRow(r.t.Context(), `select to_char(quarter at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' key 3 small'
+		from usage_quarters where account_id = $1 and model = 'small'`, account).Scan(&name))
+	return name
+}
+
 // erase takes an account out of the books, as if it had never been.
 func (r *rig) erase(account int64) {
 	r.t.Helper()
 	r.forge(`delete from ledger_entries where transaction_id = 987654321
 		or transaction_id in (select id from ledger_transactions where account_id = $1)`, account)
-	for _, table := range []string{"ledger_transactions", "usage", "usage_hourly", "credits", "accounts"} {
+	for _, table := range []string{"ledger_transactions", "usage", "usage_hourly", "usage_quarters", "credits", "accounts"} {
 		column := "account_id"
 		if table == "accounts" {
 			column = "id"

@@ -154,6 +154,9 @@ func (c *Checkouts) Stars(ctx context.Context, r CheckoutRequest, link func(ctx 
 	})
 }
 
+// TakesCards says whether card payments can be begun.
+func (c *Checkouts) TakesCards() bool { return c.cards != nil }
+
 // begin finds the checkout of the request's key or makes it, and opens its page unless
 // that was done.
 func (c *Checkouts) begin(ctx context.Context, r CheckoutRequest, wish Checkout, provider string, open func(begun) (string, error)) (Checkout, error) {

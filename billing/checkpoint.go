@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -106,9 +105,7 @@ func argsOf(m *Mark) (a checkpointArgs, err error) {
 	if !m.RenewOnly {
 		s := m.Settlement
 		s.Usage = s.Usage.Clamped()
-		if payload, err = encodePayload(s); err != nil {
-			return a, fmt.Errorf("billing: checkpoint: %w", err)
-		}
+		payload = encodePayload(&s)
 	}
 	a.account = m.AccountID
 	a.keys = []string{EpochKey(m.AccountID), HoldKey(m.AccountID, m.HoldID), ExpKey(m.AccountID), markKey(m.AccountID, m.HoldID)}

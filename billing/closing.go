@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,6 +43,7 @@ func (a *Accounts) Close(ctx context.Context, accountID int64, by Actor) error {
 	if err := a.shut(ctx, accountID, telegramID, keys); err != nil {
 		a.log.WarnContext(ctx, "end of an account left to the relay", "account_id", accountID, "err", err)
 	}
+	announce(ctx, a.redis, newsOf(NewsStanding, accountID))
 	return nil
 }
 
@@ -66,9 +68,10 @@ func (a *Accounts) leave(ctx context.Context, tx pgx.Tx, accountID int64, by Act
 		projected_at = case when projected_at is null then null else now() end, confirmed = false
 		where id = $1`, accountID, StatusClosed)
 	batch.Queue(`delete from subscriptions where account_id = $1`, accountID)
+	batch.Queue(`delete from settings where account_id = $1`, accountID)
 	batch.Queue(`delete from notices where account_id = $1 and sent_at is null`, accountID)
 	if telegramID != telegramUnknown {
-		batch.Queue(`insert into departed (person) values ($1) on conflict (person) do nothing`, a.peppers[0].person(telegramID))
+		batch.Queue(`insert into departed (person) values ($1) on conflict (person) do update set left_at = now()`, a.peppers[0].person(telegramID))
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, nil, err
@@ -76,8 +79,8 @@ func (a *Accounts) leave(ctx context.Context, tx pgx.Tx, accountID int64, by Act
 	return telegramID, keys, audit(ctx, tx, Entry{Actor: by, Action: actionClosed, AccountID: accountID})
 }
 
-// revokeAll revokes inside tx the account's keys, removes the names of all it ever had,
-// and returns those that were usable.
+// revokeAll revokes inside tx the account's keys, removes what is personal of all it ever
+// had, and returns those that were usable.
 func revokeAll(ctx context.Context, tx pgx.Tx, accountID int64, by Actor) (usable []keyRecord, err error) {
 	rows, err := tx.Query(ctx, `select id, locator from api_keys where account_id = $1 and revoked_at is null
 		order by id for no key update`, accountID)
@@ -97,7 +100,7 @@ func revokeAll(ctx context.Context, tx pgx.Tx, accountID int64, by Actor) (usabl
 			return nil, err
 		}
 	}
-	_, err = tx.Exec(ctx, `update api_keys set name = '', revoked_at = coalesce(revoked_at, now()),
+	_, err = tx.Exec(ctx, `update api_keys set name = '', chat_id = null, allowed_ips = null, idempotency_key = null, request_hash = null, revoked_at = coalesce(revoked_at, now()),
 		projected_at = null, confirmed = false where account_id = $1`, accountID)
 	return usable, err
 }
@@ -159,12 +162,16 @@ func (p *pepper) person(telegramID int64) []byte {
 	return sum[:sha256.Size]
 }
 
-// departed tells whether the person had an account before and left.
-func (a *Accounts) departed(ctx context.Context, tx pgx.Tx, telegramID int64) (left bool, err error) {
+// departed tells when the person who had an account before last left it; zero: never.
+func (a *Accounts) departed(ctx context.Context, tx pgx.Tx, telegramID int64) (left time.Time, err error) {
 	people := make([][]byte, len(a.peppers))
 	for i, pepper := range a.peppers {
 		people[i] = pepper.person(telegramID)
 	}
-	err = tx.QueryRow(ctx, `select exists (select from departed where person = any($1))`, people).Scan(&left)
+	var last *time.Time
+	err = tx.QueryRow(ctx, `select max(left_at) from departed where person = any($1)`, people).Scan(&last)
+	if last != nil {
+		left = *last
+	}
 	return left, err
 }

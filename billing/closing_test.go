@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -16,7 +17,8 @@ func TestClosedAccount(t *testing.T) {
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
-	_, token, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account.ID, Name: "Grace's laptop"})
+	_, token, err := r.desk.Keys.Create(ctx, KeySpec{AccountID: account.ID, Name: "Grace's laptop", IdempotencyKey: "Grace-1",
+		Restrictions: Restrictions{Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.77/32")}}})
 	r.must(err)
 	presented, err := r.desk.Keys.Parse(token)
 	r.must(err)
@@ -34,7 +36,7 @@ func TestClosedAccount(t *testing.T) {
 		t.Errorf("a closed account makes a key: %v", err)
 	}
 	for _, table := range []string{"accounts", "api_keys", "audit_log", "credits", "ledger_transactions"} {
-		if n := r.count(`select count(*) from `+table+` x where x::text ~ 'Grace|Hopper|laptop'
+		if n := r.count(`select count(*) from `+table+` x where x::text ~ 'Grace|Hopper|laptop|203[.]0[.]113'
 			or $1 in (coalesce(to_jsonb(x)->>'telegram_id', ''))`, "4242"); n != 0 {
 			t.Errorf("%s still tells of the person", table)
 		}

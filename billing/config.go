@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/kikuai/kikuai/internal/postgres"
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
@@ -17,12 +18,15 @@ type Config struct {
 	Redis         redis.Cmdable         // hot path; may be an AutoPipeliner
 	Blocking      redis.UniversalClient // Engine only: blocking and large reads; 16 connections and a few
 	Postgres      *pgxpool.Pool
-	Leases        *stream.Leases // Engine only
+	Reads         *postgres.Reads // of what may be a little out of date; nil: all is read from Postgres
+	Leases        *stream.Leases  // Engine only
 	Log           *slog.Logger
 	Registerer    prometheus.Registerer // nil: nothing is registered
 	Peppers       []string              // secrets of API keys, newest first
 	Now           func() time.Time      // nil: time.Now; tells the age of events, decides nothing
 	WelcomeCredit int64                 // nano-USD given once to a new account; 0: none
+	ReferralNano  int64                 // nano-USD given to both sides of an invitation; 0: none
+	ReferralMost  int                   // invitations of an account that are rewarded in a month
 	StarNano      int64                 // nano-USD that a Telegram Star is credited with; 0: none are taken
 	Stripe        *StripeOptions        // nil: no card payments
 	LowBalance    int64                 // nano-USD below which an owner is told, unless theirs says otherwise; 0: never
@@ -43,6 +47,9 @@ type Desk struct {
 	Jobs      *Jobs
 	Notices   *Notices
 	Checkouts *Checkouts
+	Settings  *SettingsStore
+	Gifts     *Gifts
+	Shards    *Shards
 
 	Tiers         *Tiers
 	Organisations *Organisations
@@ -57,6 +64,9 @@ func New(c Config) (*Desk, error) {
 	if c.WelcomeCredit < 0 || c.WelcomeCredit > MaxCredit {
 		return nil, errors.New("billing: the welcome credit is out of bounds")
 	}
+	if c.ReferralNano < 0 || c.ReferralNano > MaxCredit || c.ReferralMost < 0 {
+		return nil, errors.New("billing: the credit for invitations is out of bounds")
+	}
 	if c.StarNano < 0 || c.StarNano > NanoPerUSD {
 		return nil, errors.New("billing: the worth of a Star is out of bounds")
 	}
@@ -66,6 +76,9 @@ func New(c Config) (*Desk, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Reads == nil {
+		c.Reads = postgres.NewReads(postgres.ReadsOptions{Primary: c.Postgres, Log: c.Log})
+	}
 	ring, err := newPeppers(c.Peppers)
 	if err != nil {
 		return nil, err
@@ -74,17 +87,21 @@ func New(c Config) (*Desk, error) {
 	m := newMetrics(c.Registerer)
 	p := &projector{redis: c.Redis, postgres: c.Postgres, scripts: s}
 	desk := &Desk{
-		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit, peppers: ring},
+		Accounts: &Accounts{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p, log: c.Log, welcome: c.WelcomeCredit, peppers: ring,
+			referral: c.ReferralNano},
 		Keys:     &Keys{postgres: c.Postgres, projector: p, log: c.Log, peppers: ring},
 		Holds:    &Holds{redis: c.Redis, postgres: c.Postgres, scripts: s, metrics: m},
-		Ledger:   &Ledger{postgres: c.Postgres},
+		Ledger:   &Ledger{postgres: c.Postgres, reads: c.Reads, redis: c.Redis},
 		Backlog:  newBacklog(c),
 		Jobs:     newJobs(c.Postgres, c.Log, c.Registerer),
 		Notices:  &Notices{postgres: c.Postgres},
+		Settings: &SettingsStore{redis: c.Redis, postgres: c.Postgres},
+		Shards:   &Shards{redis: c.Redis, postgres: c.Postgres},
 
 		Tiers:         &Tiers{postgres: c.Postgres, projector: p},
 		Organisations: &Organisations{redis: c.Redis, postgres: c.Postgres, scripts: s, projector: p},
 	}
+	desk.Gifts = &Gifts{redis: c.Redis, postgres: c.Postgres, scripts: s, accounts: desk.Accounts, log: c.Log, peppers: ring, least: GiftLeast}
 	desk.Payments = newPayments(c, desk.Accounts, ring)
 	desk.Checkouts = newCheckouts(c, desk.Payments, desk.Jobs)
 	if c.Blocking != nil && c.Leases != nil {

@@ -29,13 +29,17 @@ const (
 	CreditAdjustment = "adjustment"
 	CreditStars      = "stars"
 	CreditCard       = "card"
+	CreditGift       = "gift"     // another account's, or its own that came back
+	CreditReferral   = "referral" // for an invitation
 )
 
 // bookOf is the ledger's book against which a kind of credit is written.
 func bookOf(kind string) (string, error) {
 	switch kind {
-	case CreditWelcome, CreditPromotion:
+	case CreditWelcome, CreditPromotion, CreditReferral:
 		return bookPromotion, nil
+	case CreditGift:
+		return bookGifts, nil
 	case CreditAdjustment, CreditStars, CreditCard:
 		return kind, nil
 	}
@@ -189,8 +193,8 @@ func grant(ctx context.Context, tx pgx.Tx, c Credit) (granted, error) {
 	return g, c.audit(ctx, tx, g)
 }
 
-// audit notes what somebody decided to give. A payment and a welcome follow from
-// rules, and the ledger says all there is to say of them.
+// audit notes what somebody decided to give. Payments, welcomes, gifts and
+// referrals follow from rules, and the ledger says all there is to say of them.
 func (c Credit) audit(ctx context.Context, tx pgx.Tx, g granted) error {
 	if c.Kind != CreditAdjustment && c.Kind != CreditPromotion {
 		return nil

@@ -111,8 +111,8 @@ func testDebits(t *testing.T, client *redis.Client) {
 	r.relayed(owner)
 	r.wantBalance(account, 500, 0)
 	r.wantEntries("refund:c-1", "[customer -300 stars 300]")
-	r.wantEntries("hold:lost", "[customer -200 revenue 200]")
-	if n := r.count(`select count(*) from usage where hold_id = 'lost' and cost_nano = 200 and model = 'small' and prompt_tokens = 10`); n != 1 {
+	r.wantEntries("hold:lost", "[customer -200 revenue 250 write_off -50]")
+	if n := r.count(`select count(*) from usage where hold_id = 'lost' and cost_nano = 250 and model = 'small' and prompt_tokens = 10`); n != 1 {
 		t.Error("the late call has no usage")
 	}
 
@@ -129,7 +129,8 @@ func testDebits(t *testing.T, client *redis.Client) {
 	r.wantBooks(ctx)
 }
 
-// A debit that bears a hold's name gives way to the hold.
+// A debit that bears the name of a hold that stands settles it: nothing is taken beside it,
+// and what settles it yet takes nothing any more.
 func TestDebitOfAHoldThatStands(t *testing.T) {
 	r := newRig(t, testenv.Redis(t))
 	ctx := t.Context()
@@ -138,14 +139,18 @@ func TestDebitOfAHoldThatStands(t *testing.T) {
 	_, err := r.desk.Holds.Settle(ctx, settlement(account, "again", 100)) // its hold was lost
 	r.must(err)
 	r.reserve(account, "again", 300) // a redelivered update's call, under the same name
+	r.wantBalance(account, 700, 300)
 	for range 3 {
 		r.must(owner.relayDebits(ctx))
 	}
-	r.wantBalance(account, 700, 300)
-	r.settle(account, "again", 120)
+	r.wantBalance(account, 900, 0)
+	var expired *HoldExpiredError
+	if _, err := r.desk.Holds.Settle(ctx, settlement(account, "again", 120)); !errors.As(err, &expired) || expired.Captured != 100 {
+		t.Errorf("settled again: %v", err)
+	}
 	r.relayed(owner)
-	r.wantBalance(account, 880, 0)
-	r.wantEntries("hold:again", "[customer -120 revenue 120]")
+	r.wantBalance(account, 900, 0)
+	r.wantEntries("hold:again", "[customer -100 revenue 100]")
 	r.wantBooks(ctx)
 }
 

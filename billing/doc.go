@@ -49,6 +49,13 @@
 // account's hash, begin with what the ledger knows, and come back from it with a
 // rebuild.
 //
+// # Groups
+//
+// An account pays for a group's questions with a key that nobody can present, since what
+// it is made of has not the form of one. Its budget of a day is the cap, so the cap holds
+// wherever a budget does, and what ends keys ends the paying: a revocation, and the end of
+// the account.
+//
 // # Tiers and organisations
 //
 // What may be done with a key, an account or an organisation is told here and decided by
@@ -65,6 +72,20 @@
 // exceeded, and what is counted may for a while be more than what was spent, never less,
 // but for what Redis itself forgets; the ledger, which has each call's organisation and
 // day, raises that again.
+//
+// # Gifts and invitations
+//
+// A gift leaves its giver's balance by an event, as a call does: all of it or nothing, once
+// for each wish. The event takes it into the book of gifts; what the ledger has not is no
+// gift, whatever link was shown, so nothing that Redis loses becomes money. From that book
+// it is credited once, under the gift's name, to the first who has its code, or back to
+// its giver after GiftLife. Givers who leave leave their gifts standing; what comes back
+// to a closed account is forfeited with the rest.
+//
+// An invitation is written down in the transaction in which somebody first comes, and
+// settled in that of their first payment that is large enough, with a credit for each
+// side. That transaction locks the invitation and then both accounts by their ids, as a
+// batch of events does, so neither waits for the other for ever.
 //
 // # Back-pressure
 //

@@ -16,7 +16,7 @@ import (
 const (
 	batchMost = 1000 // events of one transaction
 	blockFor  = 250 * time.Millisecond
-	linger    = 20 * time.Millisecond
+	drainGap  = 60 * time.Millisecond // between two batches that are not full: what comes meanwhile is taken together
 	applyIn   = 15 * time.Second
 )
 
@@ -47,6 +47,7 @@ func (o *owner) drain(ctx context.Context) (int, error) {
 	if err := o.step("committed"); err != nil {
 		return 0, err
 	}
+	announce(ctx, o.redis, ledgerNews(events))
 	err = o.scripts.trim.Run(ctx, o.redis, []string{epochKey(o.shard), evKey(o.shard)}, to.epoch, to.last.String()).Err()
 	if err != nil {
 		return 0, redisError("trim the stream", err)
@@ -80,6 +81,7 @@ func (o *owner) catchUp(ctx context.Context) error {
 // fetch reads the events after the position, and makes sure on the way that the
 // stream still is what it was: same epoch, and the last applied event in place.
 func (o *owner) fetch(ctx context.Context) ([]event, error) {
+	o.fetched = time.Now()
 	pipe := o.redis.Pipeline()
 	epoch := pipe.Get(ctx, epochKey(o.shard))
 	messages := pipe.XRangeN(ctx, evKey(o.shard), o.at.last.String(), "+", batchMost+1)
@@ -133,25 +135,11 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 	ctx, cancel := context.WithTimeout(ctx, applyIn)
 	defer cancel()
 
-	var repeats int
-	err := postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error {
-		if err := movePosition(ctx, tx, o.shard, o.at, to); err != nil {
-			return err
-		}
-		repeated, err := insertEvents(ctx, tx, o.shard, events, false, o.lowBalance)
-		if err != nil {
-			return err
-		}
-		if repeats = len(repeated); repeats > 0 && !skip {
-			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, true, o.lowBalance); err == nil && len(repeated) > 0 {
-				err = fmt.Errorf("billing: %d events are in the ledger beyond the position", len(repeated))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return o.step("applied")
-	})
+	// Nearly never does the ledger have one: asking first would cost every event a look-up.
+	repeats, err := o.post(ctx, events, to, byCause, skip)
+	if errors.Is(err, errRepeated) {
+		repeats, err = o.post(ctx, events, to, byCauseIfNew, skip)
+	}
 	if err != nil {
 		return fmt.Errorf("apply events: %w", err)
 	}
@@ -170,4 +158,28 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 	}
 	o.metrics.drained.Add(float64(len(events)))
 	return nil
+}
+
+// post is apply's transaction. repeats are the events whose causes the ledger, or another of
+// them, had already; with byCause it is errRepeated where the ledger has one.
+func (o *owner) post(ctx context.Context, events []event, to position, named naming, skip bool) (repeats int, err error) {
+	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error {
+		if err := movePosition(ctx, tx, o.shard, o.at, to); err != nil {
+			return err
+		}
+		repeated, err := insertEvents(ctx, tx, o.shard, events, named, o.lowBalance)
+		if err != nil {
+			return err
+		}
+		if repeats = len(repeated); repeats > 0 && !skip {
+			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, byEvent, o.lowBalance); err == nil && len(repeated) > 0 {
+				err = fmt.Errorf("billing: %d events are in the ledger beyond the position", len(repeated))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return o.step("applied")
+	})
+	return repeats, err
 }

@@ -150,8 +150,9 @@ type owner struct {
 	shard   stream.Shard
 	log     *slog.Logger
 	at      position
-	doubted int64 // the epoch whose data in Redis was found incomplete
-	ailing  bool  // a failure was logged and no success since
+	fetched time.Time // when it last looked for events
+	doubted int64     // the epoch whose data in Redis was found incomplete
+	ailing  bool      // a failure was logged and no success since
 }
 
 // session opens the shard and serves it until something fails.
@@ -198,7 +199,8 @@ func (o *owner) wait(ctx context.Context) error {
 	if err != nil {
 		return redisError("wait for events", err)
 	}
-	timer := time.NewTimer(linger) // more will come; one transaction may take them all
+	// More will come, and one transaction may take them all. After a silence nothing waits.
+	timer := time.NewTimer(drainGap - time.Since(o.fetched))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

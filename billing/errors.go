@@ -40,6 +40,14 @@ var (
 	ErrOrganisationStatus  = errors.New("billing: an organisation is active or suspended")
 	ErrMember              = errors.New("billing: the account belongs to another organisation")
 	ErrNoMember            = errors.New("billing: the account does not belong to the organisation")
+	ErrGroupUnpaid         = errors.New("billing: nobody pays for the group")
+	ErrGroupPaid           = errors.New("billing: another account pays for the group")
+	ErrGroupLimit          = errors.New("billing: the account pays for as many groups as it may")
+	ErrGiftUnknown         = errors.New("billing: no such gift")
+	ErrGiftPending         = errors.New("billing: the gift is not in the ledger yet")
+	ErrGiftTaken           = errors.New("billing: the gift was taken by somebody else")
+	ErrGiftGone            = errors.New("billing: the gift went back to its giver, or is about to")
+	ErrGiftLimit           = errors.New("billing: the account has as many open gifts as it may")
 	ErrCreditKind          = errors.New("billing: no such kind of credit")
 )
 
@@ -135,11 +143,15 @@ func passing(code string) bool {
 func refused(err error) bool {
 	for _, refusal := range []error{
 		ErrAccountUnknown, ErrAccountInactive, ErrIdempotencyConflict, ErrIdempotencyKey, ErrAmount, ErrCreditKind,
-		ErrCharge, ErrChargeUnknown,
+		ErrCharge, ErrChargeUnknown, ErrKeyUnknown, ErrKeyLimit, ErrLimits,
+		ErrGroupUnpaid, ErrGroupPaid, ErrGroupLimit,
+		ErrGiftUnknown, ErrGiftPending, ErrGiftTaken, ErrGiftGone, ErrGiftLimit,
 	} {
 		if errors.Is(err, refusal) {
 			return true
 		}
 	}
-	return false
+	var restriction *RestrictionError
+	var bound *GiftBoundError
+	return errors.As(err, &restriction) || errors.As(err, &bound)
 }

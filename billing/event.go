@@ -1,12 +1,10 @@
 package billing
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -22,53 +20,18 @@ func shardOf(account int64) stream.Shard { return stream.ShardOf(account) }
 const (
 	eventSettle = "settle" // a call was paid
 	eventDebit  = "debit"  // something else was taken that Postgres had decided
+	eventGift   = "gift"   // somebody gave a part of their balance away
 )
 
 // Kinds of ledger transactions that events become.
 const (
 	kindSettle = "settle"
 	kindRefund = "refund"
+	kindGift   = "gift"
 )
 
 // debitBooks are the books that a debit may go to; a call's go to revenue.
 var debitBooks = []string{bookPromotion, CreditAdjustment, CreditStars, CreditCard}
-
-// payload is what an event says beyond the money, in the stream as JSON. It
-// never decides over money: one that cannot be read costs its usage row the
-// details, nothing else.
-type payload struct {
-	Prompt     int64  `json:"p,omitempty"`
-	Cached     int64  `json:"c,omitempty"`
-	CacheWrite int64  `json:"w,omitempty"`
-	Completion int64  `json:"o,omitempty"`
-	Reasoning  int64  `json:"r,omitempty"`
-	Estimated  bool   `json:"e,omitempty"`
-	Model      string `json:"m"`
-	Deployment string `json:"d"`
-	Source     string `json:"s"`
-	Duration   int32  `json:"t,omitempty"` // ms
-	FirstToken int32  `json:"f,omitempty"` // ms
-	// The organisation whose budget counted the call, and the day that it was counted on.
-	Organisation    int64 `json:"g,omitempty"`
-	OrganisationDay int32 `json:"y,omitempty"` // days since 1970
-}
-
-func encodePayload(s Settlement) ([]byte, error) {
-	return json.Marshal(payload{
-		Prompt: s.Usage.Prompt, Cached: s.Usage.Cached, CacheWrite: s.Usage.CacheWrite,
-		Completion: s.Usage.Completion, Reasoning: s.Usage.Reasoning, Estimated: s.Usage.Estimated,
-		Model: cleanText(s.Model, maxModel), Deployment: cleanText(s.Deployment, maxModel), Source: cleanText(s.Source, 20),
-		Duration: milliseconds(s.Duration), FirstToken: milliseconds(s.FirstToken),
-		Organisation: max(0, s.Organisation), OrganisationDay: int32(clamp(s.OrganisationDay, 1<<31-1)),
-	})
-}
-
-func milliseconds(d time.Duration) int32 { return int32(clamp(d.Milliseconds(), 1<<31-1)) }
-
-func (p *payload) usage() Usage {
-	return Usage{Prompt: p.Prompt, Cached: p.Cached, CacheWrite: p.CacheWrite,
-		Completion: p.Completion, Reasoning: p.Reasoning, Estimated: p.Estimated}.Clamped()
-}
 
 // eventID is a position in a stream.
 type eventID struct{ ms, seq int64 }
@@ -108,32 +71,85 @@ type event struct {
 // holdReference names the ledger transaction of a hold.
 func holdReference(hold string) string { return "hold:" + hold }
 
+// told is an event as it stands in the stream.
+type told struct {
+	kind, epoch, account, key, captured, writeOff string
+	hold, reference, book, details                string
+}
+
+// fieldSettled is the one field of a settlement's event, see functions.lua.
+const fieldSettled = "s"
+
+// tell reads an event of either form: a settlement's one field, or a field for each value,
+// as other events have them and settlements had before.
+func tell(m redis.XMessage) (t told) {
+	if packed, is := m.Values[fieldSettled].(string); is {
+		t.kind = eventSettle
+		for _, into := range [...]*string{&t.epoch, &t.account, &t.key, &t.captured, &t.writeOff, &t.hold} {
+			*into, packed, _ = strings.Cut(packed, "|")
+		}
+		t.details = packed
+		return t
+	}
+	for name, value := range m.Values {
+		text, _ := value.(string)
+		switch name {
+		case "t":
+			t.kind = text
+		case "e":
+			t.epoch = text
+		case "a":
+			t.account = text
+		case "k":
+			t.key = text
+		case "c":
+			t.captured = text
+		case "w":
+			t.writeOff = text
+		case "h":
+			t.hold = text
+		case "r":
+			t.reference = text
+		case "b":
+			t.book = text
+		case "d":
+			t.details = text
+		}
+	}
+	return t
+}
+
 // decodeEvent refuses what it does not know entirely: an event skipped would be
 // money lost, so its shard stops until a process that knows it takes over.
 func decodeEvent(m redis.XMessage) (e event, err error) {
-	text := func(field string) string { s, _ := m.Values[field].(string); return s }
+	t := tell(m)
 	if e.id, err = parseEventID(m.ID); err != nil {
 		return event{}, fmt.Errorf("billing: event id %q: %w", m.ID, err)
 	}
-	for _, field := range []struct {
-		name string
-		into *int64
-	}{{"e", &e.epoch}, {"a", &e.account}, {"k", &e.key}, {"c", &e.captured}, {"w", &e.writeOff}} {
-		if *field.into, err = strconv.ParseInt(text(field.name), 10, 64); err != nil {
-			return event{}, fmt.Errorf("billing: event %s, field %s: %w", m.ID, field.name, err)
+	for _, field := range [...]struct {
+		name, text string
+		into       *int64
+	}{{"epoch", t.epoch, &e.epoch}, {"account", t.account, &e.account}, {"key", t.key, &e.key}, {"captured", t.captured, &e.captured}, {"write-off", t.writeOff, &e.writeOff}} {
+		if *field.into, err = strconv.ParseInt(field.text, 10, 64); err != nil {
+			return event{}, fmt.Errorf("billing: event %s, %s: %w", m.ID, field.name, err)
 		}
 	}
-	switch kind := text("t"); kind {
+	switch t.kind {
 	case eventSettle:
-		e.hold = cleanText(text("h"), maxHoldID)
+		e.hold = cleanText(t.hold, maxHoldID)
 		e.kind, e.reference, e.book = kindSettle, holdReference(e.hold), bookRevenue
 	case eventDebit:
-		e.kind, e.reference, e.book = kindRefund, cleanText(text("r"), maxReference), text("b")
+		e.kind, e.reference, e.book = kindRefund, cleanText(t.reference, maxReference), t.book
 		if e.reference == "" || !slices.Contains(debitBooks, e.book) {
 			return event{}, fmt.Errorf("billing: event %s takes for %q into the book %q", m.ID, e.reference, e.book)
 		}
+	case eventGift:
+		e.kind, e.reference, e.book = kindGift, cleanText(t.reference, maxReference), bookGifts
+		if e.reference == "" {
+			return event{}, fmt.Errorf("billing: event %s is of a gift without a name", m.ID)
+		}
 	default:
-		return event{}, fmt.Errorf("billing: event %s is of unknown type %q", m.ID, kind)
+		return event{}, fmt.Errorf("billing: event %s is of unknown type %q", m.ID, t.kind)
 	}
 	if e.captured < 0 || e.writeOff < 0 {
 		return event{}, fmt.Errorf("billing: event %s has a negative amount", m.ID)
@@ -141,7 +157,7 @@ func decodeEvent(m redis.XMessage) (e event, err error) {
 	if e.kind != kindSettle {
 		return e, nil
 	}
-	if json.Unmarshal([]byte(text("d")), &e.details) != nil {
+	if e.details, err = decodePayload(t.details); err != nil {
 		e.details, e.unreadable = payload{}, true
 	}
 	e.details.Model = cleanText(e.details.Model, maxModel)

@@ -37,6 +37,7 @@ const (
 const (
 	SourceAPI      = "api"
 	SourceTelegram = "telegram"
+	SourceApp      = "app" // the Mini App's playground
 )
 
 // Holds reserves money for calls and resolves the reservations. Redis decides;
@@ -157,11 +158,22 @@ type Settlement struct {
 	Gift              bool  // nothing was held: should Redis have lost the hold, nothing is taken
 	Usage             Usage
 	Model, Deployment string
-	Source            string // SourceAPI or SourceTelegram
+	Source            string // SourceAPI, SourceTelegram or SourceApp
 	Organisation      int64  // whose budget the call was counted in, if it has one; 0: none
 	OrganisationDay   int64  // when it was: days since 1970, as organisation_plan said
 	Duration          time.Duration
 	FirstToken        time.Duration // until the first token; 0: not streamed
+}
+
+// check refuses what cannot be settled. ErrHoldID, ErrAmount.
+func (s *Settlement) check() error {
+	if !ValidHoldID(s.HoldID) {
+		return ErrHoldID
+	}
+	if s.Cost < 0 || s.Cost > MaxNano || s.Held < 0 || s.Held > MaxNano {
+		return ErrAmount
+	}
+	return nil
 }
 
 // Captured says what a settlement took.
@@ -170,8 +182,8 @@ type Captured struct {
 	WriteOff  int64 // cost beyond the hold: the house's loss
 	Available int64 // of the account afterwards
 	Replayed  bool  // the hold had been settled before, with these arguments
-	// Late says that Redis does not know the hold any more: Nano is what will be
-	// taken, as far as the account has it, and Available is not known.
+	// Late says that Redis does not know the hold any more, or has not said so: Nano is
+	// what will be taken, as far as the account has it, and Available is not known.
 	Late bool
 }
 
@@ -186,19 +198,13 @@ type Captured struct {
 // a *HoldExpiredError. Errors besides: ErrHoldUnknown (there is no such account),
 // ErrHoldConflict, ErrHoldID, ErrAmount, ErrClosed; after ErrClosed the caller repeats.
 func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
-	if !ValidHoldID(s.HoldID) {
-		return Captured{}, ErrHoldID
-	}
-	if s.Cost < 0 || s.Cost > MaxNano || s.Held < 0 || s.Held > MaxNano {
-		return Captured{}, ErrAmount
+	if err := s.check(); err != nil {
+		return Captured{}, err
 	}
 	s.Usage = s.Usage.Clamped()
-	payload, err := encodePayload(s)
-	if err != nil {
-		return Captured{}, fmt.Errorf("billing: settle: %w", err)
-	}
-	u := s.Usage
-	mark := fingerprint(s.Cost, u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning) + s.Source
+	payload := encodePayload(&s)
+	counts := s.Usage.counts()
+	mark := fingerprint(append(counts[:], s.Cost)...) + s.Source
 	keep := keepHold
 	if s.Source == SourceTelegram {
 		keep = keepChatHold

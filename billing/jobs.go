@@ -39,13 +39,13 @@ type Job struct {
 type Jobs struct {
 	postgres *pgxpool.Pool
 	log      *slog.Logger
-	runs     *prometheus.CounterVec // job, outcome
+	runs     *prometheus.CounterVec // name, outcome
 }
 
 func newJobs(pool *pgxpool.Pool, log *slog.Logger, r prometheus.Registerer) *Jobs {
 	runs := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "house_job_runs_total", Help: "Runs of scheduled jobs by this process, by how they ended.",
-	}, []string{"job", "outcome"})
+	}, []string{"name", "outcome"})
 	if r != nil {
 		r.MustRegister(runs)
 	}

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,12 @@ import (
 	"github.com/kikuai/kikuai/internal/postgres"
 )
 
+// MaxKeys bounds the usable keys of one account, those of groups apart. One that has
+// expired counts until it is revoked, since it may be given a later end.
+const MaxKeys = 100
+
 const (
-	maxKeys     = 100 // usable ones of one account
+	maxKeysMade = 500 // of one account in a day, the revoked ones too
 	maxListed   = 500
 	maxKeyName  = 64 // characters
 	defaultName = "key"
@@ -38,7 +43,16 @@ type KeySpec struct {
 	Limits      Limits // requests per minute of 0: the default
 	BudgetDay   int64  // nano-USD a day, UTC; 0: no bound
 	BudgetMonth int64  // nano-USD a month, UTC; 0: no bound
-	By          Actor
+	Restrictions
+	// IdempotencyKey names the wish, within the account: the same one again makes no second
+	// key. 1 … 200 characters; "": it has no name.
+	IdempotencyKey string
+	By             Actor
+}
+
+// hash tells one wish from another.
+func (s KeySpec) hash() [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %s %d %d %s", s.Name, s.Limits.Packed(), s.BudgetDay, s.BudgetMonth, s.packed()))
 }
 
 // Key is a record of an API key. It holds nothing that could be used as one.
@@ -49,8 +63,21 @@ type Key struct {
 	Hint      string // such as "kk_7_…aB3x"
 	Limits    Limits // requests per minute of 0: the default
 	Budget    Budget
+	Restrictions
 	CreatedAt time.Time
-	RevokedAt time.Time // zero: usable
+	RevokedAt time.Time // zero: usable, unless it has expired
+	// Chat is the group at Telegram whose questions the key pays for; nobody can present it
+	// then. 0: it is whoever's who has it.
+	Chat int64
+	// LastUsedAt is when the last call with it ended that the ledger knows of, give or take
+	// a minute; zero: never.
+	LastUsedAt time.Time
+}
+
+// MayManage tells whether the key may be used to make and change keys: one that is bound
+// in any way could free itself of that.
+func (k Key) MayManage() bool {
+	return k.RevokedAt.IsZero() && k.Restrictions.Empty() && k.Budget == Budget{} && k.Limits == Limits{}
 }
 
 // Parse checks the form and the checksum of a key, without any look-up, and
@@ -68,75 +95,159 @@ func (k *Keys) Parse(token string) (PresentedKey, error) {
 	return p, nil
 }
 
-// Create makes a key and returns it in the clear, this once. The key works at
+// Create makes a key and returns it in the clear, this once: where the spec's idempotency
+// key made one before, it returns that one, without the key itself (""). The key works at
 // once, or, where Redis was away, within a second of its return. Errors:
-// ErrAccountUnknown, ErrKeyLimit, ErrAmount, ErrLimits.
+// ErrAccountUnknown, ErrKeyLimit, ErrAmount, ErrLimits, [*RestrictionError],
+// ErrIdempotencyKey, ErrIdempotencyConflict.
 func (k *Keys) Create(ctx context.Context, spec KeySpec) (Key, string, error) {
-	token := mintToken(spec.AccountID)
-	locator, mac := k.peppers[0].digest(token)
-	key := Key{
-		AccountID: spec.AccountID,
-		Name:      cleanText(spec.Name, maxKeyName),
-		Hint:      hintOf(spec.AccountID, token),
-		Limits:    spec.Limits,
-		Budget:    Budget{DayNano: spec.BudgetDay, MonthNano: spec.BudgetMonth},
+	restrictions, fault := spec.Restrictions.normal()
+	spec.Restrictions = restrictions
+	if spec.Name = cleanText(spec.Name, maxKeyName); spec.Name == "" {
+		spec.Name = defaultName
 	}
-	if err := errors.Join(key.Budget.check(), key.Limits.check()); err != nil {
+	key := Key{
+		AccountID: spec.AccountID, Name: spec.Name, Limits: spec.Limits,
+		Budget: Budget{DayNano: spec.BudgetDay, MonthNano: spec.BudgetMonth}, Restrictions: restrictions,
+	}
+	if err := errors.Join(key.Budget.check(), key.Limits.check(), fault); err != nil {
 		return Key{}, "", err
 	}
-	if key.Name == "" {
-		key.Name = defaultName
+	if cleanText(spec.IdempotencyKey, maxIdempotencyKey) != spec.IdempotencyKey {
+		return Key{}, "", ErrIdempotencyKey
 	}
-	record := keyRecord{AccountID: key.AccountID, Locator: locator, MAC: mac, Limits: key.Limits.Packed(), Name: key.Name}
-	l := key.Limits
-	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
-		// The account's lock makes the count hold against concurrent creations.
-		var usable int
-		err := tx.QueryRow(ctx, `select id from accounts where id = $1 and status <> $2 for no key update`,
-			spec.AccountID, StatusClosed).Scan(new(int64))
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrAccountUnknown
-		}
-		if err != nil {
+	token := mintToken(spec.AccountID)
+	key.Hint = hintOf(spec.AccountID, token)
+	var record keyRecord
+	made := true
+	err := postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) (err error) {
+		if err := k.room(ctx, tx, spec); err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, `select count(*) from api_keys where account_id = $1 and revoked_at is null`, spec.AccountID).Scan(&usable)
-		if err != nil {
+		before, err := keyOfWish(ctx, tx, spec)
+		if made = errors.Is(err, ErrKeyUnknown); !made {
+			key = before
 			return err
 		}
-		if usable >= maxKeys {
-			return ErrKeyLimit
-		}
-		err = tx.QueryRow(ctx, `
-			insert into api_keys as k (account_id, name, locator, mac, pepper_version, hint, budget_day_nano, budget_month_nano,
-				requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst)
-			values ($1, $2, $3, $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0),
-				nullif($9::int, 0), nullif($10::int, 0), nullif($11::int, 0), nullif($12::int, 0), nullif($13::int, 0))
-			returning id, created_at, `+keyBudget,
-			key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint,
-			key.Budget.DayNano, key.Budget.MonthNano, l.RequestsPerMinute, l.TokensPerMinute, l.Concurrency, l.RefillMilli, l.Burst,
-		).Scan(&key.ID, &key.CreatedAt, &record.Budget, &record.Spent)
-		if err != nil {
-			return err
-		}
-		return audit(ctx, tx, Entry{Actor: spec.By, Action: actionKeyMade, AccountID: key.AccountID, KeyID: key.ID,
-			Details: key.details()})
+		record, err = k.insert(ctx, tx, &key, spec, token)
+		return err
 	})
 	if err != nil {
-		return Key{}, "", fmt.Errorf("create an API key: %w", err)
+		return Key{}, "", databaseError("create an API key", err)
+	}
+	if !made {
+		return key, "", nil
 	}
 	failpoint.Here("key.committed")
-	record.ID = key.ID
 	if err := k.projector.key(ctx, record); err != nil {
 		k.log.WarnContext(ctx, "api key left to the relay", "key_id", key.ID, "err", err)
 	}
+	announce(ctx, k.projector.redis, keyNews(key.AccountID, key.ID, KeyCreated))
 	return key, token, nil
+}
+
+// room locks the account, which makes what is counted hold against concurrent creations,
+// and says whether it may have one key more. ErrAccountUnknown, ErrKeyLimit.
+func (k *Keys) room(ctx context.Context, tx pgx.Tx, spec KeySpec) error {
+	err := tx.QueryRow(ctx, `select id from accounts where id = $1 and status <> $2 for no key update`,
+		spec.AccountID, StatusClosed).Scan(new(int64))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrAccountUnknown
+	}
+	if err != nil {
+		return err
+	}
+	var full bool
+	err = tx.QueryRow(ctx, `select (count(*) filter (where revoked_at is null and chat_id is null) >= $2
+			or count(*) filter (where created_at > now() - interval '1 day') >= $3)
+			and not exists (select from api_keys where account_id = $1 and idempotency_key = $4)
+		from api_keys where account_id = $1`, spec.AccountID, MaxKeys, maxKeysMade, spec.IdempotencyKey).Scan(&full)
+	if err == nil && full {
+		err = ErrKeyLimit
+	}
+	return err
+}
+
+// keyOfWish is the key that the wish's name made. ErrKeyUnknown, ErrIdempotencyConflict.
+func keyOfWish(ctx context.Context, tx pgx.Tx, spec KeySpec) (Key, error) {
+	if spec.IdempotencyKey == "" {
+		return Key{}, ErrKeyUnknown
+	}
+	var before []byte
+	err := tx.QueryRow(ctx, `select request_hash from api_keys where account_id = $1 and idempotency_key = $2`,
+		spec.AccountID, spec.IdempotencyKey).Scan(&before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, ErrKeyUnknown
+	}
+	if hash := spec.hash(); err == nil && string(before) != string(hash[:]) {
+		err = ErrIdempotencyConflict
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return oneKey(findKeys(ctx, tx, `account_id = $1 and idempotency_key = $2`, spec.AccountID, spec.IdempotencyKey))
+}
+
+// insert writes the key, and the line of the audit log.
+func (k *Keys) insert(ctx context.Context, tx pgx.Tx, key *Key, spec KeySpec, token string) (keyRecord, error) {
+	if err := endsLater(ctx, tx, key.ExpiresAt); err != nil {
+		return keyRecord{}, err
+	}
+	locator, mac := k.peppers[0].digest(token)
+	record := keyRecord{AccountID: key.AccountID, Locator: locator, MAC: mac, Limits: key.Limits.Packed(), Name: key.Name,
+		Restrictions: key.Restrictions}
+	var hash []byte
+	if spec.IdempotencyKey != "" {
+		sum := spec.hash()
+		hash = sum[:]
+	}
+	l := key.Limits
+	err := tx.QueryRow(ctx, `
+		insert into api_keys as k (account_id, name, locator, mac, pepper_version, hint, budget_day_nano, budget_month_nano,
+			requests_per_minute, tokens_per_minute, concurrency, refill_milli, burst, idempotency_key, request_hash,
+			models, allowed_ips, expires_at)
+		values ($1, $2, $3, $4, $5, $6, nullif($7::bigint, 0), nullif($8::bigint, 0),
+			nullif($9::int, 0), nullif($10::int, 0), nullif($11::int, 0), nullif($12::int, 0), nullif($13::int, 0),
+			nullif($14::text, ''), $15, $16, $17, $18)
+		returning id, created_at, `+keyBudget,
+		append([]any{key.AccountID, key.Name, locator, mac, k.peppers[0].version, key.Hint,
+			key.Budget.DayNano, key.Budget.MonthNano, l.RequestsPerMinute, l.TokensPerMinute, l.Concurrency, l.RefillMilli, l.Burst,
+			spec.IdempotencyKey, hash}, key.columns()...)...,
+	).Scan(&key.ID, &key.CreatedAt, &record.Budget, &record.Spent)
+	if err != nil {
+		return keyRecord{}, err
+	}
+	record.ID = key.ID
+	return record, audit(ctx, tx, Entry{Actor: spec.By, Action: actionKeyMade, AccountID: key.AccountID, KeyID: key.ID,
+		Details: key.details()})
+}
+
+// endsLater refuses an end that is not to come, or further away than may be, by Postgres'
+// clock. [*RestrictionError].
+func endsLater(ctx context.Context, tx pgx.Tx, at time.Time) error {
+	if at.IsZero() {
+		return nil
+	}
+	var now time.Time
+	if err := tx.QueryRow(ctx, `select now()`).Scan(&now); err != nil {
+		return err
+	}
+	switch {
+	case !at.After(now):
+		return &RestrictionError{"expires_at", fmt.Sprintf("%s is over. Name a moment to come, or revoke the key.", at.UTC().Format(time.RFC3339))}
+	case at.Sub(now) > MaxKeyLife:
+		return &RestrictionError{"expires_at", fmt.Sprintf("%s is more than ten years away. Name a moment before, or none.", at.UTC().Format(time.RFC3339))}
+	}
+	return nil
 }
 
 // details are what the audit log says of a new key.
 func (k Key) details() map[string]any {
 	details := k.Budget.details()
 	maps.Copy(details, k.Limits.details())
+	if !k.Restrictions.Empty() {
+		maps.Copy(details, k.Restrictions.details())
+	}
 	return details
 }
 
@@ -170,69 +281,35 @@ func oneKey(keys []Key, err error) (Key, error) {
 }
 
 func (k *Keys) find(ctx context.Context, where string, args ...any) ([]Key, error) {
-	rows, err := k.postgres.Query(ctx, `
-		select id, account_id, name, hint, coalesce(budget_day_nano, 0), coalesce(budget_month_nano, 0), created_at, revoked_at, `+limitFields+`
+	return findKeys(ctx, k.postgres, where, args...)
+}
+
+func findKeys(ctx context.Context, from querier, where string, args ...any) ([]Key, error) {
+	rows, err := from.Query(ctx, `
+		select id, account_id, name, hint, coalesce(budget_day_nano, 0), coalesce(budget_month_nano, 0), created_at, revoked_at, last_used_at, coalesce(chat_id, 0), `+
+		limitFields+`, `+restrictionFields+`
 		from api_keys where `+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("find API keys: %w", err)
+		return nil, databaseError("find API keys", err)
 	}
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Key, error) {
 		var key Key
-		var revoked *time.Time
-		err := row.Scan(append([]any{&key.ID, &key.AccountID, &key.Name, &key.Hint,
-			&key.Budget.DayNano, &key.Budget.MonthNano, &key.CreatedAt, &revoked}, key.Limits.scan()...)...)
+		var revoked, used *time.Time
+		into := append([]any{&key.ID, &key.AccountID, &key.Name, &key.Hint,
+			&key.Budget.DayNano, &key.Budget.MonthNano, &key.CreatedAt, &revoked, &used, &key.Chat}, key.Limits.scan()...)
+		err := row.Scan(append(into, key.Restrictions.scan()...)...)
 		if revoked != nil {
 			key.RevokedAt = *revoked
+		}
+		if used != nil {
+			key.LastUsedAt = *used
 		}
 		return key, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("find API keys: %w", err)
+		return nil, databaseError("find API keys", err)
 	}
 	return keys, nil
-}
-
-// SetLimits changes those limits of a key that are given. They are in force when it
-// returns; where Redis is away it is ErrClosed: the change is recorded, and will be in
-// force within a second of Redis' return. ErrKeyUnknown: there is no such usable key.
-// ErrLimits.
-func (k *Keys) SetLimits(ctx context.Context, keyID int64, change LimitChange, by Actor) (key Key, err error) {
-	var record keyRecord
-	err = postgres.InTx(ctx, k.postgres, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `select `+limitFields+` from api_keys where id = $1 and revoked_at is null for no key update`,
-			keyID).Scan(key.Limits.scan()...)
-		if err != nil {
-			return err
-		}
-		l := change.Of(key.Limits)
-		if err := l.check(); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			update api_keys k set requests_per_minute = nullif($2::int, 0), tokens_per_minute = nullif($3::int, 0),
-				concurrency = nullif($4::int, 0), refill_milli = nullif($5::int, 0), burst = nullif($6::int, 0),
-				projected_at = null, confirmed = false
-			where id = $1 returning `+keyFields,
-			keyID, l.RequestsPerMinute, l.TokensPerMinute, l.Concurrency, l.RefillMilli, l.Burst)
-		if err != nil {
-			return err
-		}
-		if record, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[keyRecord]); err != nil {
-			return err
-		}
-		key = Key{ID: keyID, AccountID: record.AccountID, Name: record.Name, Limits: l}
-		return audit(ctx, tx, Entry{Actor: by, Action: actionKeyLimits, AccountID: record.AccountID, KeyID: keyID, Details: l.details()})
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Key{}, ErrKeyUnknown
-	}
-	if err != nil {
-		return Key{}, fmt.Errorf("set a key's limits: %w", err)
-	}
-	failpoint.Here("limits.committed")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), projectIn)
-	defer cancel()
-	return key, k.projector.key(ctx, record)
 }
 
 // Revoke ends a key, for good and at once. Repeating it is harmless. Where
@@ -259,8 +336,10 @@ func (k *Keys) Revoke(ctx context.Context, accountID, keyID int64, by Actor) err
 		return ErrKeyUnknown
 	}
 	if err != nil {
-		return fmt.Errorf("revoke an API key: %w", err)
+		return databaseError("revoke an API key", err)
 	}
 	failpoint.Here("revoke.committed")
-	return k.projector.key(ctx, record)
+	err = k.projector.key(ctx, record)
+	announce(ctx, k.projector.redis, keyNews(accountID, keyID, KeyRevoked))
+	return err
 }

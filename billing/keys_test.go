@@ -108,12 +108,12 @@ func testKeyLife(t *testing.T, client *redis.Client) {
 func TestKeyLimit(t *testing.T) {
 	r := newRig(t, testenv.Redis(t))
 	account := r.account(0)
-	for range maxKeys {
+	for range MaxKeys {
 		_, _, err := r.desk.Keys.Create(t.Context(), KeySpec{AccountID: account})
 		r.must(err)
 	}
 	if _, _, err := r.desk.Keys.Create(t.Context(), KeySpec{AccountID: account}); !errors.Is(err, ErrKeyLimit) {
-		t.Fatalf("key %d: %v", maxKeys+1, err)
+		t.Fatalf("key %d: %v", MaxKeys+1, err)
 	}
 }
 

@@ -13,8 +13,9 @@ const (
 	KeyFieldMAC     = "mac"     // hex; PresentedKey.Verify compares it
 	KeyFieldLimits  = "limits"  // Limits.Packed; requests per minute of 0 are the default
 	KeyFieldName    = "name"
-	KeyFieldStatus  = "status" // StatusActive; a revoked key has no record
+	KeyFieldStatus  = "status" // StatusActive or StatusRestricted; a revoked key has no record
 	KeyFieldBudget  = "budget" // day|month in nano-USD, 0: none; missing: never had one
+	KeyFieldOnly    = "only"   // Restrictions.packed; of a restricted key alone
 )
 
 // Fields of an account's hash in Redis.

@@ -26,18 +26,42 @@ const (
 	foreignKeyViolation = "23503"
 )
 
+// oneLate makes those who record what a hold's call cost late wait for each other.
+const oneLate = `select pg_advisory_xact_lock(hashtextextended($1, 0))`
+
 // referenceLate begins the names of write-offs of what calls cost beyond what their
 // holds were resolved by.
 const referenceLate = "late:"
 
-// settleLate records the cost of a call whose hold Redis does not know: a debit, which
-// the shard's owner has Redis take. It bears the hold's name, so that of any number of
-// these and of the settlement itself one has an effect.
-func (h *Holds) settleLate(ctx context.Context, s Settlement, details []byte) (Captured, error) {
-	take := s.Cost
-	if s.Held > 0 || s.Gift {
-		take = min(take, s.Held)
+// Record notes in Postgres what a held call cost, for whoever cannot know whether Redis has
+// its settlement: the shard's owner has it take effect, unless the settlement itself does.
+// A call that nothing is owed for leaves nothing there. Captured is as of a late settlement.
+// Errors: ErrHoldUnknown, ErrHoldConflict, ErrHoldID, ErrAmount; ErrClosed, two seconds later
+// at most, where Postgres cannot be asked: whether it was noted is not known then.
+func (h *Holds) Record(ctx context.Context, s Settlement) (Captured, error) {
+	if err := s.check(); err != nil {
+		return Captured{}, err
 	}
+	if take := s.owed(); take == 0 {
+		return Captured{WriteOff: s.Cost, Late: true}, nil
+	}
+	s.Usage = s.Usage.Clamped()
+	return h.settleLate(ctx, s, encodePayload(&s))
+}
+
+// owed is what a settlement takes at most where Redis has no hold to bound it by.
+func (s *Settlement) owed() int64 {
+	if s.Held > 0 || s.Gift {
+		return min(s.Cost, s.Held)
+	}
+	return s.Cost
+}
+
+// settleLate records the cost of a call whose hold Redis does not know, or may not have
+// settled: a debit, which the shard's owner has Redis take. It bears the hold's name, so
+// that of any number of these and of the settlement itself one has an effect.
+func (h *Holds) settleLate(ctx context.Context, s Settlement, details []byte) (Captured, error) {
+	take := s.owed()
 	var fresh bool
 	err := h.record(ctx, "settle late", func(ctx context.Context, tx pgx.Tx) (err error) {
 		fresh, err = insertLate(ctx, tx, s, take, details)
@@ -59,7 +83,8 @@ func (h *Holds) settleLate(ctx context.Context, s Settlement, details []byte) (C
 	return Captured{Nano: take, WriteOff: s.Cost - take, Replayed: take > 0 && !fresh, Late: true}, nil
 }
 
-// insertLate records a debit and what is beyond it, unless they are known.
+// insertLate records a debit and what is beyond it, unless they are known, or were written
+// off after the hold's deadline.
 func insertLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64, details []byte) (fresh bool, err error) {
 	if take == 0 { // a gift of the house, if it cost anything
 		var known bool
@@ -70,19 +95,22 @@ func insertLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64, detail
 		}
 		return false, writeOffLate(ctx, tx, s.AccountID, s.HoldID, s.Cost)
 	}
-	tag, err := tx.Exec(ctx, `
-		insert into debits (reference, account_id, kind, amount_nano, key_id, book, details)
-		select $1::text, $2::bigint, $3::text, $4::bigint, $5::bigint, $6::text, $7::jsonb
-		where not exists (select from ledger_transactions where reference = $1)
+	batch := &pgx.Batch{}
+	batch.Queue(oneLate, s.HoldID)
+	batch.Queue(`
+		insert into debits (reference, account_id, kind, amount_nano, beyond_nano, key_id, book, details)
+		select $1::text, $2::bigint, $3::text, $4::bigint, $5::bigint, $6::bigint, $7::text, $8::jsonb
+		where not exists (select from ledger_transactions where reference in ($1, $9::text))
 		on conflict (reference) do nothing`,
-		holdReference(s.HoldID), s.AccountID, kindSettle, take, s.KeyID, bookRevenue, string(details))
-	if err != nil {
-		return false, err
+		holdReference(s.HoldID), s.AccountID, kindSettle, take, s.Cost-take, s.KeyID, bookRevenue, string(details), referenceLate+s.HoldID).
+		Exec(func(tag pgconn.CommandTag) error {
+			fresh = tag.RowsAffected() > 0
+			return nil
+		})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil || fresh {
+		return fresh, err
 	}
-	if tag.RowsAffected() == 0 {
-		return false, knownLate(ctx, tx, s, take)
-	}
-	return true, writeOffLate(ctx, tx, s.AccountID, s.HoldID, s.Cost-take)
+	return false, knownLate(ctx, tx, s, take)
 }
 
 // knownLate tells a repeat from another call under the same hold id. ErrHoldConflict.
@@ -90,7 +118,9 @@ func knownLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64) error {
 	var same bool
 	err := tx.QueryRow(ctx, `select coalesce(
 		(select account_id = $2 from ledger_transactions where reference = $1),
-		(select account_id = $2 and key_id = $3 and amount_nano = $4 from debits where reference = $1))`, holdReference(s.HoldID), s.AccountID, s.KeyID, take).Scan(&same)
+		(select account_id = $2 and key_id = $3 and amount_nano = $4 from debits where reference = $1),
+		(select account_id = $2 from ledger_transactions where reference = $5))`,
+		holdReference(s.HoldID), s.AccountID, s.KeyID, take, referenceLate+s.HoldID).Scan(&same)
 	if err == nil && !same {
 		err = ErrHoldConflict
 	}
@@ -98,11 +128,19 @@ func knownLate(ctx context.Context, tx pgx.Tx, s Settlement, take int64) error {
 }
 
 // settleExpired records what a call cost beyond what its hold, once past its deadline,
-// was resolved by.
+// was resolved by. Of a call that has a debit, the debit takes or writes off all.
 func (h *Holds) settleExpired(ctx context.Context, s Settlement, resolved HoldExpiredError) error {
 	beyond := s.Cost - resolved.Captured - resolved.WriteOff
 	if beyond > 0 {
 		err := h.record(ctx, "write off a late cost", func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, oneLate, s.HoldID); err != nil {
+				return err
+			}
+			var recorded bool
+			err := tx.QueryRow(ctx, `select exists (select from debits where reference = $1)`, holdReference(s.HoldID)).Scan(&recorded)
+			if err != nil || recorded {
+				return err
+			}
 			return writeOffLate(ctx, tx, s.AccountID, s.HoldID, beyond)
 		})
 		if err != nil {
@@ -139,7 +177,7 @@ func writeOffLate(ctx context.Context, tx pgx.Tx, account int64, holdID string, 
 	if err != nil || recorded {
 		return err
 	}
-	_, err = post(ctx, tx, transaction{kind: "late", account: account, reference: reference,
+	_, err = post(ctx, tx, transaction{kind: kindLate, account: account, reference: reference,
 		moves: []move{{from: bookWriteOff, to: bookRevenue, nano: nano}}})
 	return err
 }
@@ -149,6 +187,7 @@ type debit struct {
 	reference    string
 	account, key int64
 	nano         int64 // above zero
+	beyond       int64 // of what it is for, which nobody is charged for
 	kind, book   string
 	details      []byte // of the event
 }
@@ -157,7 +196,6 @@ type debit struct {
 const (
 	debitTaken    = "taken"
 	debitReplayed = "replayed" // it was taken before, or its hold is settled
-	debitHeld     = "held"     // its hold stands: too early to say
 )
 
 // takeDebit has Redis take a debit, once, however often it is repeated within two
@@ -165,18 +203,19 @@ const (
 // row was read must be in the ledger by then, and the ledger must not know the reference.
 func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, epoch int64, d debit) (status string, captured, writeOff int64, err error) {
 	holdID, settles := strings.CutPrefix(d.reference, holdReference(""))
-	keys := []string{EpochKey(d.account), AcctKey(d.account), takenKey(d.account, d.reference),
-		evKey(shardOf(d.account))}
 	chat := ""
 	if settles {
-		keys = append(keys, HoldKey(d.account, holdID))
 		var said payload
 		if json.Unmarshal(d.details, &said) == nil && said.Source == SourceTelegram {
 			chat = SourceTelegram
 		}
+	} else {
+		holdID = ""
 	}
-	answer, err := s.debit.Run(ctx, client, keys, d.reference, d.account, d.key, d.nano, d.kind, d.book,
-		d.details, keepTaken.Milliseconds(), holdID, epoch, chat).Slice()
+	keys := []string{EpochKey(d.account), AcctKey(d.account), HoldKey(d.account, holdID), ExpKey(d.account),
+		evKey(shardOf(d.account)), takenKey(d.account, d.reference)}
+	answer, err := s.debit.Run(ctx, client, keys, holdID, d.reference, d.account, d.key, d.nano, d.beyond, d.kind, d.book,
+		d.details, keepTaken.Milliseconds(), epoch, chat).Slice()
 	if err != nil {
 		return "", 0, 0, redisError("take a debit", err)
 	}
@@ -186,7 +225,7 @@ func (s *scripts) takeDebit(ctx context.Context, client redis.Scripter, epoch in
 		return "", 0, 0, err
 	}
 	switch status {
-	case debitTaken, debitReplayed, debitHeld:
+	case debitTaken, debitReplayed:
 		return status, numbers[0], numbers[1], nil
 	}
 	return "", 0, 0, resolution(status)

@@ -8,6 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/postgres"
 )
 
 // Books of the ledger. The customer's book holds what the house owes the
@@ -17,10 +20,14 @@ const (
 	bookRevenue   = "revenue"
 	bookWriteOff  = "write_off"
 	bookPromotion = "promotion"
+	bookGifts     = "gifts" // given, and credited to nobody yet
 )
 
-// kindCredit is the kind of a transaction that gives money to an account.
-const kindCredit = "credit"
+// Kinds of transactions that no event is behind.
+const (
+	kindCredit = "credit" // gives money to an account
+	kindLate   = "late"   // what a call cost and nobody was charged for
+)
 
 // move takes an amount from one book to another: two entries that sum to zero.
 type move struct {
@@ -83,7 +90,11 @@ func post(ctx context.Context, tx pgx.Tx, t transaction) (id int64, err error) {
 
 // Ledger reads the books in Postgres. It sees applied events only: what Redis
 // decided in the last moments is in the stream.
-type Ledger struct{ postgres *pgxpool.Pool }
+type Ledger struct {
+	postgres *pgxpool.Pool
+	reads    *postgres.Reads // for what may be a little out of date
+	redis    redis.Cmdable
+}
 
 // Rules of the books, which Check holds them against.
 const (
@@ -92,8 +103,10 @@ const (
 	RuleEntries          = "entries"           // entries are of their transaction's account and time
 	RuleUsage            = "usage"             // each settled call has one row of usage, which says what it cost
 	RuleUsageHourly      = "usage_hourly"      // the hours sum up their calls
+	RuleUsageQuarters    = "usage_quarters"    // so do the quarters of hours
 	RuleOrganisationDays = "organisation_days" // the organisations' days sum up their calls
 	RuleCredits          = "credits"           // each credit is what its transaction gave, and they are numbered without a gap
+	RuleGifts            = "gifts"             // what a gift took from its giver is in its book until one credit of its name gives it on
 )
 
 // maxDifferences bounds what Check tells.

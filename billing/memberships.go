@@ -11,23 +11,25 @@ import (
 	"github.com/kikuai/kikuai/internal/failpoint"
 )
 
-// membership is which tier and which organisation an account has, as Redis is told.
+// membership is which tier and which organisation an account has, and whether it may
+// spend, as Redis is told.
 type membership struct {
 	Account      int64
 	Tier         string // empty: none
 	Organisation string // its id; empty: none
 	Seq          int64
+	Status       string
 }
 
-// membershipFields select a membership of accounts a, but for the account.
+// membershipFields select a membership of accounts a, but for the account and its status.
 const membershipFields = `coalesce(a.tier, ''), coalesce(a.organisation_id::text, ''), a.limits_seq`
 
 // changeMembership changes a usable account inside tx. ErrAccountUnknown.
 func changeMembership(ctx context.Context, tx pgx.Tx, accountID int64, set string, arg any) (membership, error) {
 	m := membership{Account: accountID}
 	err := tx.QueryRow(ctx, `update accounts a set `+set+`, limits_seq = limits_seq + 1, projected_at = null, confirmed = false
-		where id = $1 and status <> '`+StatusClosed+`' returning `+membershipFields, accountID, arg).
-		Scan(&m.Tier, &m.Organisation, &m.Seq)
+		where id = $1 and status <> '`+StatusClosed+`' returning `+membershipFields+`, a.status`, accountID, arg).
+		Scan(&m.Tier, &m.Organisation, &m.Seq, &m.Status)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return m, ErrAccountUnknown
 	}
@@ -47,11 +49,11 @@ func (p *projector) member(ctx context.Context, m membership) error {
 	return nil
 }
 
-// membership tells Redis of an account's tier and organisation. Who has no hash will be
+// membership tells Redis of an account's tier, organisation and status. Who has no hash will be
 // made from Postgres.
 func (p *projector) membership(ctx context.Context, m membership) error {
 	status, err := p.scripts.membership.Run(ctx, p.redis, []string{EpochKey(m.Account), AcctKey(m.Account)},
-		m.Tier, m.Organisation, m.Seq).Text()
+		m.Tier, m.Organisation, m.Seq, m.Status).Text()
 	if err != nil {
 		return redisError("project a membership", err)
 	}
@@ -64,13 +66,13 @@ func (p *projector) membership(ctx context.Context, m membership) error {
 	return nil
 }
 
-// relayMemberships tells Redis of those accounts' tiers and organisations that it has
-// otherwise.
+// relayMemberships tells Redis of those accounts' tiers, organisations and statuses that
+// it has otherwise.
 func (o *owner) relayMemberships(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := o.postgres.Query(ctx, `select id, `+membershipFields+` from accounts a where id = any($1)`, ids)
+	rows, err := o.postgres.Query(ctx, `select id, `+membershipFields+`, a.status from accounts a where id = any($1)`, ids)
 	if err != nil {
 		return fmt.Errorf("read memberships: %w", err)
 	}
@@ -81,7 +83,7 @@ func (o *owner) relayMemberships(ctx context.Context, ids []int64) error {
 	pipe := o.redis.Pipeline()
 	known := make([]*redis.SliceCmd, len(members))
 	for i, m := range members {
-		known[i] = pipe.HMGet(ctx, AcctKey(m.Account), AccountFieldTier, AccountFieldOrg, AccountFieldLimitsSeq)
+		known[i] = pipe.HMGet(ctx, AcctKey(m.Account), AccountFieldTier, AccountFieldOrg, AccountFieldLimitsSeq, AccountFieldStatus)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return redisError("look for memberships", err)
@@ -92,6 +94,7 @@ func (o *owner) relayMemberships(ctx context.Context, ids []int64) error {
 		was.Tier, _ = fields[0].(string)
 		was.Organisation, _ = fields[1].(string)
 		seq, _ := fields[2].(string)
+		was.Status, _ = fields[3].(string)
 		if was.Seq = m.Seq; was == m && (seq == decimal(m.Seq) || seq == "" && m.Seq == 0) {
 			continue
 		}

@@ -102,7 +102,7 @@ func (a *modelAccount) capture(id string, byKey bool, hold *modelHold, cost int6
 	hold.captured = min(cost, hold.amount)
 	hold.writeOff = cost - hold.captured
 	a.giveBack(hold, hold.amount-hold.captured)
-	a.queue = append(a.queue, modelEvent{id, hold.captured, hold.writeOff, byKey, *a.now})
+	a.queue = append(a.queue, modelEvent{id, hold.captured, hold.writeOff, byKey, *a.now, nil})
 }
 
 func (a *modelAccount) giveBack(hold *modelHold, nano int64) {
@@ -118,7 +118,7 @@ func (m *machine) settledLate(t *rapid.T, a *modelAccount, s Settlement, byKey b
 		take = min(take, s.Held)
 	}
 	before, known := a.late[s.HoldID]
-	posted := a.posted[s.HoldID]
+	posted := a.posted[s.HoldID] || a.lateOff[s.HoldID] && !known
 	switch {
 	case !posted && known && take > 0 && before.captured != take:
 		if !errors.Is(err, ErrHoldConflict) {
@@ -127,9 +127,8 @@ func (m *machine) settledLate(t *rapid.T, a *modelAccount, s Settlement, byKey b
 	case err != nil || c != (Captured{Nano: take, WriteOff: s.Cost - take, Late: true, Replayed: (posted || known) && take > 0}):
 		t.Fatalf("settle of nothing for %d: %+v, %v", s.Cost, c, err)
 	case !posted && !known && take > 0:
-		a.late[s.HoldID] = modelEvent{hold: s.HoldID, captured: take, byKey: byKey}
+		a.late[s.HoldID] = modelEvent{hold: s.HoldID, captured: take, writeOff: s.Cost - take, byKey: byKey}
 		a.pending = append(a.pending, s.HoldID)
-		a.writeOffLate(s.HoldID, s.Cost-take)
 	}
 }
 
@@ -149,7 +148,9 @@ func (m *machine) settledExpired(t *rapid.T, a *modelAccount, hold *modelHold, s
 	if !errors.As(err, &expired) || expired.Captured != hold.captured || expired.WriteOff != hold.writeOff+beyond || expired.Available != a.available {
 		t.Fatalf("settle of %+v for %d after its deadline: %v", hold, s.Cost, err)
 	}
-	a.writeOffLate(s.HoldID, beyond)
+	if _, recorded := a.late[s.HoldID]; !recorded {
+		a.writeOffLate(s.HoldID, beyond)
+	}
 }
 
 func (m *machine) release(t *rapid.T) {

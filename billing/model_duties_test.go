@@ -41,7 +41,7 @@ func (m *machine) applied(a *modelAccount) {
 // of a hold that the ledger has already, since Redis is about to follow the ledger.
 func (m *machine) salvaged(a *modelAccount) {
 	for _, e := range a.queue {
-		if !a.posted[e.hold] {
+		if e.gift == nil && !a.posted[e.hold] || e.gift != nil && !e.gift.funded {
 			a.post(e)
 		}
 	}
@@ -50,9 +50,14 @@ func (m *machine) salvaged(a *modelAccount) {
 
 func (a *modelAccount) post(e modelEvent) {
 	a.ledger -= e.captured
+	if e.gift != nil {
+		e.gift.funded = true
+		a.outstanding += e.captured
+		return
+	}
 	a.writeOff += e.writeOff
 	a.revenue += e.captured + e.writeOff
-	a.posted[e.hold] = true
+	a.posted[e.hold], a.costs[e.hold] = true, e.captured+e.writeOff
 	a.use(e)
 }
 
@@ -131,6 +136,9 @@ func (m *machine) restored(a *modelAccount) {
 	a.available, a.held, a.untold = a.ledger, 0, 0
 	clear(a.holds)
 	clear(a.marker)
+	for _, gift := range a.gifts {
+		gift.marked = false
+	}
 	a.ofAccount.restore(m.now)
 	a.ofKey.restore(m.now)
 }
@@ -184,23 +192,38 @@ func (m *machine) takenUntil(a *modelAccount, step string) {
 }
 
 // taken is what Redis has after so many of an account's debits were relayed. A debit
-// gives way to a hold of its name.
+// settles a hold of its name; of one that is in the ledger the rest is written off.
 func (m *machine) taken(a *modelAccount, most int) {
 	if len(a.pending) == 0 {
 		return
 	}
 	m.applied(a)
-	a.pending = slices.DeleteFunc(a.pending, func(id string) bool { return a.posted[id] })
+	a.pending = slices.DeleteFunc(a.pending, func(id string) bool {
+		if a.posted[id] {
+			a.writeOffLate(id, a.late[id].captured+a.late[id].writeOff-a.costs[id])
+		}
+		return a.posted[id]
+	})
 	for _, id := range a.pending[:min(most, len(a.pending))] {
-		if hold := a.holds[id]; a.marker[id] || hold != nil && hold.state == HoldHeld {
+		if a.marker[id] {
 			continue
 		}
-		e := a.late[id]
-		e.captured, e.writeOff = min(e.captured, a.available), e.captured-min(e.captured, a.available)
-		a.marker[id], e.at = true, m.now
+		a.marker[id] = true
+		e, hold := a.late[id], a.holds[id]
+		if hold != nil && hold.state == HoldHeld {
+			a.capture(id, e.byKey, hold, e.captured+e.writeOff)
+			hold.expired = true
+			continue
+		}
+		cost := e.captured + e.writeOff
+		e.captured, e.at = min(e.captured, a.available), m.now
+		e.writeOff = cost - e.captured
 		a.available -= e.captured
 		a.queue = append(a.queue, e)
 		a.spend(e.captured, e.byKey)
+		if hold != nil {
+			hold.state, hold.expired, hold.captured, hold.writeOff = HoldSettled, true, e.captured, e.writeOff
+		}
 	}
 }
 

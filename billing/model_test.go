@@ -32,6 +32,7 @@ type modelEvent struct {
 	captured, writeOff int64
 	byKey              bool
 	at                 moment
+	gift               *modelGift // instead of a hold
 }
 
 // modelAccount is an account as it should be: all of it in plain numbers.
@@ -49,8 +50,12 @@ type modelAccount struct {
 	marker            map[string]bool       // of these, what Redis took in this epoch
 	lateOff           map[string]bool       // holds of which a late cost is written off
 	queue             []modelEvent
-	posted            map[string]bool // holds that the ledger knows
+	posted            map[string]bool  // holds that the ledger knows
+	costs             map[string]int64 // of these, what it has of their calls
 	ofAccount, ofKey  modelBudget
+	own               int64                 // bought, or credited otherwise than by gifts
+	gifts             map[string]*modelGift // given, by the name of the wish
+	outstanding       int64                 // what its transactions left in the book of gifts
 }
 
 // unapplied is what was captured and is not in Postgres yet.
@@ -71,6 +76,8 @@ type machine struct {
 
 func newMachine(t *rapid.T, r *rig, run int) *machine {
 	m := &machine{rig: r, run: run}
+	r.desk.Gifts.least = 1
+	r.must(r.desk.Gifts.Return(t.Context())) // of a sequence of before
 	for s := stream.Shard(0); s < stream.Shards; s++ {
 		if r.redis.Exists(t.Context(), epochKey(s)).Val() == 0 { // a sequence of before lost it
 			m.fresh(t, s)
@@ -83,8 +90,8 @@ func newMachine(t *rapid.T, r *rig, run int) *machine {
 	for range 2 {
 		nano := rapid.Int64Range(0, 2000).Draw(t, "money")
 		m.accounts = append(m.accounts, &modelAccount{
-			budgeted: r.budgeted(nano, KeySpec{}), now: &m.now, available: nano, ledger: nano, holds: map[string]*modelHold{}, credits: map[string]int64{},
-			late: map[string]modelEvent{}, marker: map[string]bool{}, lateOff: map[string]bool{}, posted: map[string]bool{}})
+			budgeted: r.budgeted(nano, KeySpec{}), now: &m.now, available: nano, ledger: nano, own: nano, gifts: map[string]*modelGift{}, holds: map[string]*modelHold{}, credits: map[string]int64{},
+			late: map[string]modelEvent{}, marker: map[string]bool{}, lateOff: map[string]bool{}, posted: map[string]bool{}, costs: map[string]int64{}})
 	}
 	return m
 }
@@ -149,16 +156,17 @@ func (m *machine) check(t *rapid.T) {
 
 // books holds the account's entries against the model, book by book.
 func (m *machine) books(t *rapid.T, a *modelAccount) {
-	var customer, revenue, writeOff int64
+	var customer, revenue, writeOff, gifts int64
 	err := m.pool.QueryRow(t.Context(), `
 		select coalesce(sum(amount_nano) filter (where book = 'customer'), 0)::bigint,
 			coalesce(sum(amount_nano) filter (where book = 'revenue'), 0)::bigint,
-			coalesce(-sum(amount_nano) filter (where book = 'write_off'), 0)::bigint
+			coalesce(-sum(amount_nano) filter (where book = 'write_off'), 0)::bigint,
+			coalesce(sum(amount_nano) filter (where book = 'gifts'), 0)::bigint
 		from ledger_transactions t join ledger_entries e on e.transaction_id = t.id and e.created_at = t.created_at
-		where t.account_id = $1`, a.account).Scan(&customer, &revenue, &writeOff)
-	if err != nil || customer != a.ledger || revenue != a.revenue || writeOff != a.writeOff {
-		t.Fatalf("account %d: customer %d, revenue %d, written off %d, %v; the model has %d, %d and %d",
-			a.account, customer, revenue, writeOff, err, a.ledger, a.revenue, a.writeOff)
+		where t.account_id = $1`, a.account).Scan(&customer, &revenue, &writeOff, &gifts)
+	if err != nil || customer != a.ledger || revenue != a.revenue || writeOff != a.writeOff || gifts != a.outstanding {
+		t.Fatalf("account %d: customer %d, revenue %d, written off %d, gifts %d, %v; the model has %d, %d, %d and %d",
+			a.account, customer, revenue, writeOff, gifts, err, a.ledger, a.revenue, a.writeOff, a.outstanding)
 	}
 }
 
@@ -205,7 +213,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"release": m.release, "checkpoint": m.checkpoint, "orphan": m.orphan,
 		"credit": m.credit, "relay": m.relay, "drain": m.drain, "drainer dies": m.drainerDies, "debits": m.debits,
 		"budget": m.budget, "rebuild": m.rebuild, "lose a hash": m.loseHash, "flush": m.flush,
-		"midnight": m.midnight,
+		"midnight": m.midnight, "give": m.give, "take": m.takeGift, "return": m.returnGifts,
 	}
 	for name, act := range actions {
 		actions[name] = func(t *rapid.T) {
@@ -229,6 +237,7 @@ func (m *machine) finish(t *rapid.T) {
 	for _, a := range m.accounts {
 		m.books(t, a)
 	}
+	m.checkGifts(t)
 }
 
 func (r *rig) ledgerAgrees(t *testing.T) {
@@ -284,6 +293,7 @@ func (m *machine) credit(t *rapid.T) {
 		a.credits[key] = nano
 		a.ledger += nano
 		a.untold += nano
+		a.own += nano
 	}
 	if !dies && !known {
 		m.projected(a) // the earlier ones were made to follow

@@ -17,6 +17,10 @@ const (
 	NoticeRefunded            = "refunded"
 	NoticeSubscriptionRenewed = "subscription_renewed"
 	NoticeSubscriptionEnded   = "subscription_ended"
+	NoticeGiftTaken           = "gift_taken"    // to the giver; details Given
+	NoticeGiftReturned        = "gift_returned" // the same: nobody took it in time
+	NoticeInvited             = "invited"       // to who came by an invitation; details Invited
+	NoticeInviting            = "inviting"      // to who invited them; the same
 )
 
 // LowBalance are the details of a notice that the balance fell below the threshold.

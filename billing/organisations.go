@@ -186,6 +186,18 @@ func (o *Organisations) List(ctx context.Context) ([]Organisation, error) {
 	return findOrganisations(ctx, o.postgres, `true order by o.id`)
 }
 
+// Of is the organisation that an account belongs to. ErrNoMember, ErrClosed.
+func (o *Organisations) Of(ctx context.Context, accountID int64) (Organisation, error) {
+	found, err := findOrganisations(ctx, o.postgres, `o.id = (select organisation_id from accounts where id = $1)`, accountID)
+	switch {
+	case err != nil:
+		return Organisation{}, databaseError("find an account's organisation", err)
+	case len(found) == 0:
+		return Organisation{}, ErrNoMember
+	}
+	return found[0], nil
+}
+
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }

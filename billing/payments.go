@@ -37,15 +37,24 @@ type Payments struct {
 	peppers  []*pepper
 	starNano int64                  // nano-USD that one Star is credited with
 	outcomes *prometheus.CounterVec // provider, outcome
+	taken    *prometheus.CounterVec // provider
+
+	referralMost int // invitations of an account that are rewarded in a month
 }
 
 func newPayments(c Config, a *Accounts, ring []*pepper) *Payments {
-	p := &Payments{postgres: c.Postgres, accounts: a, log: c.Log, now: c.Now, peppers: ring, starNano: c.StarNano,
+	p := &Payments{postgres: c.Postgres, accounts: a, log: c.Log, now: c.Now, peppers: ring, starNano: c.StarNano, referralMost: c.ReferralMost,
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "payments_total", Help: "Charges by provider and what became of them: credited, repeated, refunded.",
-		}, []string{"provider", "outcome"})}
+		}, []string{"provider", "outcome"}),
+		taken: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "payments_nano_usd_total", Help: "What payments added to their accounts, in nano-USD; refunds are not taken off.",
+		}, []string{"provider"})}
+	for _, provider := range []string{ProviderStars, ProviderCard} { // a rate needs a zero to begin at
+		p.taken.WithLabelValues(provider)
+	}
 	if c.Registerer != nil {
-		c.Registerer.MustRegister(p.outcomes)
+		c.Registerer.MustRegister(p.outcomes, p.taken)
 	}
 	return p
 }
@@ -134,9 +143,10 @@ func (c Charge) check() error {
 // taken is a charge as Postgres holds it, and what Redis is to be told.
 type taken struct {
 	Receipt
-	seq    int64
-	opened *accountFound
-	note   string // what was odd about it
+	seq     int64
+	rewards []reward // for an invitation
+	opened  *accountFound
+	note    string // what was odd about it
 }
 
 // take credits the charge inside tx, with its row, its notice and its subscription.
@@ -152,6 +162,10 @@ func (p *Payments) take(ctx context.Context, tx pgx.Tx, c Charge) (taken, error)
 			return t, err
 		}
 	}
+	ref, err := invited(ctx, tx, t.AccountID)
+	if err != nil {
+		return t, err
+	}
 	g, err := grant(ctx, tx, Credit{AccountID: t.AccountID, AmountNano: t.CreditNano, Kind: c.Provider,
 		IdempotencyKey: c.Provider + ":" + c.ID, Memo: map[string]string{"charge": c.ID}})
 	if err != nil {
@@ -164,6 +178,9 @@ func (p *Payments) take(ctx context.Context, tx pgx.Tx, c Charge) (taken, error)
 		c.ID, c.Provider, t.AccountID, c.Amount, c.Currency, t.CreditNano, g.transaction, nullTime(c.Until))
 	if err != nil {
 		return t, fmt.Errorf("write the payment: %w", err)
+	}
+	if t.rewards, err = p.settle(ctx, tx, ref, c.ID, t.CreditNano); err != nil {
+		return t, err
 	}
 	kind := NoticeToppedUp
 	if !c.Until.IsZero() {
@@ -212,6 +229,7 @@ func (p *Payments) show(ctx context.Context, c Charge, t taken) {
 		return
 	}
 	p.outcomes.WithLabelValues(c.Provider, "credited").Inc()
+	p.taken.WithLabelValues(c.Provider).Add(float64(t.CreditNano))
 	if t.note != "" {
 		p.log.WarnContext(ctx, t.note, "account_id", t.AccountID, "charge", t.ChargeID, "amount", t.Amount)
 	}
@@ -225,6 +243,9 @@ func (p *Payments) show(ctx context.Context, c Charge, t taken) {
 		return
 	}
 	p.accounts.projectCredit(ctx, t.AccountID, t.seq, t.CreditNano)
+	for _, r := range t.rewards {
+		p.accounts.projectCredit(ctx, r.account, r.seq, r.nano)
+	}
 }
 
 func nullTime(t time.Time) *time.Time {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"net/netip"
 	"sync"
+	"time"
 )
 
 // pepper keys the HMAC under which API keys are stored. Keys made under an
@@ -52,11 +54,18 @@ func (p *pepper) digest(token string) (locator, mac string) {
 
 // PresentedKey is an API key as a client sent it: well-formed, not yet known to
 // be real. Locator and Mac have one element per pepper, newest first; the key
-// is real if a record exists under a locator and Verify accepts its mac.
+// is real if a record exists under a locator and Verify accepts its mac. Or it
+// is no key but a session of the Mini App, which was checked already and has no record.
 type PresentedKey struct {
 	Account int64
 	Locator []string // 32 hexadecimal digits each
 	Mac     []string
+	// From is the address that it was sent from, for whoever read it to say; the zero
+	// address is in no network that a key may be restricted to.
+	From netip.Addr
+	// Session names the Mini App's session that came instead of a key; "": a key came.
+	Session string
+	Until   time.Time // when the session ends
 }
 
 // Verify compares the mac of the record found under Locator[index], in constant time.

@@ -2,98 +2,204 @@ package billing
 
 import (
 	"context"
-	_ "embed"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kikuai/kikuai/internal/stream"
 )
 
-// postingSQL writes a batch of events with all their effects, in one statement.
-//
-//go:embed posting.sql
-var postingSQL string
+const (
+	// What the lock answers is of the rows as they are once it is had; so is what the
+	// statements after it see.
+	lockAccountsSQL = `
+		select id, ledger_seq, ledger_hash, balance_nano, coalesce(low_balance_nano, $2) from accounts
+		where id = any($1) order by id for no key update`
+	postedAlreadySQL = `select reference from ledger_transactions where reference = any($1)`
+	newNumbersSQL    = `select nextval('ledger_transactions_id_seq') from generate_series(1, $1)`
+)
 
-// columns are events turned by a quarter, as unnest wants them.
-type columns struct {
-	ms, seq, epoch, account, key, captured, writeOff  []int64
-	prompt, cached, cacheWrite, completion, reasoning []int64
-	kind, reference, book, hold                       []string
-	model, deployment, source                         []string
-	estimated                                         []bool
-	organisation                                      []int64
-	duration, firstToken, organisationDay             []int32
-	first                                             []bool // with its reference
-}
+// referenceConstraint makes the names of transactions single.
+const referenceConstraint = "ledger_transactions_reference_key"
 
-func columnsOf(events []event, renamed bool) *columns {
-	n := len(events)
-	ints := make([]int64, 13*n)
-	texts := make([]string, 7*n)
-	c := &columns{estimated: make([]bool, n), duration: make([]int32, n), firstToken: make([]int32, n),
-		organisationDay: make([]int32, n), first: make([]bool, n)}
-	seen := make(map[string]bool, n)
-	for i, column := range []*[]int64{&c.ms, &c.seq, &c.epoch, &c.account, &c.key, &c.captured, &c.writeOff,
-		&c.prompt, &c.cached, &c.cacheWrite, &c.completion, &c.reasoning, &c.organisation} {
-		*column = ints[i*n : (i+1)*n]
-	}
-	for i, column := range []*[]string{&c.kind, &c.reference, &c.book, &c.hold, &c.model, &c.deployment, &c.source} {
-		*column = texts[i*n : (i+1)*n]
-	}
-	for i := range events {
-		e := &events[i]
-		u := e.details.usage()
-		c.ms[i], c.seq[i], c.epoch[i] = e.id.ms, e.id.seq, e.epoch
-		c.account[i], c.key[i], c.captured[i], c.writeOff[i] = e.account, e.key, e.captured, e.writeOff
-		c.prompt[i], c.cached[i], c.cacheWrite[i] = u.Prompt, u.Cached, u.CacheWrite
-		c.completion[i], c.reasoning[i] = u.Completion, u.Reasoning
-		c.kind[i], c.reference[i], c.book[i], c.hold[i] = e.kind, e.reference, e.book, e.hold
-		if renamed {
-			c.reference[i] = fmt.Sprintf("%s@%d/%s", cleanText(e.reference, maxReference-60), e.epoch, e.id)
-		}
-		c.first[i] = !seen[c.reference[i]]
-		seen[c.reference[i]] = true
-		c.model[i], c.deployment[i], c.source[i] = e.details.Model, e.details.Deployment, e.details.Source
-		c.estimated[i], c.duration[i], c.firstToken[i] = u.Estimated, e.details.Duration, e.details.FirstToken
-		c.organisation[i], c.organisationDay[i] = e.details.Organisation, e.details.OrganisationDay
-	}
-	return c
-}
+// latestMS is the latest moment, in Unix milliseconds, that a date can be: the last of the
+// year 9999.
+const latestMS = 253402300799000
+
+// naming is what the transactions of events are named after, and whether the ledger may
+// have the names.
+type naming int
+
+const (
+	byCause      naming = iota // which the ledger does not have: a name that it has is errRepeated
+	byCauseIfNew               // unless the ledger has it: such events are left out
+	byEvent                    // the same, but the event's own name
+)
+
+// errRepeated means that the ledger has a transaction of a name that was taken for new.
+var errRepeated = errors.New("billing: the ledger has an event's cause already")
 
 // insertEvents writes the events' transactions, entries, usage, rollups, balances
-// and notices, and returns those events whose reference the ledger has already.
-// With renamed the reference is the event's own instead of the cause's. An account
+// and notices, and returns those that are left out because their names are taken. An account
 // that falls below low nano-USD, unless it has a threshold of its own, is noticed.
-func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, renamed bool, low int64) ([]event, error) {
+//
+// It holds the locks of the accounts, taken in the order of their ids, so nothing that it
+// writes waits for another but for the rollups, which only this shard writes.
+func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, named naming, low int64) ([]event, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
-	c := columnsOf(events, renamed)
-	var accounts, balances int64
-	var repeated []int32
+	p := newPosting(s, events, named)
+	if err := p.look(ctx, tx, low); err != nil {
+		return nil, fmt.Errorf("post events: %w", err)
+	}
+	if err := p.chain(); err != nil {
+		return nil, err
+	}
+	if len(p.links) > 0 {
+		if err := p.write(ctx, tx); err != nil {
+			return nil, fmt.Errorf("post events: %w", repeated(err))
+		}
+	}
+	return p.repeated, nil
+}
+
+// repeated is errRepeated where that is what Postgres said.
+func repeated(err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == uniqueViolation && refused.ConstraintName == referenceConstraint {
+		return fmt.Errorf("%w: %w", errRepeated, err)
+	}
+	return err
+}
+
+// posting is a batch of events of one shard on its way into the ledger.
+type posting struct {
+	shard      int16
+	events     []event
+	named      naming
+	references []string // the transactions' names, one for each event
+
+	accounts map[int64]*postedAccount
+	order    []*postedAccount // by id
+	posted   map[string]bool  // references that the ledger has
+	ids      []int64          // of transactions, one for each event
+
+	links    []link   // the new transactions
+	causes   []*event // of each link
+	repeated []event
+}
+
+// postedAccount is an account under the batch's lock.
+type postedAccount struct {
+	id, seq      int64
+	hash         []byte
+	balance, low int64 // before the batch, and the threshold
+	spent        int64 // by the batch
+	moved        bool
+}
+
+func newPosting(s stream.Shard, events []event, named naming) *posting {
+	p := &posting{
+		shard: int16(s), events: events, named: named, references: make([]string, len(events)),
+		accounts: map[int64]*postedAccount{}, posted: map[string]bool{}, ids: make([]int64, 0, len(events)),
+	}
+	for i := range events {
+		e := &events[i]
+		p.references[i] = e.reference
+		if named == byEvent {
+			p.references[i] = fmt.Sprintf("%s@%d/%s", cleanText(e.reference, maxReference-60), e.epoch, e.id)
+		}
+	}
+	return p
+}
+
+// look locks the accounts and reads what the new transactions follow on.
+func (p *posting) look(ctx context.Context, tx pgx.Tx, low int64) error {
+	ids := make([]int64, len(p.events))
+	for i := range p.events {
+		ids[i] = p.events[i].account
+	}
 	batch := &pgx.Batch{}
 	// A statement's plan is made once for a connection, perhaps while a table is
 	// small, and kept while it grows.
 	batch.Queue(`set local enable_seqscan = off`)
-	// A statement of its own: what comes after it sees all that was committed before
-	// the locks were had.
-	batch.Queue(`select id from accounts where id = any($1) order by id for no key update`, c.account)
-	batch.Queue(postingSQL, int16(s), low, c.ms, c.seq, c.epoch, c.kind, c.reference, c.book, c.hold, c.account, c.key,
-		c.captured, c.writeOff, c.model, c.deployment, c.source, c.prompt, c.cached, c.cacheWrite, c.completion,
-		c.reasoning, c.estimated, c.duration, c.firstToken, c.first,
-		c.organisation, c.organisationDay).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&accounts, &balances, &repeated) })
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("post events: %w", err)
+	batch.Queue(lockAccountsSQL, ids, low).Query(func(rows pgx.Rows) error {
+		var a postedAccount
+		_, err := pgx.ForEachRow(rows, []any{&a.id, &a.seq, &a.hash, &a.balance, &a.low}, func() error {
+			account := a
+			account.hash = append([]byte(nil), a.hash...)
+			p.accounts[a.id] = &account
+			p.order = append(p.order, &account)
+			return nil
+		})
+		return err
+	})
+	if p.named != byCause {
+		batch.Queue(postedAlreadySQL, p.references).Query(func(rows pgx.Rows) error {
+			var reference string
+			_, err := pgx.ForEachRow(rows, []any{&reference}, func() error { p.posted[reference] = true; return nil })
+			return err
+		})
 	}
-	if accounts != balances {
-		return nil, errors.New("billing: events of accounts that Postgres does not have")
+	batch.Queue(newNumbersSQL, len(p.events)).Query(func(rows pgx.Rows) error {
+		var id int64
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error { p.ids = append(p.ids, id); return nil })
+		return err
+	})
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// chain makes a transaction of each event whose reference is new, to the ledger and in the
+// batch, and links it to its account's chain.
+func (p *posting) chain() error {
+	p.links, p.causes = make([]link, 0, len(p.events)), make([]*event, 0, len(p.events))
+	var buffer []byte
+	for i := range p.events {
+		e := &p.events[i]
+		if p.posted[p.references[i]] {
+			p.repeated = append(p.repeated, *e)
+			continue
+		}
+		p.posted[p.references[i]] = true
+		account := p.accounts[e.account]
+		if account == nil {
+			return errors.New("billing: events of accounts that Postgres does not have")
+		}
+		account.seq++
+		books, amounts := e.entries()
+		l := link{
+			id: p.ids[i], account: e.account, seq: account.seq, kind: e.kind, reference: p.references[i],
+			shard: &p.shard, epoch: &e.epoch, ms: &e.id.ms, ordinal: &e.id.seq, createdAt: e.at(),
+			books: books, amounts: amounts,
+		}
+		buffer = l.bytes(append(buffer[:0], account.hash...))
+		hash := sha256.Sum256(buffer)
+		l.hash = hash[:]
+		account.hash, account.moved = l.hash, true
+		account.spent += e.captured
+		p.links, p.causes = append(p.links, l), append(p.causes, e)
 	}
-	again := make([]event, len(repeated))
-	for i, ordinal := range repeated {
-		again[i] = events[ordinal-1]
+	return nil
+}
+
+// at is when the event happened, by Redis' clock: what a date cannot be is the latest one.
+func (e *event) at() time.Time { return time.UnixMilli(min(e.id.ms, latestMS)).UTC() }
+
+// entries are what the event moves between the books, in nano-USD: the customer gives what
+// was captured, the write-off what was not, and the event's book takes both.
+func (e *event) entries() (books []string, amounts []int64) {
+	switch {
+	case e.captured == 0 && e.writeOff == 0:
+		return nil, nil
+	case e.writeOff == 0:
+		return []string{bookCustomer, e.book}, []int64{-e.captured, e.captured}
+	case e.captured == 0:
+		return []string{e.book, bookWriteOff}, []int64{e.writeOff, -e.writeOff}
 	}
-	return again, nil
+	return []string{bookCustomer, e.book, bookWriteOff}, []int64{-e.captured, e.captured + e.writeOff, -e.writeOff}
 }

@@ -151,6 +151,14 @@ func TestMonthsAreMade(t *testing.T) {
 		_, err := r.owner().Exec(t.Context(), `drop table `+parent+next)
 		r.must(err)
 	}
+	ahead := func(want int) {
+		t.Helper()
+		if months, err := r.desk.Ledger.MonthsAhead(t.Context()); err != nil || months != want {
+			t.Errorf("%d months ahead, %v; want %d", months, err, want)
+		}
+	}
+	ahead(2)
+	defer ahead(3)
 	for _, want := range [][]Month{{{"ledger_entries_" + next, MonthMade}, {"usage_" + next, MonthMade}}, {}} {
 		got, err := r.desk.Ledger.MakeMonths(t.Context())
 		r.must(err)

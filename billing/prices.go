@@ -1,82 +1,111 @@
 package billing
 
-import (
-	"errors"
-	"fmt"
-	"math/bits"
-	"strings"
-)
+import "math/bits"
 
 const (
-	// NanoPerUSD is how many nano-USD, the unit of all amounts, make a dollar.
-	NanoPerUSD = 1_000_000_000
-	// MaxNano bounds every amount and balance: Lua's numbers are exact up to here.
-	MaxNano = 1<<53 - 1
+	maxPrice = 1_000_000 * NanoPerUSD
 
-	tokensPerPrice = 1_000_000 // prices are per million tokens
-	maxPrice       = 1_000_000 * NanoPerUSD
-	maxTokens      = 1 << 40 // of one call; what a provider claims beyond it is not believed
+	// Prices are per million tokens or characters, per minute and per picture. Costs
+	// are summed in a fraction of a nano-USD that divides all of them.
+	fractions    = 3_000_000 // of a nano-USD
+	perToken     = fractions / 1_000_000
+	perImage     = fractions
+	perAudioMS   = fractions / 60_000
+	perCharacter = fractions / 1_000_000
 )
 
-// Prices of a model, in nano-USD per million tokens.
+// rates are what each kind of thing costs, in nano-USD.
+type rates struct {
+	tokens     [kinds]int64 // per million
+	image      int64        // each
+	minute     int64        // of audio
+	characters int64        // per million
+}
+
+// Prices of a model, as ParsePrices reads them. The zero Prices are free.
 type Prices struct {
-	Input, CachedInput, CacheWrite, Output, Reasoning int64
+	short rates
+	above int64 // tokens: of a call with a longer prompt, all is charged by long; 0: never
+	long  rates
 }
 
-// Usage is what a call consumed, in tokens. Cached and CacheWrite are parts of
-// Prompt, Reasoning is a part of Completion.
-type Usage struct {
-	Prompt, Cached, CacheWrite, Completion, Reasoning int64
-	Estimated                                         bool // counted by us, not told by the provider
+// Bound is the most that a call can consume.
+type Bound struct {
+	Prompt     int64 // tokens in
+	Output     int64 // tokens out, over all answers
+	Images     int64 // pictures made
+	AudioMS    int64 // milliseconds of audio, heard and made
+	Characters int64 // of text to be spoken
+	Without    Kinds // of tokens that the call cannot have; 0: it may have any
 }
 
-// Clamped makes sense of any usage: negatives become zero, no count exceeds
-// 2^40 tokens, and the parts never exceed their whole.
-func (u Usage) Clamped() Usage {
-	u.Prompt = clamp(u.Prompt, maxTokens)
-	u.Cached = clamp(u.Cached, u.Prompt)
-	u.CacheWrite = clamp(u.CacheWrite, u.Prompt-u.Cached)
-	u.Completion = clamp(u.Completion, maxTokens)
-	u.Reasoning = clamp(u.Reasoning, u.Completion)
-	return u
-}
-
-func clamp(n, most int64) int64 { return max(0, min(n, most)) }
-
-// Cost is the price of a usage, in nano-USD: the exact sum over the kinds of
-// tokens, rounded up once, at most MaxNano.
-func (p Prices) Cost(u Usage) int64 {
+// Cost is the price of a usage, in nano-USD: the exact sum over all kinds, rounded
+// up once, at most MaxNano.
+func (p *Prices) Cost(u Usage) int64 {
 	u = u.Clamped()
+	r := &p.short
+	if p.above > 0 && u.Prompt > p.above {
+		r = &p.long
+	}
 	var sum product
-	sum.add(u.Prompt-u.Cached-u.CacheWrite, p.Input)
-	sum.add(u.Cached, p.CachedInput)
-	sum.add(u.CacheWrite, p.CacheWrite)
-	sum.add(u.Completion-u.Reasoning, p.Output)
-	sum.add(u.Reasoning, p.Reasoning)
+	tokens := u.tokens()
+	for k := range tokens {
+		sum.add(tokens[k]*perToken, r.tokens[k])
+	}
+	sum.units(r, u.Images, u.AudioMS, u.Characters)
 	return sum.nano()
 }
 
-// Worst is the most that a call of so many prompt and output tokens can cost:
-// each token at the dearest of the prices it may get.
-func (p Prices) Worst(prompt, output int64) int64 {
-	var sum product
-	sum.add(clamp(prompt, maxTokens), p.dearestInput())
-	sum.add(clamp(output, maxTokens), p.dearestOutput())
+// Worst is the most that a call within the bound can cost: each token at the
+// dearest of the prices it may get.
+func (p *Prices) Worst(b Bound) int64 {
+	worst := p.short.worst(b)
+	if p.above > 0 && b.Prompt > p.above {
+		worst = max(worst, p.long.worst(b))
+	}
+	return worst
+}
+
+func (r *rates) worst(b Bound) int64 {
+	sum := r.withoutOutput(b)
+	sum.add(clamp(b.Output, maxTokens)*perToken, r.dearest(output, kinds, b.Without))
 	return sum.nano()
 }
 
-// Affords is the greatest number of output tokens for which Worst(prompt, n)
-// stays within nano. It is 0 where not even the prompt, or no output, is
+func (r *rates) withoutOutput(b Bound) product {
+	var sum product
+	sum.add(clamp(b.Prompt, maxTokens)*perToken, r.dearest(input, output, b.Without))
+	sum.units(r, clamp(b.Images, maxImages), clamp(b.AudioMS, maxAudioMS), clamp(b.Characters, maxCharacters))
+	return sum
+}
+
+// OfUnits says whether the only prices are those of pictures, audio and characters:
+// tokens then cost nothing.
+func (p *Prices) OfUnits() bool {
+	return p.short.tokens == [kinds]int64{} && p.long.tokens == [kinds]int64{} &&
+		p.short.image+p.short.minute+p.short.characters > 0
+}
+
+// OfAudio says whether the length of audio costs anything.
+func (p *Prices) OfAudio() bool { return p.short.minute > 0 || p.long.minute > 0 }
+
+// Affords is the greatest number of output tokens, in place of the bound's own, for
+// which Worst stays within nano. It is 0 where not even the rest, or no output, is
 // affordable, and 2^40 where output is free.
-func (p Prices) Affords(nano, prompt int64) int64 {
-	prompt = clamp(prompt, maxTokens)
-	nano = clamp(nano, MaxNano)
-	var spent product
-	spent.add(prompt, p.dearestInput())
-	hi, lo := bits.Mul64(uint64(nano), tokensPerPrice)
+func (p *Prices) Affords(nano int64, b Bound) int64 {
+	n := p.short.affords(nano, b)
+	if p.above > 0 && b.Prompt > p.above {
+		n = min(n, p.long.affords(nano, b))
+	}
+	return n
+}
+
+func (r *rates) affords(nano int64, b Bound) int64 {
+	spent := r.withoutOutput(b)
+	hi, lo := bits.Mul64(uint64(clamp(nano, MaxNano)), fractions)
 	lo, borrow := bits.Sub64(lo, spent.lo, 0)
 	hi, borrow = bits.Sub64(hi, spent.hi, borrow)
-	price := uint64(clamp(p.dearestOutput(), maxPrice))
+	price := uint64(r.dearest(output, kinds, b.Without)) * perToken
 	switch {
 	case borrow != 0:
 		return 0
@@ -87,25 +116,42 @@ func (p Prices) Affords(nano, prompt int64) int64 {
 	return int64(min(n, maxTokens))
 }
 
-func (p Prices) dearestInput() int64  { return max(p.Input, p.CachedInput, p.CacheWrite) }
-func (p Prices) dearestOutput() int64 { return max(p.Output, p.Reasoning) }
+// dearest is the highest price among the kinds from first to before end. The first
+// one, plain text, can never be excluded.
+func (r *rates) dearest(first, end kind, without Kinds) int64 {
+	price := r.tokens[first]
+	for k := first + 1; k < end; k++ {
+		if !without.has(k) {
+			price = max(price, r.tokens[k])
+		}
+	}
+	return clamp(price, maxPrice)
+}
 
-// product is a 128-bit sum of products of non-negative numbers. Tokens are at
-// most 2^40 and prices at most 10^15, so five products cannot overflow it.
+// product is a 128-bit sum of products of non-negative numbers, in fractions of a
+// nano-USD. Quantities are below 2^46 and prices at most 10^15, so that thousands
+// of products cannot overflow it.
 type product struct{ hi, lo uint64 }
 
-func (s *product) add(tokens, price int64) {
-	hi, lo := bits.Mul64(uint64(max(0, tokens)), uint64(clamp(price, maxPrice)))
+func (s *product) add(quantity, price int64) {
+	hi, lo := bits.Mul64(uint64(max(0, quantity)), uint64(clamp(price, maxPrice)))
 	var carry uint64
 	s.lo, carry = bits.Add64(s.lo, lo, 0)
 	s.hi, _ = bits.Add64(s.hi, hi, carry)
 }
 
+// units adds what is not charged by the token.
+func (s *product) units(r *rates, images, audioMS, characters int64) {
+	s.add(images*perImage, r.image)
+	s.add(audioMS*perAudioMS, r.minute)
+	s.add(characters*perCharacter, r.characters)
+}
+
 func (s *product) nano() int64 {
-	if s.hi >= tokensPerPrice {
+	if s.hi >= fractions {
 		return MaxNano
 	}
-	n, rest := bits.Div64(s.hi, s.lo, tokensPerPrice)
+	n, rest := bits.Div64(s.hi, s.lo, fractions)
 	if n >= MaxNano {
 		return MaxNano
 	}
@@ -113,87 +159,4 @@ func (s *product) nano() int64 {
 		n++
 	}
 	return int64(n)
-}
-
-// ParsePrices reads a model's prices: decimal strings in USD per million tokens
-// under the names input, cached_input, cache_write, output and reasoning. Input
-// and output are required; "0" says free, silence never does. What is left out
-// costs what its whole costs: cached_input and cache_write as input, reasoning
-// as output. All faults are reported together.
-func ParsePrices(raw map[string]string) (Prices, error) {
-	var p Prices
-	fields := []struct {
-		name string
-		into *int64
-		like *int64 // nil: required
-	}{
-		{"input", &p.Input, nil},
-		{"output", &p.Output, nil},
-		{"cached_input", &p.CachedInput, &p.Input},
-		{"cache_write", &p.CacheWrite, &p.Input},
-		{"reasoning", &p.Reasoning, &p.Output},
-	}
-	var faults []error
-	known := 0
-	for _, f := range fields {
-		text, stated := raw[f.name]
-		switch {
-		case stated:
-			known++
-			price, err := ParseUSD(text)
-			if err == nil && price > maxPrice {
-				err = errors.New("above 1000000 USD")
-			}
-			if err != nil {
-				faults = append(faults, fmt.Errorf("price %s: %w", f.name, err))
-			}
-			*f.into = price
-		case f.like != nil:
-			*f.into = *f.like
-		default:
-			faults = append(faults, fmt.Errorf("price %s is missing", f.name))
-		}
-	}
-	if known < len(raw) {
-		faults = append(faults, errors.New("unknown price; there are input, cached_input, cache_write, output, reasoning"))
-	}
-	if len(faults) > 0 {
-		return Prices{}, errors.Join(faults...)
-	}
-	return p, nil
-}
-
-// ParseUSD reads a non-negative decimal such as "1.50" as nano-USD, exactly: no
-// sign, no exponent, at most nine decimals, at most MaxNano.
-func ParseUSD(text string) (int64, error) {
-	whole, fraction, dotted := strings.Cut(text, ".")
-	if len(text) > 32 || whole == "" || dotted && fraction == "" {
-		return 0, errors.New("not a decimal such as 1.50")
-	}
-	if len(fraction) > 9 {
-		return 0, errors.New("finer than a nano-dollar (nine decimals)")
-	}
-	var nano uint64
-	for _, digit := range whole + fraction + "000000000"[len(fraction):] {
-		if digit < '0' || digit > '9' {
-			return 0, errors.New("not a decimal such as 1.50")
-		}
-		nano = nano*10 + uint64(digit-'0')
-		if nano > MaxNano {
-			return 0, errors.New("above 9007199 USD")
-		}
-	}
-	return int64(nano), nil
-}
-
-// FormatUSD writes nano-USD as a decimal with two to nine decimals: "1.50".
-func FormatUSD(nano int64) string {
-	sign := ""
-	magnitude := uint64(nano)
-	if nano < 0 {
-		sign, magnitude = "-", -magnitude
-	}
-	text := fmt.Sprintf("%s%d.%09d", sign, magnitude/NanoPerUSD, magnitude%NanoPerUSD)
-	trimmed := strings.TrimRight(text, "0")
-	return text[:max(len(trimmed), len(text)-7)]
 }

@@ -82,6 +82,7 @@ func (p *projector) credit(ctx context.Context, account, seq, amount int64) erro
 		}
 	}
 	failpoint.Here("credit.projected")
+	announce(ctx, p.redis, newsOf(NewsLedger, account))
 	return p.note(ctx, "credits", "account_id = $2 and seq <= $3", account, seq)
 }
 
@@ -139,11 +140,17 @@ type keyRecord struct {
 	Budget    string // as Redis has it; empty: none
 	Spent     string // the same
 	Seq       int64  // of the changes of all this
+	Restrictions
+}
+
+// told are the arguments by which Redis is told of a usable key.
+func (k keyRecord) told() []any {
+	return []any{k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent, k.Seq, k.packed()}
 }
 
 // keyFields select a keyRecord of api_keys k.
 var keyFields = `k.id, k.account_id, k.locator, k.mac, ` + packedLimits + `, k.name,
-	k.revoked_at is not null, ` + keyBudget + `, k.seq`
+	k.revoked_at is not null, ` + keyBudget + `, k.seq, ` + restrictionFields
 
 // key makes Redis agree with the record.
 func (p *projector) key(ctx context.Context, k keyRecord) error {
@@ -156,7 +163,7 @@ func (p *projector) key(ctx context.Context, k keyRecord) error {
 		}
 	} else {
 		status, err := p.scripts.key.Run(ctx, p.redis, []string{EpochKey(k.AccountID), record, tombstone, AcctKey(k.AccountID)},
-			k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent, k.Seq).Text()
+			k.told()...).Text()
 		if err != nil {
 			return redisError("project an API key", err)
 		}

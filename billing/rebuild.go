@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -156,11 +157,37 @@ func (o *owner) salvage(ctx context.Context) error {
 		if to.last.before(ours[len(ours)-1].id) {
 			to.last = ours[len(ours)-1].id
 		}
+		if ours, err = o.withAccounts(ctx, ours); err != nil {
+			return err
+		}
 		if err := o.apply(ctx, ours, to, true); err != nil {
 			return err
 		}
 		o.at = to
 	}
+}
+
+// withAccounts leaves out the events of accounts that Postgres does not have: made after
+// the moment that a backup was taken at, which Postgres has been restored from. Nobody is
+// left to charge, and one of them would keep its whole shard closed.
+func (o *owner) withAccounts(ctx context.Context, events []event) ([]event, error) {
+	ids := make([]int64, len(events))
+	for i, e := range events {
+		ids[i] = e.account
+	}
+	rows, err := o.postgres.Query(ctx, `select id from accounts where id = any($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read the events' accounts: %w", err)
+	}
+	known, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("read the events' accounts: %w", err)
+	}
+	kept := slices.DeleteFunc(events, func(e event) bool { return !slices.Contains(known, e.account) })
+	if gone := len(ids) - len(kept); gone > 0 {
+		o.log.ErrorContext(ctx, "events of accounts that the ledger does not have are left out", "events", gone)
+	}
+	return kept, nil
 }
 
 // wipe deletes what the rebuild will replace, and the map of Telegram ids, which
@@ -246,12 +273,12 @@ func (o *owner) restoreKeys(ctx context.Context, ticket string) (int, error) {
 	defer rows.Close()
 	run := o.restoring(ticket, o.scripts.restoreKeys)
 	for rows.Next() {
-		var k keyRecord
-		if err := rows.Scan(&k.ID, &k.AccountID, &k.Locator, &k.MAC, &k.Limits, &k.Name, &k.Revoked, &k.Budget, &k.Spent, &k.Seq); err != nil {
+		k, err := pgx.RowToStructByPos[keyRecord](rows)
+		if err != nil {
 			return 0, fmt.Errorf("read the shard's API keys: %w", err)
 		}
 		keys := []string{KeyKey(k.AccountID, k.Locator), goneKey(k.AccountID, k.Locator), AcctKey(k.AccountID)}
-		if err := run.add(ctx, keys, k.AccountID, k.ID, k.MAC, k.Limits, k.Name, k.Budget, k.Spent, k.Seq); err != nil {
+		if err := run.add(ctx, keys, k.told()...); err != nil {
 			return 0, err
 		}
 	}

@@ -92,11 +92,11 @@ func (u *unapplied) add(b *accountBatch, ends map[int64]eventID, page []redis.XM
 
 // moneyOf reads whose and how much an event is, whatever else it says.
 func moneyOf(m redis.XMessage, epoch string) (account, captured int64, err error) {
-	text := func(field string) string { s, _ := m.Values[field].(string); return s }
-	if e := text("e"); e != epoch {
-		return 0, 0, fmt.Errorf("of epoch %q", e)
+	t := tell(m)
+	if t.epoch != epoch {
+		return 0, 0, fmt.Errorf("of epoch %q", t.epoch)
 	}
-	if account, captured, err = twoInts(text("a"), text("c")); err != nil {
+	if account, captured, err = twoInts(t.account, t.captured); err != nil {
 		return 0, 0, errors.New("unreadable")
 	}
 	return account, captured, nil

@@ -19,11 +19,20 @@ type keyTruth struct {
 	Budget        string
 	Confirmed     bool // Redis was told all of this, twice
 	ProjectedAt   time.Time
+	Restrictions
+}
+
+// status is what Redis must say of the key, and what it is restricted to.
+func (k keyTruth) status() (status, only string) {
+	if only = k.packed(); only != "" {
+		return StatusRestricted, only
+	}
+	return StatusActive, ""
 }
 
 // usableKeys selects keys that Redis was told of; what is changed since, or revoked, is
 // not among them, because every change forgets when that was.
-const usableKeys = `select id, account_id, locator, mac, ` + packedLimits + `, ` + budgetText + `, confirmed, projected_at
+const usableKeys = `select id, account_id, locator, mac, ` + packedLimits + `, ` + budgetText + `, confirmed, projected_at, ` + restrictionFields + `
 	from api_keys a where revoked_at is null and projected_at is not null and `
 
 // keys holds the records of the shard's usable keys against Postgres.
@@ -61,7 +70,7 @@ func (r *reconciliation) compareKeys(ctx context.Context, s stream.Shard, keys [
 	for i, k := range keys {
 		names[i] = KeyKey(k.AccountID, k.Locator)
 	}
-	fields := []any{KeyFieldAccount, KeyFieldID, KeyFieldMAC, KeyFieldLimits, KeyFieldStatus, KeyFieldBudget}
+	fields := []any{KeyFieldAccount, KeyFieldID, KeyFieldMAC, KeyFieldLimits, KeyFieldStatus, KeyFieldOnly, KeyFieldBudget}
 	epoch, _, values, err := r.readHashes(ctx, s, names, fields)
 	if err != nil {
 		return err
@@ -72,7 +81,8 @@ func (r *reconciliation) compareKeys(ctx context.Context, s stream.Shard, keys [
 	var suspects []int64
 	differ := map[int64]Discrepancy{}
 	for i, k := range keys {
-		want := []string{decimal(k.AccountID), decimal(k.ID), k.MAC, k.Limits, StatusActive, k.Budget}
+		status, only := k.status()
+		want := []string{decimal(k.AccountID), decimal(k.ID), k.MAC, k.Limits, status, only, k.Budget}
 		for j, got := range values[i*len(fields) : (i+1)*len(fields)] {
 			if fields[j] == KeyFieldBudget {
 				if got = budgetOf(got); !k.Confirmed {

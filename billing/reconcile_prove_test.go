@@ -94,3 +94,6 @@ func measured(waits func(context.Context) []time.Duration, do func()) (w wait) {
 	w.p99, w.most = took[len(took)*99/100].Round(10*time.Microsecond), took[len(took)-1].Round(10*time.Microsecond)
 	return w
 }
+
+// TestProveReconcileUnderLoad is what make test does a few dozen times.
+func TestProveReconcileUnderLoad(t *testing.T) { reconcileUnderLoad(t, 1000) }

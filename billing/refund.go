@@ -147,6 +147,11 @@ func refunded(ctx context.Context, tx pgx.Tx, chargeID string, told int64) (bool
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return false, err
 	}
+	if told == amount {
+		if err := takeBackReferral(ctx, tx, chargeID); err != nil {
+			return false, err
+		}
+	}
 	err = audit(ctx, tx, Entry{Actor: House, Action: actionGiven, AccountID: account, Details: map[string]any{
 		"charge": chargeID, "amount": details.Amount, "currency": details.Currency}})
 	if err != nil {

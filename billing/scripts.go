@@ -34,6 +34,8 @@ var (
 	holdLua string
 	//go:embed scripts/settle.lua
 	settleLua string
+	//go:embed scripts/settle_steady.lua
+	settleSteadyLua string
 	//go:embed scripts/release.lua
 	releaseLua string
 	//go:embed scripts/checkpoint.lua
@@ -42,6 +44,8 @@ var (
 	expireLua string
 	//go:embed scripts/debit.lua
 	debitLua string
+	//go:embed scripts/give.lua
+	giveLua string
 	//go:embed scripts/due.lua
 	dueLua string
 	//go:embed scripts/credit.lua
@@ -82,10 +86,14 @@ var (
 	backlogLua string
 )
 
+// wholeLua makes of a script a function of its own, whole, for another to call where its
+// own means do not suffice.
+func wholeLua(script string) string { return "local function whole()\n" + script + "\nend\n" }
+
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.
 type scripts struct {
 	hold, settle, release                         *redis.Script
-	checkpoint, expire, debit, due                *redis.Script
+	checkpoint, expire, debit, give, due          *redis.Script
 	credit, account, balance                      *redis.Script
 	claim, holdState, postpone                    *redis.Script
 	membership, tiers, organisations              *redis.Script
@@ -97,11 +105,12 @@ type scripts struct {
 func newScripts() *scripts {
 	return &scripts{
 		hold:          redis.NewScript(clockLua + ReserveLua + holdLua),
-		settle:        redis.NewScript(functionsLua + budgetsLua + resolveLua + settleLua),
+		settle:        redis.NewScript(wholeLua(functionsLua+budgetsLua+resolveLua+settleLua) + settleSteadyLua),
 		release:       redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
 		checkpoint:    redis.NewScript(clockLua + functionsLua + checkpointLua),
 		expire:        redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),
-		debit:         redis.NewScript(clockLua + functionsLua + budgetsLua + debitLua),
+		debit:         redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + debitLua),
+		give:          redis.NewScript(functionsLua + giveLua),
 		due:           redis.NewScript(clockLua + dueLua),
 		claim:         redis.NewScript(clockLua + OrganisationLua + claimLua),
 		holdState:     redis.NewScript(functionsLua + holdStateLua),

@@ -1,37 +1,57 @@
 package billing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Spending is what an account paid for one model's calls.
-type Spending struct {
-	Model     string
-	Calls     int64
-	Estimated int64 // of the calls: their tokens were counted here, as the provider told none
-	Prompt    int64 // tokens
-	Answered  int64 // tokens
-	Nano      int64 // what was taken from the balance
+// GroupSpending is what an account paid for what a group asked.
+type GroupSpending struct {
+	Title string // the group's, when it was last offered
+	Nano  int64  // what was taken from the balance
 }
 
-// Spending sums up what was paid from one full hour up to another, by model, the
-// dearest first. Its sum is the ledger's: calls that Postgres has not applied are in
-// neither.
-func (l *Ledger) Spending(ctx context.Context, accountID int64, from, to time.Time) ([]Spending, error) {
-	rows, err := l.postgres.Query(ctx, `select model, sum(calls)::bigint, sum(estimated_calls)::bigint,
-			sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(captured_nano)::bigint
-		from usage_hourly where account_id = $1 and hour >= $2 and hour < $3
-		group by model order by 6 desc, 1`, accountID, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("sum up spending: %w", err)
+// GroupSpending sums up what an account paid for groups from one moment to another, the
+// dearest first; those that cost nothing are left out. ErrClosed.
+func (l *Ledger) GroupSpending(ctx context.Context, accountID int64, from, to time.Time) ([]GroupSpending, error) {
+	type payer struct {
+		KeyID, ChatID int64
+		Title         string
 	}
-	spent, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Spending])
+	payers, err := readRows(ctx, l.reads, nil, pgx.RowToStructByPos[payer],
+		`select id, chat_id, name from api_keys where account_id = $1 and chat_id is not null`, accountID)
 	if err != nil {
-		return nil, fmt.Errorf("sum up spending: %w", err)
+		return nil, databaseError("read who pays for groups", err)
 	}
+	if len(payers) == 0 {
+		return nil, nil
+	}
+	used, err := l.Consumption(ctx, ConsumptionQuery{UsageFilter: UsageFilter{AccountID: accountID, From: from, To: to}, ByKey: true})
+	if err != nil {
+		return nil, fmt.Errorf("sum up what groups cost: %w", err)
+	}
+	paid := map[int64]int64{} // by key
+	for _, u := range used {
+		paid[u.KeyID] = u.Nano
+	}
+	group := func(p payer) payer { return payer{ChatID: p.ChatID, Title: p.Title} } // may have had several keys
+	sums := map[payer]int64{}
+	for _, p := range payers {
+		sums[group(p)] += paid[p.KeyID]
+	}
+	var spent []GroupSpending
+	for p, nano := range sums {
+		if nano > 0 {
+			spent = append(spent, GroupSpending{Title: p.Title, Nano: nano})
+		}
+	}
+	slices.SortFunc(spent, func(a, b GroupSpending) int {
+		return cmp.Or(cmp.Compare(b.Nano, a.Nano), cmp.Compare(a.Title, b.Title))
+	})
 	return spent, nil
 }

@@ -17,6 +17,9 @@
 --   r  released  n = amount,    m = 0,               how = '', or 'expired'
 -- spent says which budgets count the hold, as budgets.lua has it; '': none.
 --
+-- The event of a settlement is one field, s, since each costs here and where it is read:
+--   epoch|account|key id|captured|write-off|hold id|payload
+--
 -- The mark of a hold, cost|payload, is what its call had cost at the last checkpoint.
 
 local function money(n)

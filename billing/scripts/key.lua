@@ -4,7 +4,7 @@
 -- the account's hash. An older word than Redis has is not heard.
 --
 -- KEYS epoch key tombstone acct
--- ARGV account key_id mac limits name budget spent ('' '': none) seq
+-- ARGV account key_id mac limits name budget spent ('' '': none) seq only ('': no restriction)
 -- -> projected | revoked | missing | closed
 if not redis.call('GET', KEYS[1]) then return 'closed' end
 if redis.call('EXISTS', KEYS[3]) == 1 then return 'revoked' end
@@ -17,6 +17,11 @@ elseif redis.call('HEXISTS', KEYS[2], 'budget') == 1 then
   budget = '0|0'
 end
 redis.call('HSET', KEYS[2], 'account', ARGV[1], 'key_id', ARGV[2], 'mac', ARGV[3],
-  'limits', ARGV[4], 'name', ARGV[5], 'status', 'active', 'seq', ARGV[8])
+  'limits', ARGV[4], 'name', ARGV[5], 'status', ARGV[9] == '' and 'active' or 'restricted', 'seq', ARGV[8])
 if budget ~= '' then redis.call('HSET', KEYS[2], 'budget', budget) end
+if ARGV[9] ~= '' then
+  redis.call('HSET', KEYS[2], 'only', ARGV[9])
+else
+  redis.call('HDEL', KEYS[2], 'only')
+end
 return 'projected'

@@ -14,8 +14,8 @@ local function hold_resolve(epoch, acct, n, account, key_id, spent, mark, fp, ho
   local captured, write_off, back, record = cost, '0', tonumber(n), nil
   if cost then
     if tonumber(cost) > back then captured, write_off = n, money(cost - n) end
-    redis.call('XADD', KEYS[5], '*', 't', 'settle', 'e', epoch, 'h', ARGV[1], 'a', account,
-      'k', key_id, 'c', captured, 'w', write_off, 'd', payload)
+    redis.call('XADD', KEYS[5], '*', 's', epoch .. '|' .. account .. '|' .. key_id .. '|' .. captured
+      .. '|' .. write_off .. '|' .. ARGV[1] .. '|' .. payload)
     back = n - captured
     record = hold_form('s', captured, account, key_id, write_off, spent, how, fp)
   else

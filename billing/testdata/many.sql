@@ -33,6 +33,10 @@ insert into usage_hourly
 select account_id, n % 3, 'small', date_trunc('hour', now() - interval '12 hours' * n, 'UTC'), 1, 0, 1, 0, 0, 1, 0, 5, 5, 0
 from generate_series(1, 20) n, generate_series(1, 2000) account_id;
 
+insert into usage_quarters
+select account_id, n % 3, 'small', date_trunc('hour', now() - interval '12 hours' * (n / 4), 'UTC') + interval '15 minutes' * (n % 4), 1, 0, 1, 0, 0, 1, 0, 5, 5, 0
+from generate_series(1, 80) n, generate_series(1, 2000) account_id;
+
 insert into audit_log (actor, action, account_id, details, created_at)
 select 'operator:ada', 'account.credited', 1 + n % 5000, jsonb_build_object('idempotency_key', 'k-' || n, 'amount_nano_usd', n), now() - interval '1 minute' * n
 from generate_series(1, 30000) n;
@@ -56,3 +60,20 @@ select 'organisation ' || n, 1000000 from generate_series(1, 20000) n;
 insert into organisation_days (organisation_id, day, shard, captured_nano)
 select organisation_id, extract(epoch from now())::bigint / 86400 - n, n % 16, 5
 from generate_series(0, 39) n, generate_series(1, 2000) organisation_id;
+
+insert into gifts (account_id, name, amount_nano, created_at, expires_at, settled_at, credited_to, transaction_id)
+select 1 + n % 2000, 'g-' || n, 5, now() - interval '1 minute' * n, now() + interval '7 days' - interval '1 minute' * n,
+    case when n % 100 <> 5 then now() end, case when n % 100 <> 5 then 1 + n % 1999 end, case when n % 100 <> 5 then n end
+from generate_series(1, 20000) n;
+
+insert into departed (person)
+select sha256(convert_to(n::text, 'UTF8')) from generate_series(1, 20000) n;
+
+-- Calls of the month before, which the transactions above have none of.
+insert into usage (transaction_id, hold_id, account_id, key_id, model, deployment, source, prompt_tokens, cached_tokens, cache_write_tokens,
+    completion_tokens, reasoning_tokens, cost_nano, captured_nano, write_off_nano, estimated, duration_ms, first_token_ms, created_at)
+select 1000000 + n, 'h', 1 + n % 2000, 1, 'small', 'home', 'api', 1, 0, 0, 1, 0, 5, 5, 0, false, 1, 1, date_trunc('month', now(), 'UTC') - interval '1 minute' * n
+from generate_series(1, 20000) n;
+
+insert into settings (account_id)
+select n from generate_series(1, 20000) n;
