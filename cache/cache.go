@@ -71,6 +71,12 @@ func New(o Options) (*Cache, error) {
 	return c, nil
 }
 
+// Level1 is what level one holds: entries, their encoded bytes, and the most entries that
+// it may hold.
+func (c *Cache) Level1() (entries int, bytes int64, most int) {
+	return c.memory.store.size(), c.metrics.tally.bytes.Load(), c.o.MaxEntries
+}
+
 // clockOf is a clock that begins now. The system's own is read without its calendar,
 // which is what half of a read of memory would cost.
 func clockOf(now func() time.Time) func() time.Duration {

@@ -20,6 +20,7 @@ var (
 	errClosed    = errors.New("cache: closed")
 	errAway      = errors.New("cache: Redis is passed over")
 	errElsewhere = errors.New("cache: another instance refreshes")
+	errRefresh   = errors.New("cache: a refresh brought nothing")
 	errExited    = errors.New("cache: the loader ended its goroutine")
 )
 

@@ -39,7 +39,7 @@ func (s *space) fetch(ctx context.Context, key string, stale *entry, load loader
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if errors.Is(f.err, errElsewhere) { // it was a refresh, and this one needs a value
+		if errors.Is(f.err, errRefresh) { // which is nothing to who needs a value: an old one may serve
 			continue
 		}
 		if f.err == nil && f.entry.ticket != "" && f.entry.due(c.now(), s.o.Beta) {
@@ -82,7 +82,11 @@ func (s *space) refresh(ctx context.Context, key string, old *entry, load loader
 	}
 	_, began := c.flights.join(a, c.spawn, func() (*entry, error) {
 		defer over()
-		return s.renew(ctx, a, old, load)
+		e, err := s.renew(ctx, a, old, load)
+		if err != nil {
+			return nil, errRefresh
+		}
+		return e, nil
 	})
 	if !began {
 		over()

@@ -65,7 +65,7 @@ func TestSilentSubscription(t *testing.T) {
 	t.Cleanup(func() { _ = i.redis.Close() })
 	before := i.count(t, "cache_resyncs_total")
 	server.Pause()
-	time.AfterFunc(3*listenPing, server.Resume)
+	time.AfterFunc(3*time.Second, server.Resume) // a second of silence, and one for the answer to a ping
 	eventually(t, "subscribe anew", func() bool { return i.count(t, "cache_resyncs_total") > before })
 }
 

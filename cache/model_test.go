@@ -61,10 +61,11 @@ type machine struct {
 }
 
 // bound is an invalidation as another instance sees it: from then on nothing older than
-// version of key.
+// version of key. lost: its message was, and brings it into force no earlier.
 type bound struct {
 	from         time.Duration
 	key, version int
+	lost         bool
 }
 
 // slowLoad is a load that has read the source and does not end yet.
@@ -240,7 +241,9 @@ func (m *machine) hear(rt *rapid.T) {
 	}
 	m.inbox[n] = nil
 	for at := range m.floors[n] {
-		m.floors[n][at].from = 0
+		if !m.floors[n][at].lost {
+			m.floors[n][at].from = 0
+		}
 	}
 }
 
@@ -248,10 +251,15 @@ func (m *machine) hear(rt *rapid.T) {
 func (m *machine) lose(rt *rapid.T) {
 	n, _ := m.draw(rt)
 	m.inbox[n] = nil
-	if rapid.Bool().Draw(rt, "heard of it") {
+	heard := rapid.Bool().Draw(rt, "heard of it")
+	if heard {
 		m.instances[n].resync()
-		for at := range m.floors[n] {
+	}
+	for at := range m.floors[n] {
+		if heard {
 			m.floors[n][at].from = 0
+		} else if m.floors[n][at].from > 0 {
+			m.floors[n][at].lost = true
 		}
 	}
 }

@@ -199,6 +199,42 @@ func TestGrace(t *testing.T) {
 	})
 }
 
+// TestFailedRefresh: who comes while a value is loaded anew, and finds none in memory, waits
+// for it; where that fails it is served the old one, and not the error.
+func TestFailedRefresh(t *testing.T) {
+	client, now := testenv.Redis(t), newClock()
+	o, so := options(client), spaceOptions()
+	o.Now = now.Now
+	so.L1TTL, so.Grace = time.Second, time.Hour
+	i := start(t, o, so)
+	var src source
+	must(t, i, "k", src.load, 0)
+	at := i.things.s.at("k")
+	old, _ := i.memory.store.load(at)
+	broken, entered, release := errors.New("broken"), make(chan struct{}), make(chan struct{})
+	i.things.s.refresh(t.Context(), "k", old, func(context.Context) (any, error) {
+		close(entered)
+		<-release
+		return nil, broken
+	})
+	<-entered
+	now.Advance(so.L1TTL)
+	misses := i.count(t, "cache_hits_total", "level=l1", "result=miss")
+	answer := make(chan error, 1)
+	go func() {
+		v, err := i.things.Fetch(context.Background(), "k", func(context.Context) (thing, error) { return thing{}, broken })
+		if err == nil && v.Number != 0 {
+			err = errors.New("another value")
+		}
+		answer <- err
+	}()
+	eventually(t, "miss level one", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") > misses })
+	close(release)
+	if err := <-answer; err != nil {
+		t.Errorf("the old value may be served for an hour: %v", err)
+	}
+}
+
 // TestLockWaits: an instance without a value waits for the one that loads, and loads
 // itself when that takes too long.
 func TestLockWaits(t *testing.T) {

@@ -317,18 +317,29 @@ func TestBreakerCloseEndsAProbe(t *testing.T) {
 	b.Close() // once more does no harm
 }
 
+// patient is a client that does not take a busy machine for a Redis that is away.
+func patient(server *testenv.RedisHandle) *redis.Client {
+	return server.ClientWith(redis.Options{
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Minute, PoolSize: 1,
+	})
+}
+
+// briefly asks whoever is not expected to answer.
+func briefly(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	return ask(ctx)
+}
+
 // TestPing goes against a real server: well, frozen, refused.
 func TestPing(t *testing.T) {
 	server := testenv.RedisServer(t)
-	client := server.ClientWith(redis.Options{
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 50 * time.Millisecond,
-	})
-	ping := ratelimit.Ping(client)
+	ping := ratelimit.Ping(patient(server))
 	if err := ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	server.Pause()
-	if err := ping(t.Context()); err == nil {
+	if err := briefly(t.Context(), ping); err == nil {
 		t.Error("a frozen server answered")
 	}
 	server.Resume()
@@ -342,12 +353,9 @@ func TestPing(t *testing.T) {
 // is frozen opens the breaker, and closes it when it wakes.
 func TestBreakerOnRedis(t *testing.T) {
 	server := testenv.RedisServer(t)
-	quick := redis.Options{
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 50 * time.Millisecond, PoolSize: 1,
-	}
-	client := server.ClientWith(quick)
+	client := patient(server)
 	b := newBreaker(t, ratelimit.BreakerOptions{
-		Probe: ratelimit.Ping(server.ClientWith(quick)), Slow: 20 * time.Millisecond, ProbeTimeout: time.Second,
+		Probe: ratelimit.Ping(patient(server)), Slow: 20 * time.Millisecond, ProbeTimeout: 2 * time.Second,
 	})
 	ask := func(ctx context.Context) error { return client.Ping(ctx).Err() }
 	for range 9 {
@@ -364,7 +372,7 @@ func TestBreakerOnRedis(t *testing.T) {
 	}
 	server.Pause()
 	for !b.Open() {
-		if err := do(b, ask); err == nil {
+		if err := do(b, func(ctx context.Context) error { return briefly(ctx, ask) }); err == nil {
 			t.Fatal("a frozen Redis answered")
 		}
 	}

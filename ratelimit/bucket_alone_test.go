@@ -38,3 +38,26 @@ func TestBucketWithoutRedis(t *testing.T) {
 		t.Errorf("%d passed in ten times the span, at least %d should", len(passed), want)
 	}
 }
+
+// TestBucketEmptiedThroughRedis: a bucket that was taken from through Redis for longer
+// than it takes to fill is empty when Redis goes away, not full.
+func TestBucketEmptiedThroughRedis(t *testing.T) {
+	const most, span = 60, 10 * time.Second
+	c := newClock()
+	i := newInstances(unbreakable(t), testenv.Redis(t), 1, c.Now)[0]
+	limit := ratelimit.Limit{Kind: ratelimit.Bucket, Name: ratelimit.NameBurst, Scope: "user", Key: "lim:{s00}:emptied", Max: most, Span: span, Cost: 1}
+	var passed []admission
+	for range 3 * 100 {
+		for take(t, i, limit).Allowed {
+			passed = append(passed, admission{at: c.Now().UnixMicro(), cost: 1})
+		}
+		c.Advance(span / 100)
+	}
+	i.link.set(refused)
+	for take(t, i, limit).Allowed {
+		passed = append(passed, admission{at: c.Now().UnixMicro(), cost: 1})
+	}
+	if needed := mostFromBucket(passed, most*1000/int64(span/time.Second)); needed > most {
+		t.Errorf("a bucket of %d would be needed, limit %d", needed, most)
+	}
+}

@@ -47,6 +47,23 @@ func (d *Decision) Headers() []Header {
 	return headers
 }
 
+// AnthropicHeaders are the same numbers as Anthropic's clients read them. A moment is the
+// one at which all is whole again, in UTC.
+func (d *Decision) AnthropicHeaders(now time.Time) []Header {
+	headers := make([]Header, 0, 6)
+	for _, kind := range []struct{ name, of string }{{"Anthropic-Ratelimit-Requests-", NameRequests}, {"Anthropic-Ratelimit-Tokens-", NameTokens}} {
+		r := d.tightest(kind.of)
+		if r == nil {
+			continue
+		}
+		headers = append(headers,
+			Header{kind.name + "Limit", strconv.FormatInt(r.Max, 10)},
+			Header{kind.name + "Remaining", strconv.FormatInt(r.Remaining, 10)},
+			Header{kind.name + "Reset", now.Add(r.Reset + time.Second - 1).UTC().Format(time.RFC3339)}) // never too early
+	}
+	return headers
+}
+
 // tightest returns the window of that name with the least remaining, of several the
 // one that takes longest to reset, or nil.
 func (d *Decision) tightest(name string) *Result {

@@ -14,6 +14,7 @@ const (
 	tellTogether = 256 // limits of which Redis is told in one go
 	tellAtOnce   = 16  // calls of that under way
 	lastTell     = 500 * time.Millisecond
+	askMost      = 200 * time.Millisecond // a caller's wait for Redis, what it is told first included
 )
 
 // LimiterOptions are what [NewLimiter] needs.
@@ -35,15 +36,14 @@ type LimiterOptions struct {
 // only up to its part, and what it let through alone it tells Redis before Redis decides
 // again. README.md says what that bounds, and why.
 type Limiter struct {
-	redis     *Redis
-	breaker   *Breaker
-	instances func() int
-	log       *slog.Logger
-	metrics   *Metrics
-	now       func() time.Time
-	denials   *Denials
-	shares    *shares
-	restorer  *restorer
+	redis    *Redis
+	breaker  *Breaker
+	log      *slog.Logger
+	metrics  *Metrics
+	now      func() time.Time
+	denials  *Denials
+	shares   *shares
+	restorer *restorer
 }
 
 // NewLimiter does nothing by itself; [Limiter.Run] tells Redis in the background what it
@@ -56,9 +56,9 @@ func NewLimiter(o LimiterOptions) *Limiter {
 		o.Keeps = sharesMost
 	}
 	return &Limiter{
-		redis: o.Redis, breaker: o.Breaker, instances: o.Instances, log: o.Log, metrics: o.Metrics, now: o.Now,
+		redis: o.Redis, breaker: o.Breaker, log: o.Log, metrics: o.Metrics, now: o.Now,
 		denials:  NewDenials(o.Now),
-		shares:   newShares(o.Now, o.Keeps),
+		shares:   newShares(o.Now, o.Keeps, o.Instances),
 		restorer: newRestorer(o.Redis, rand.Text()),
 	}
 }
@@ -82,7 +82,7 @@ func (l *Limiter) Take(ctx context.Context, id string, life time.Duration, limit
 		if !errors.Is(err, ErrBreakerOpen) && !away(err) {
 			l.log.Warn("Redis cannot decide a limit, it is decided here", "error", err)
 		}
-		d, at = l.shares.take(id, life, limits, l.instances())
+		d, at = l.shares.take(id, life, limits)
 	}
 	l.metrics.Decided(&d)
 	t := d.Ticket(id)
@@ -113,6 +113,11 @@ func (l *Limiter) ask(ctx context.Context, id string, life time.Duration, limits
 		return Decision{}, 0, ErrBreakerOpen
 	}
 	debts := l.shares.send(limits)
+	if len(debts) > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, askMost)
+		defer cancel()
+	}
 	for i := 0; i < len(debts) && err == nil; i++ {
 		err = l.tell(ctx, &debts[i])
 	}

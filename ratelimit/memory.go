@@ -43,16 +43,6 @@ type opinion struct {
 
 // Take is [Redis.Take].
 func (m *Memory) Take(_ context.Context, id string, life time.Duration, limits []Limit) (Decision, Ticket, error) {
-	return m.ask(id, life, limits, false)
-}
-
-// Charge is [Redis.Charge].
-func (m *Memory) Charge(_ context.Context, id string, life time.Duration, limits []Limit) (Ticket, error) {
-	_, ticket, err := m.ask(id, life, limits, true)
-	return ticket, err
-}
-
-func (m *Memory) ask(id string, life time.Duration, limits []Limit, regardless bool) (Decision, Ticket, error) {
 	if len(limits) == 0 {
 		return Decision{Allowed: true}, Ticket{}, nil
 	}
@@ -70,9 +60,6 @@ func (m *Memory) ask(id string, life time.Duration, limits []Limit, regardless b
 			d.Allowed, d.Denied = false, i // of several the longest wait, of equals the first
 		}
 		opinions[i] = o
-	}
-	if regardless {
-		d.Allowed, d.Denied = true, 0
 	}
 	for i, o := range opinions {
 		r := Result{Limit: limits[i], Remaining: o.left, Reset: micros(o.reset), At: o.at}

@@ -16,6 +16,8 @@ var (
 	clockLua string
 	//go:embed scripts/window.lua
 	windowLua string
+	//go:embed scripts/steady.lua
+	steadyLua string
 	//go:embed scripts/bucket.lua
 	bucketLua string
 	//go:embed scripts/lease.lua
@@ -41,6 +43,11 @@ func Lua() string { return clockLua + windowLua + bucketLua + leaseLua + decideL
 // window_add alone, for scripts whose calls have one window and no other limit: each
 // function costs each call. Their contract stands in scripts/window.lua.
 func WindowLua() string { return clockLua + windowLua }
+
+// SteadyLua is the source of the Lua function window_steady alone, for scripts that leave
+// what it does not decide to WindowLua's functions. Its contract stands in
+// scripts/steady.lua.
+func SteadyLua() string { return steadyLua }
 
 // renewMost bounds the places that one script renews.
 const renewMost = 128
@@ -89,17 +96,6 @@ func (r *Redis) micros() int64 {
 // where no limit is one of concurrency and nothing will be finished. A denial is not
 // an error; an error leaves open whether the cost was taken.
 func (r *Redis) Take(ctx context.Context, id string, life time.Duration, limits []Limit) (Decision, Ticket, error) {
-	return r.ask(ctx, id, life, limits, 0)
-}
-
-// Charge takes the cost of a call that was let through elsewhere, whatever the limits
-// say.
-func (r *Redis) Charge(ctx context.Context, id string, life time.Duration, limits []Limit) (Ticket, error) {
-	_, ticket, err := r.ask(ctx, id, life, limits, 1)
-	return ticket, err
-}
-
-func (r *Redis) ask(ctx context.Context, id string, life time.Duration, limits []Limit, regardless int) (Decision, Ticket, error) {
 	if len(limits) == 0 {
 		return Decision{Allowed: true}, Ticket{}, nil
 	}
@@ -107,8 +103,8 @@ func (r *Redis) ask(ctx context.Context, id string, life time.Duration, limits [
 		return Decision{}, Ticket{}, err
 	}
 	keys := make([]string, len(limits))
-	args := make([]any, 4, 4+4*len(limits))
-	args[0], args[1], args[2], args[3] = r.micros(), id, life.Milliseconds(), regardless
+	args := make([]any, 3, 3+4*len(limits))
+	args[0], args[1], args[2] = r.micros(), id, life.Milliseconds()
 	script := r.count
 	for i := range limits {
 		l := &limits[i]

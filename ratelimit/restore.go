@@ -29,7 +29,7 @@ func (r *restorer) tell(ctx context.Context, d *debt) error {
 	args[0], args[1] = r.source.micros(), string(d.limit.Kind)
 	args[2], args[3] = d.limit.Max, d.limit.Span.Microseconds()
 	for _, c := range d.arrears {
-		args = append(args, c.seq, time.Duration(d.now-c.at).Microseconds(), c.units)
+		args = append(args, c.number, time.Duration(d.now-c.at).Microseconds(), c.units)
 	}
 	for id, left := range d.places {
 		args = append(args, id, left.Milliseconds())

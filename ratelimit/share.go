@@ -24,11 +24,12 @@ type share struct {
 	cells  []cell
 	places map[string]place
 	owed   []arrear // oldest first
-	seq    uint64   // of the newest arrear
-	told   uint64   // newest arrear that was handed out, so may have reached Redis
+	told   uint64   // number of the newest arrear that was handed out, so may have reached Redis
 	blind  int64    // until when what was let through before may have been forgotten
+	guest  bool     // there is no room: it stays until Redis has answered, and is no base to decide on
+	turn   uint64   // of who asked for it last
 
-	parts  int   // of a bucket: how many it was divided into last; 0: not yet
+	parts  int   // of a bucket: by how many it is shared, as was known last; 0: not yet
 	refill int64 // of a bucket: when all that is no longer in cells has flowed back
 }
 
@@ -44,11 +45,12 @@ type place struct {
 	owed bool
 }
 
-// arrear is something let through that Redis has not confirmed to know.
+// arrear is something let through that Redis has not confirmed to know: all of one
+// sixtieth of the span, dated to the last of it. No two arrears of a share overlap.
 type arrear struct {
-	seq   uint64
-	at    int64
-	units int64
+	number   uint64
+	from, at int64 // the first and the last of it
+	units    int64
 }
 
 // verdict is what a share says to a cost.
@@ -62,6 +64,13 @@ type verdict struct {
 func (s *share) ask(l *Limit, now int64) {
 	s.limit = *l
 	s.prune(now)
+}
+
+// divide says by how many a bucket is shared; 0: not known.
+func (s *share) divide(n int) {
+	if n > 0 {
+		s.parts = n
+	}
 }
 
 func (s *share) width() int64 {
@@ -194,7 +203,6 @@ func (s *share) decideBucket(cost, now, part int64, n int) verdict {
 	if part == 0 {
 		return verdict{reset: localRetry}
 	}
-	s.parts = n
 	every, full := s.every(n), s.refill
 	for _, c := range s.cells {
 		full = s.drawn(full, c.units, c.at, n)
@@ -243,21 +251,21 @@ func (s *share) add(id string, units, now int64, life time.Duration) {
 	s.places[id] = p
 }
 
-// owe notes that Redis does not know of what was added at now.
-func (s *share) owe(id string, units, now int64) {
+// owe notes that Redis does not know of what was added at now. The number is greater than
+// any that Redis was ever told of this limit, or Redis would take it for known.
+func (s *share) owe(id string, units, now int64, number uint64) {
 	if s.limit.Kind == Concurrency {
 		p := s.places[id]
 		p.owed = true
 		s.places[id] = p
 		return
 	}
-	if n := len(s.owed); n > 0 && s.owed[n-1].seq > s.told && s.same(s.owed[n-1].at, now) {
+	if n := len(s.owed); n > 0 && s.owed[n-1].number > s.told && s.same(s.owed[n-1].at, now) {
 		last := &s.owed[n-1]
 		last.at, last.units = now, min(last.units+units, MostUnits)
 		return
 	}
-	s.seq++
-	s.owed = append(s.owed, arrear{seq: s.seq, at: now, units: units})
+	s.owed = append(s.owed, arrear{number: number, from: now, at: now, units: units})
 }
 
 // count adds units to those of this sixtieth.
@@ -270,8 +278,7 @@ func (s *share) count(units, now int64) {
 	s.cells = append(s.cells, cell{at: now, units: min(units, MostUnits)})
 }
 
-// undo takes back units of what was added at then, as far as they still count, and of
-// what is owed for that moment, unless Redis may have been told already.
+// undo takes back units of what was added at then, as far as they still count.
 func (s *share) undo(id string, units, then int64) {
 	if s.limit.Kind == Concurrency {
 		delete(s.places, id)
@@ -282,8 +289,13 @@ func (s *share) undo(id string, units, then int64) {
 			c.units -= min(c.units, units)
 		}
 	}
-	for i := len(s.owed) - 1; i >= 0 && s.owed[i].seq > s.told; i-- {
-		if o := &s.owed[i]; s.same(o.at, then) {
+}
+
+// forgive takes units of what was let through alone at then off what is owed, unless
+// Redis may have been told already.
+func (s *share) forgive(units, then int64) {
+	for i := len(s.owed) - 1; i >= 0 && s.owed[i].number > s.told; i-- {
+		if o := &s.owed[i]; o.from <= then && then <= o.at {
 			o.units -= min(o.units, units)
 			return
 		}

@@ -19,14 +19,17 @@ const (
 // it has forgotten too early it makes good by letting nothing through alone, of limits
 // of that name that it does not know, until then.
 type shares struct {
-	now   func() time.Time
-	begun time.Time
-	most  int
+	now       func() time.Time
+	begun     time.Time
+	most      int
+	instances func() int
 
-	mu     sync.Mutex
-	live   map[string]*share
-	owing  map[string]struct{} // keys of live that may owe
-	forgot map[string]int64    // by a limit's label: until when
+	mu      sync.Mutex
+	live    map[string]*share
+	owing   map[string]struct{} // keys of live that may owe
+	forgot  map[string]int64    // by a limit's label: until when
+	numbers uint64              // of the newest arrear of all; never begun anew, for Redis remembers longer than a share lives
+	turns   uint64              // of those who asked
 }
 
 // debt is what Redis has yet to be told of one limit.
@@ -37,9 +40,9 @@ type debt struct {
 	now     int64
 }
 
-func newShares(now func() time.Time, most int) *shares {
+func newShares(now func() time.Time, most int, instances func() int) *shares {
 	return &shares{
-		now: now, begun: now(), most: most,
+		now: now, begun: now(), most: most, instances: instances,
 		live: map[string]*share{}, owing: map[string]struct{}{}, forgot: map[string]int64{},
 	}
 }
@@ -52,15 +55,13 @@ func (s *shares) send(limits []Limit) (debts []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
+	s.turns++
 	for i := range limits {
 		l := &limits[i]
 		if l.Cost == 0 {
 			continue
 		}
-		sh := s.share(l, now)
-		if sh == nil {
-			continue
-		}
+		sh := s.visit(l, now)
 		if d, owes := s.debt(sh, now); owes {
 			debts = append(debts, d)
 		}
@@ -79,26 +80,27 @@ func (s *shares) answer(id string, life time.Duration, limits []Limit, allowed b
 		if l.Cost == 0 {
 			continue
 		}
-		sh := s.live[l.Key]
-		if sh == nil { // there was no room for it
-			if allowed {
-				s.forget(l, now+int64(max(l.Span, life)))
-			}
-			continue
-		}
-		sh.flying = max(0, sh.flying-l.Cost)
+		sh := s.live[l.Key] // what Redis is being asked for is never forgotten
+		sh.flying -= l.Cost
 		if allowed {
 			sh.add(id, l.Cost, now, life)
+		}
+		if sh.guest && sh.flying == 0 {
+			if idle := sh.idle(); idle > now {
+				s.forget(&sh.limit, idle)
+			}
+			s.drop(sh)
 		}
 	}
 	return now
 }
 
-// take decides without Redis, on this instance's part of n.
-func (s *shares) take(id string, life time.Duration, limits []Limit, n int) (d Decision, at int64) {
+// take decides without Redis, on this instance's part.
+func (s *shares) take(id string, life time.Duration, limits []Limit) (d Decision, at int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.clock()
+	now, n := s.clock(), s.instances()
+	s.turns++
 	d = Decision{Allowed: true, Local: true, Results: make([]Result, len(limits))}
 	asked := make([]*share, len(limits))
 	for i := range limits {
@@ -118,8 +120,7 @@ func (s *shares) take(id string, life time.Duration, limits []Limit, n int) (d D
 	for i := range limits {
 		if l := &limits[i]; l.Cost > 0 {
 			asked[i].add(id, l.Cost, now, life)
-			asked[i].owe(id, l.Cost, now)
-			s.owing[l.Key] = struct{}{}
+			s.owe(asked[i], id, l.Cost, now)
 			if d.Results[i].Remaining -= l.Cost; d.Results[i].Remaining < 0 {
 				d.Results[i].Remaining = 0
 			}
@@ -149,24 +150,61 @@ func (s *shares) blind(l *Limit) int64 {
 // share returns the share of a limit, new if need be; nil where there is no room.
 func (s *shares) share(l *Limit, now int64) *share {
 	sh := s.live[l.Key]
-	if sh == nil {
-		if len(s.live) >= s.most && !s.evict(now) {
-			return nil
-		}
-		sh = &share{limit: *l, blind: s.blind(l)}
-		s.live[l.Key] = sh
+	switch {
+	case sh == nil && len(s.live) >= s.most && !s.evict(now), sh != nil && sh.guest:
+		return nil
+	case sh == nil:
+		sh = s.begin(l)
 	}
-	sh.ask(l, now)
+	s.ask(sh, l, now)
 	return sh
 }
 
-// evict makes room for one more: what counts no longer goes first, what is owed never.
+// visit is share for as long as Redis is being asked. Where there is no room it goes
+// beyond, so what is under way counts everywhere, and the calls under way bound that.
+func (s *shares) visit(l *Limit, now int64) *share {
+	if sh := s.share(l, now); sh != nil {
+		return sh
+	}
+	sh := s.live[l.Key]
+	if sh == nil {
+		sh = s.begin(l)
+		sh.guest = true
+	}
+	s.ask(sh, l, now)
+	return sh
+}
+
+func (s *shares) begin(l *Limit) *share {
+	sh := &share{limit: *l, blind: s.blind(l)}
+	s.live[l.Key] = sh
+	return sh
+}
+
+// ask has a share take over the limit as the caller has it now.
+func (s *shares) ask(sh *share, l *Limit, now int64) {
+	sh.turn = s.turns
+	if l.Kind == Bucket { // its part is drawn from by what Redis lets through, too
+		sh.divide(s.instances())
+	}
+	sh.ask(l, now)
+}
+
+// owe has a share owe what was added to it at now.
+func (s *shares) owe(sh *share, id string, units, now int64) {
+	s.numbers++
+	sh.owe(id, units, now, s.numbers)
+	s.owing[sh.limit.Key] = struct{}{}
+}
+
+// evict makes room for one more: what counts no longer goes first; what is owed never,
+// nor what the same call has just asked for.
 func (s *shares) evict(now int64) bool {
 	var victim *share
 	soonest, looks := int64(never), 0
 	for _, sh := range s.live {
 		sh.prune(now)
-		if idle := sh.idle(); idle < soonest && !sh.owes() {
+		if idle := sh.idle(); idle < soonest && !sh.owes() && sh.turn != s.turns {
 			victim, soonest = sh, idle
 		}
 		if looks++; looks == evictLooks || soonest <= now {
@@ -202,7 +240,9 @@ func (s *shares) debt(sh *share, now int64) (d debt, owes bool) {
 		return debt{}, false
 	}
 	d = debt{limit: sh.limit, arrears: append([]arrear(nil), sh.owed...), now: now}
-	sh.told = sh.seq
+	if n := len(d.arrears); n > 0 {
+		sh.told = d.arrears[n-1].number
+	}
 	for id, p := range sh.places {
 		if p.owed {
 			if d.places == nil {
@@ -240,11 +280,11 @@ func (s *shares) paid(d *debt) {
 	if sh == nil {
 		return
 	}
-	for n := len(d.arrears); len(sh.owed) > 0 && n > 0 && sh.owed[0].seq <= d.arrears[n-1].seq; {
+	for n := len(d.arrears); len(sh.owed) > 0 && n > 0 && sh.owed[0].number <= d.arrears[n-1].number; {
 		sh.owed = sh.owed[1:]
 	}
-	for id := range d.places {
-		if p, holds := sh.places[id]; holds {
+	for id, left := range d.places {
+		if p, holds := sh.places[id]; holds && p.ends <= d.now+int64(left) { // else renewed meanwhile
 			p.owed = false
 			sh.places[id] = p
 		}
@@ -260,6 +300,7 @@ func (s *shares) finish(t *Ticket, used func(*Result) int64, owe bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
+	s.turns++
 	for i := range t.Taken {
 		r := &t.Taken[i]
 		if r.Cost == 0 {
@@ -276,11 +317,13 @@ func (s *shares) finish(t *Ticket, used func(*Result) int64, owe bool) {
 			sh.undo(t.ID, 1, t.at)
 		case units < r.Cost:
 			sh.undo(t.ID, r.Cost-units, t.at)
+			if t.local { // what Redis let through, Redis itself takes back
+				sh.forgive(r.Cost-units, t.at)
+			}
 		case units > r.Cost:
 			sh.add(t.ID, units-r.Cost, now, 0)
 			if owe {
-				sh.owe(t.ID, units-r.Cost, now)
-				s.owing[r.Key] = struct{}{}
+				s.owe(sh, t.ID, units-r.Cost, now)
 			}
 		}
 	}
@@ -290,7 +333,8 @@ func (s *shares) finish(t *Ticket, used func(*Result) int64, owe bool) {
 func (s *shares) renew(tickets []Ticket, life time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ends := s.clock() + int64(life)
+	now := s.clock()
+	ends := now + int64(life)
 	for i := range tickets {
 		for j := range tickets[i].Taken {
 			r := &tickets[i].Taken[j]
@@ -298,7 +342,7 @@ func (s *shares) renew(tickets []Ticket, life time.Duration) {
 			if sh == nil || r.Kind != Concurrency {
 				continue
 			}
-			if p, holds := sh.places[tickets[i].ID]; holds {
+			if p, holds := sh.places[tickets[i].ID]; holds && p.ends > now {
 				p.ends = max(p.ends, ends)
 				sh.places[tickets[i].ID] = p
 			}

@@ -32,7 +32,6 @@ func (c *clock) Advance(d time.Duration) { c.micros.Add(d.Microseconds()) }
 // source is what every behaviour test runs on.
 type source interface {
 	Take(ctx context.Context, id string, life time.Duration, limits []ratelimit.Limit) (ratelimit.Decision, ratelimit.Ticket, error)
-	Charge(ctx context.Context, id string, life time.Duration, limits []ratelimit.Limit) (ratelimit.Ticket, error)
 	Finish(ctx context.Context, t ratelimit.Ticket, used ratelimit.Used) error
 	GiveBack(ctx context.Context, t ratelimit.Ticket) error
 	Renew(ctx context.Context, tickets []ratelimit.Ticket, life time.Duration) error

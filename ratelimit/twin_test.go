@@ -41,7 +41,6 @@ func TestTwins(t *testing.T) {
 					"wait":   tw.wait,
 					"take":   tw.take,
 					"burst":  tw.burst,
-					"charge": tw.charge,
 					"change": tw.change,
 					"finish": tw.finish,
 					"renew":  tw.renew,
@@ -130,22 +129,6 @@ func (tw *twins) burst(t *rapid.T) {
 			return
 		}
 	}
-}
-
-func (tw *twins) charge(t *rapid.T) {
-	id, limits := tw.question(t)
-	a, err := tw.a.Charge(t.Context(), id, twinLife, limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := tw.b.Charge(t.Context(), id, twinLife, limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(b.Taken, a.Taken); diff != "" {
-		t.Fatalf("Memory is -, Redis is +:\n%s", diff)
-	}
-	tw.open(a)
 }
 
 // open notes a ticket; of those with one id only the latest is ever finished.
