@@ -163,7 +163,7 @@ func (a *answers) keep(key string, body []byte) {
 	}
 }
 
-// keepAnswer keeps an unstreamed answer that came to its end.
+// keepAnswer keeps an unstreamed answer that came to its end, at a cost of zero.
 func (a *answers) keepAnswer(w recall, r *llm.Request, body []byte, receipt Receipt) {
 	if w.key == "" || !wellEnded(r, receipt.Finish) {
 		return
@@ -177,7 +177,7 @@ func (a *answers) keepAnswer(w recall, r *llm.Request, body []byte, receipt Rece
 // length that the request itself stated. A length that the balance set is no answer to
 // somebody who has more.
 func wellEnded(r *llm.Request, finish string) bool {
-	return finish == "stop" || finish == "length" && r.MaxOutput > 0
+	return finish == llm.FinishStop || finish == llm.FinishLength && r.MaxOutput > 0
 }
 
 // tape takes down the events of a streamed answer, as long as they may be kept.
@@ -186,6 +186,7 @@ type tape struct {
 	request *llm.Request
 	events  []byte
 	over    bool // it became too long
+	trail   *trail
 }
 
 // record adds whole events.
@@ -200,33 +201,22 @@ func (t *tape) record(events []byte) {
 	t.events = append(t.events, events...)
 }
 
-// keepStream keeps a streamed answer that came to its end, with its usage event, if it
-// has one, at a cost of zero.
-func (a *answers) keepStream(t *tape, receipt Receipt) {
-	if t.key == "" || t.over || !wellEnded(t.request, receipt.Finish) {
-		return
-	}
-	closing := receipt.Closing
-	if data, is := strings.CutPrefix(string(closing), eventData); is {
-		free, err := sjson.SetRaw(strings.TrimSuffix(data, eventEnd), "usage.cost", billing.FormatUSD(0))
-		if err != nil {
-			return
-		}
-		closing = []byte(eventData + free + eventEnd)
-	}
-	a.keep(t.key, append(append(t.events, closing...), doneEvent...))
+// wanted tells whether what was taken down may be kept: the answer came to its end.
+func (t *tape) wanted(receipt Receipt) bool {
+	return t.key != "" && !t.over && wellEnded(t.request, receipt.Finish)
 }
 
 // repeat answers with a kept answer, if its sender may have one: the call is
 // authenticated and counts as a request, and nothing is held or charged for it.
 func (s *Server) repeat(c *fiber.Ctx, key billing.PresentedKey, request *llm.Request, body []byte, age time.Duration) error {
-	v, err := s.visitWith(c, key)
+	v, err := s.visitWith(c, key, request.Model)
 	if err != nil {
 		return err
 	}
 	if !v.Active {
 		return billing.ErrAccountInactive
 	}
+	s.trail(c).hit()
 	header := &c.Response().Header
 	header.Set(headerCache, cacheHit)
 	header.Set(fiber.HeaderAge, strconv.FormatInt(int64(age/time.Second), 10))

@@ -23,7 +23,7 @@ const (
 )
 
 // answering makes a rig that keeps answers, on a clock that tests move.
-func answering(t *testing.T) (*rig, *hands) {
+func answering(t *testing.T, edit ...func(*setup)) (*rig, *hands) {
 	t.Helper()
 	clock := &hands{now: time.Now().Truncate(time.Second)}
 	c, err := cache.New(cache.Options{Redis: testenv.Redis(t), RedisPatience: patience, Log: testenv.Logger(t)})
@@ -36,7 +36,7 @@ func answering(t *testing.T) (*rig, *hands) {
 		}
 	})
 	space := NewAnswerSpace(c, time.Hour)
-	return newRig(t, func(s *setup) { s.server.Answers, s.server.Now = space, clock.time }), clock
+	return newRig(t, append(edit, func(s *setup) { s.server.Answers, s.server.Now = space, clock.time })...), clock
 }
 
 // hands are a clock that tests set.

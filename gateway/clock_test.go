@@ -20,7 +20,7 @@ func TestClockOfAnInstance(t *testing.T) {
 			call := r.call(id, "tg-1", "sim-stall")
 			request, err := llm.NewChatRequest(call)
 			r.must(err)
-			live, err := r.meter.openChat(t.Context(), call, request)
+			live, err := r.meter.openNamed(t.Context(), chatCall(call, request))
 			r.must(err)
 			now := r.client.Time(t.Context()).Val()
 			score := r.client.ZScore(t.Context(), billing.ExpKey(id), "tg-1").Val()

@@ -50,7 +50,7 @@ func TestCompleteAgain(t *testing.T) {
 	call := r.call(id, "tg-7", "paid")
 	request, err := llm.NewChatRequest(call)
 	r.must(err)
-	died, err := r.meter.openChat(t.Context(), call, request)
+	died, err := r.meter.openNamed(t.Context(), chatCall(call, request))
 	r.must(err)
 	held := r.balance(id).Held
 	if died.holdID != "tg-7" || held <= 0 {
@@ -151,4 +151,29 @@ func TestCompleteRefusals(t *testing.T) {
 	if b := r.balance(rich); b.Held != 0 {
 		t.Errorf("%+v", b)
 	}
+}
+
+// TestHoldOfMessageIsNotReleasedLater: where nobody knows what became of an attempt's hold, the
+// next attempt at the same message has it, and a word about the first does not take it away.
+func TestHoldOfMessageIsNotReleasedLater(t *testing.T) {
+	r := newRig(t)
+	id, _ := r.account(dollar)
+	call := r.call(id, "tg-8", "paid")
+	request, err := llm.NewChatRequest(call)
+	r.must(err)
+	died, err := r.meter.openNamed(t.Context(), chatCall(call, request))
+	r.must(err)
+	defer died.Close()
+	held := r.balance(id).Held
+	_, err = r.desk.Holds.Reserve(t.Context(), billing.Reservation{HoldID: ownHold + "8", AccountID: id, Want: 1000, Least: 1000, Life: time.Minute})
+	r.must(err)
+	r.meter.resolver.releaseLater(id, "tg-8", errUnsure)
+	r.meter.resolver.releaseLater(id, ownHold+"8", errUnsure)
+	r.meter.resolver.pending.Wait()
+	if now := r.balance(id).Held; now != held {
+		t.Errorf("%d are held, not %d", now, held)
+	}
+	a, err := r.meter.Complete(t.Context(), call, func(string) error { return nil })
+	r.must(err)
+	r.wantBalance(id, dollar-a.CostNano)
 }

@@ -129,7 +129,7 @@ func TestUsageThatCannotBeBelieved(t *testing.T) {
 // promptBound is what the worst case counts for a body's prompt.
 func (r *rig) promptBound(body string) int64 {
 	r.t.Helper()
-	request, err := llm.ParseRequest([]byte(body))
+	request, err := llm.ParseChat([]byte(body))
 	r.must(err)
 	return request.PromptBound(r.meter.offers["paid"].Model)
 }

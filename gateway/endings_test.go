@@ -37,11 +37,16 @@ func (r *rig) begin(key, model string, more ...string) *wire {
 
 func (r *rig) send(key, body string) *wire {
 	r.t.Helper()
+	return r.sendTo("/v1/chat/completions", key, body)
+}
+
+func (r *rig) sendTo(path, key, body string) *wire {
+	r.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
 	r.must(err)
 	r.t.Cleanup(func() { _ = conn.Close() })
 	r.must(conn.SetDeadline(time.Now().Add(patience)))
-	_, err = fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", key, len(body), body)
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s", path, key, len(body), body)
 	r.must(err)
 	return &wire{t: r.t, conn: conn, reader: bufio.NewReader(conn)}
 }
@@ -328,20 +333,22 @@ func TestRedisAway(t *testing.T) {
 	r.eventually("calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
 }
 
-// TestRedisAwayAtSettle: the client has its answer, the bill follows.
+// TestRedisAwayAtSettle: the client has its answer, in whichever protocol, and the bill
+// follows.
 func TestRedisAwayAtSettle(t *testing.T) {
 	r := newRig(t, impatient)
 	id, key := r.account(dollar)
-	for _, stream := range []bool{false, true} {
+	for _, ask := range []func() answer{
+		func() answer { return r.chat(key, "paid", `"n":1`) },
+		func() answer { return r.chat(key, "paid", `"stream":true`, `"stream_options":{"include_usage":true}`) },
+		func() answer { return r.messages(key, "paid") },
+		func() answer { return r.messages(key, "paid", `"stream":true`) },
+	} {
 		before := r.settled(id)
 		r.sim.Enqueue(llmsim.Script{Tokens: 5, FirstToken: 300 * time.Millisecond})
 		got := make(chan answer, 1)
 		arrived := r.sim.Count()
-		more := []string{`"n":1`}
-		if stream {
-			more = []string{`"stream":true`, `"stream_options":{"include_usage":true}`}
-		}
-		go func() { got <- r.chat(key, "paid", more...) }()
+		go func() { got <- ask() }()
 		r.eventually("the provider is asked", func() bool { return r.sim.Count() > arrived })
 		r.redis.Pause()
 		a := <-got
@@ -358,7 +365,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 		})
 		r.eventually("nothing waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
 	}
-	if spent := r.ledger(id, 2); spent != dollar-r.settled(id) {
+	if spent := r.ledger(id, 4); spent != dollar-r.settled(id) {
 		t.Errorf("the ledger has %d", spent)
 	}
 }

@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -16,21 +16,14 @@ import (
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
-// shape is the form an error takes.
-type shape int
-
-const (
-	shapePlain  shape = iota // {"error":{"code","message","request_id"}}
-	shapeOpenAI              // {"error":{"message","type","param","code"}}
-)
-
 // headerShouldRetry tells the official libraries what a status alone does not.
 const headerShouldRetry = "X-Should-Retry"
 
 const (
-	retrySoon = 1 // seconds, where we are to blame
-	kindOfUs  = "server_error"
-	kindOfYou = "invalid_request_error"
+	retrySoon  = 1 // seconds, where we are to blame
+	retryLater = 5 // seconds, where both our stores are away
+	kindOfUs   = "server_error"
+	kindOfYou  = "invalid_request_error"
 )
 
 var (
@@ -54,12 +47,16 @@ type problem struct {
 func explain(err error) problem {
 	var (
 		topUps   *topUpsError
+		reported *reportsError
+		wished   *reportWishError
 		exceeded *ratelimit.ExceededError
 		poor     *UnaffordableError
 		budget   *billing.BudgetError
 		invalid  *llm.RequestError
 		upstream *llm.UpstreamError
 		routing  *fiber.Error
+
+		restricted *restrictedError
 	)
 	switch {
 	case errors.Is(err, errNoKey):
@@ -68,9 +65,20 @@ func explain(err error) problem {
 	case errors.Is(err, errKeyUnknown), errors.Is(err, billing.ErrKeyMalformed):
 		return problem{status: 401, code: "invalid_api_key", kind: kindOfYou,
 			message: "This API key is not valid. It may have been revoked or cut short; the bot makes a new one with /newkey."}
+	case errors.Is(err, billing.ErrSession), errors.Is(err, billing.ErrInitData), errors.Is(err, billing.ErrInitDataOld),
+		errors.Is(err, errOrigin), errors.Is(err, errSessionless):
+		return explainSession(err)
+	case errors.As(err, &restricted):
+		return explainRestricted(restricted)
 	case errors.As(err, &topUps):
 		return problem{status: 429, code: "topup_limit_exceeded", kind: "requests", retryAfter: topUps.RetryAfterSeconds(),
 			message: fmt.Sprintf("No more payments can be begun for now. Those that were can be made; the next one can be begun in %d s.", topUps.RetryAfterSeconds())}
+	case errors.As(err, &reported):
+		return problem{status: 429, code: "report_limit_exceeded", kind: "requests", retryAfter: reported.RetryAfterSeconds(),
+			message: fmt.Sprintf("No more files are sent for now. The next one can be asked for in %d s.", reported.RetryAfterSeconds())}
+	case errors.As(err, &wished):
+		return problem{status: 409, code: "idempotency_conflict", kind: kindOfYou,
+			message: "This Idempotency-Key asked for another file, which was sent as it was asked for. Send a new key to ask for this one."}
 	case errors.As(err, &exceeded):
 		return explainLimit(exceeded)
 	case errors.As(err, &poor):
@@ -90,19 +98,34 @@ func explain(err error) problem {
 		return problem{status: 415, code: "unsupported_encoding", kind: kindOfYou, message: "Send the body as it is: Content-Encoding is not accepted here."}
 	case errors.As(err, &upstream):
 		return explainUpstream(upstream)
+	case errors.Is(err, errWithheld):
+		return problem{status: 503, code: "answer_withheld", kind: kindOfUs, retryAfter: retryLater,
+			message: "The answer could not be entered in the books, so it is not given out, and what was held for it is given back. Try again in a moment."}
+	case errors.Is(err, errUnbooked):
+		return problem{status: 503, code: "answer_unbooked", kind: kindOfUs, retryAfter: retryLater,
+			message: "The answer ends here: it could not be entered in the books yet. What was sent is charged once it can."}
 	case errors.Is(err, billing.ErrClosed), errors.Is(err, billing.ErrHoldConflict):
 		return problem{status: 503, code: "service_unavailable", kind: kindOfUs, retryAfter: retrySoon,
 			message: "The service is briefly unable to take this call. Nothing was charged; try again in a moment."}
 	case errors.Is(err, errBusy):
 		return problem{status: 503, code: "overloaded", kind: kindOfUs, retryAfter: retrySoon,
 			message: "Too many calls are under way. Nothing was charged; try again in a moment."}
+	case errors.Is(err, errBatchLate):
+		return problem{status: 504, code: "batch_timeout", kind: kindOfUs,
+			message: "The batch has taken too long, and this call was not answered in time. Nothing was charged for it; send it again."}
 	case errors.Is(err, errClosing), errors.Is(err, context.Canceled):
 		return problem{status: 503, code: "restarting", kind: kindOfUs, retryAfter: retrySoon,
 			message: "The service is restarting. Try again in a moment."}
 	case errors.As(err, &routing):
 		return explainRouting(routing)
 	}
+	if p, is := explainKeys(err); is {
+		return p
+	}
 	if p, is := explainPayment(err); is {
+		return p
+	}
+	if p, is := explainAccount(err); is {
 		return p
 	}
 	return problem{status: 500, code: "internal_error", kind: kindOfUs, message: "Something went wrong here. It has been noted under this request's id."}
@@ -112,6 +135,8 @@ func poorSentence(e *UnaffordableError) string {
 	text := fmt.Sprintf("This call may cost up to %s USD and the balance is %s USD",
 		billing.FormatUSD(e.Need), billing.FormatUSD(e.Available))
 	switch {
+	case e.Whole:
+		return text + "." + topUpHint
 	case e.Tokens > 0 && e.Stated:
 		return text + fmt.Sprintf(". Ask for a shorter answer: the balance affords at most %d output tokens."+topUpHint, e.Tokens)
 	case e.Tokens > 0:
@@ -196,43 +221,13 @@ func explainRouting(e *fiber.Error) problem {
 
 var errInternal = errors.New("gateway: internal")
 
-// body writes the problem in a shape.
-func (p problem) body(s shape, requestID string) []byte {
-	var v any
-	if s == shapeOpenAI {
-		type fault struct {
-			Message string  `json:"message"`
-			Type    string  `json:"type"`
-			Param   *string `json:"param"`
-			Code    *string `json:"code"`
-		}
-		v = map[string]fault{"error": {p.message, p.kind, optional(p.param), optional(p.code)}}
-	} else {
-		type fault struct {
-			Code      string `json:"code"`
-			Message   string `json:"message"`
-			RequestID string `json:"request_id"`
-		}
-		v = map[string]fault{"error": {p.code, p.message, requestID}}
-	}
-	text, _ := json.Marshal(v) // strings always encode
-	return text
-}
-
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
 // fail answers a request with an error and writes what is ours to mend to the log.
 func (s *Server) fail(c *fiber.Ctx, sh shape, err error) {
 	p := explain(err)
 	id := requestID(c)
 	var refused *CallError
 	if errors.As(err, &refused) && refused.Decision != nil {
-		setLimitHeaders(c, *refused.Decision)
+		s.setLimitHeaders(c, *refused.Decision)
 	}
 	c.Response().ResetBody()
 	c.Status(p.status)
@@ -245,22 +240,39 @@ func (s *Server) fail(c *fiber.Ctx, sh shape, err error) {
 	}
 	c.Response().SetBodyRaw(p.body(sh, id))
 	if p.status >= fiber.StatusInternalServerError {
-		s.report(id, p.status, err)
+		s.report(id, s.claimed(c), p.status, err)
 	}
 }
 
-// report logs a failure; of those that come by the thousand while a dependency is
-// away, one a second.
-func (s *Server) report(id string, status int, err error) {
+// claimed is the account that a request's key is of, whether or not anybody found the key
+// to be good: for log lines alone. 0: no key says so.
+func (s *Server) claimed(c *fiber.Ctx) int64 {
+	if sent := c.Get(fiber.HeaderAuthorization); len(sent) > len(tma) && strings.EqualFold(sent[:len(tma)], tma) {
+		return 0 // to read that is to open a session
+	}
+	key, err := s.readKey(c)
+	if err != nil {
+		return 0
+	}
+	return key.Account
+}
+
+// report logs a failure of a request, of that account if it is known; of those that come by
+// the thousand while a dependency is away, one a second.
+func (s *Server) report(id string, account int64, status int, err error) {
 	level := slog.LevelWarn
 	switch status {
 	case fiber.StatusInternalServerError:
 		level = slog.LevelError
-	case fiber.StatusServiceUnavailable, fiber.StatusBadRequest:
+	case fiber.StatusServiceUnavailable, fiber.StatusBadGateway, fiber.StatusGatewayTimeout, fiber.StatusBadRequest:
 		now := s.now().Unix()
 		if s.lastReport.Swap(now) == now {
 			return
 		}
 	}
-	s.log.Log(context.Background(), level, "request failed", "request_id", id, "status", status, "err", err)
+	attrs := []slog.Attr{slog.String("request_id", id), slog.Int("status", status), slog.Any("err", err)}
+	if account != 0 {
+		attrs = append(attrs, slog.Int64("account_id", account))
+	}
+	s.log.LogAttrs(context.Background(), level, "request failed", attrs...)
 }

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/telemetry"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -22,6 +25,7 @@ var errKeyUnknown = errors.New("gateway: no such API key")
 const (
 	scopeKey     = ratelimit.ScopeKey // of limits that belong to an API key
 	scopeAccount = "account"
+	scopeApp     = "app" // of an account's unpaid calls from the Mini App
 
 	// organisationsMost is how often an account may turn out to be of another
 	// organisation while one call is decided.
@@ -41,6 +45,10 @@ var (
 	plainAdmitLua string
 	//go:embed scripts/plain_visit.lua
 	plainVisitLua string
+	//go:embed scripts/steady_admit.lua
+	steadyAdmitLua string
+	//go:embed scripts/steady_visit.lua
+	steadyVisitLua string
 	//go:embed scripts/admit.lua
 	admitLua string
 	//go:embed scripts/visit.lua
@@ -65,7 +73,10 @@ type gate struct {
 
 // decider is a script in two forms: one for the common call, which is quicker, and one for
 // every call. The plain one says when it is not enough.
-type decider struct{ plain, whole *redis.Script }
+type decider struct {
+	plain, whole *redis.Script
+	args         int // that the plain one has use for, from the first
+}
 
 // returner gives back, now or soon, what was taken for a call that does not begin.
 type returner interface{ giveBack(t taken) }
@@ -74,16 +85,23 @@ func newGate(r redis.Scripter, w *link, house string, s *shared, back returner, 
 	return &gate{
 		redis: r, link: w, house: house, shared: s, back: back,
 		admits: decider{
-			plain: redis.NewScript(ratelimit.WindowLua() + billing.ReserveLua + findLua + plainLua + plainAdmitLua),
-			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + fitLua + findLua + passLua + admitLua),
+			plain: redis.NewScript(plainLuaOf(plainAdmitLua) + ratelimit.SteadyLua() + steadyAdmitLua),
+			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + fitLua + findLua + passLua + admitLua),
+			args:  9,
 		},
 		visits: decider{
-			plain: redis.NewScript(ratelimit.WindowLua() + billing.ReserveLua + findLua + plainLua + plainVisitLua),
-			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + findLua + passLua + visitLua),
+			plain: redis.NewScript(plainLuaOf(plainVisitLua) + ratelimit.SteadyLua() + steadyVisitLua),
+			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + findLua + passLua + visitLua),
+			args:  3,
 		},
 		involved: newRecent[string, struct{}](refusalsMost, 0, now),
 		refusals: newRefusals(now), metrics: metrics,
 	}
+}
+
+// plainLuaOf is the function whole, which decides any call that a plain script can decide.
+func plainLuaOf(script string) string {
+	return "local function whole()\n" + ratelimit.WindowLua() + billing.ReserveLua + findLua + plainLua + script + "\nend\n"
 }
 
 // caller is who makes a call: an API key, or an account by way of its chat.
@@ -92,6 +110,24 @@ type caller struct {
 	key     *billing.PresentedKey // nil: no key
 	scope   string                // without a key: whose limits count
 	id      string
+	model   string // that is called; "": none, of an unpaid call
+}
+
+// callerOf is who came with a key or, instead of one, with a session of the Mini App, whose
+// calls count against the account's limit of that scope.
+func callerOf(key *billing.PresentedKey, scope, model string) caller {
+	if key.Session != "" {
+		return caller{account: key.Account, scope: scope, id: strconv.FormatInt(key.Account, 10), model: model}
+	}
+	return caller{account: key.Account, key: key, model: model}
+}
+
+// from is where the caller's key is used, as scripts compare it; "": not known.
+func (c caller) from() string {
+	if c.key == nil {
+		return ""
+	}
+	return billing.AddressBits(c.key.From)
 }
 
 // records appends the keys of what decides whether the caller may come in: each
@@ -105,6 +141,18 @@ func (c caller) records(keys []string) []string {
 		keys = append(keys, billing.KeyKey(c.account, locator), shard.Key("lim", scopeKey, locator))
 	}
 	return keys
+}
+
+// base is where the limits of the candidate that was found are, among the keys that end
+// with the caller's records.
+func (c caller) base(keys []string, candidate int) string {
+	if c.key == nil {
+		return keys[len(keys)-1]
+	}
+	if candidate < 0 || candidate >= len(c.key.Locator) {
+		return ""
+	}
+	return keys[len(keys)-2*(len(c.key.Locator)-candidate)+1]
 }
 
 func (c caller) candidates() int {
@@ -130,8 +178,9 @@ type pass struct {
 	available int64 // after the reservation, or held
 	keyID     int64
 	decision  ratelimit.Decision
-	limited   bool  // decision is meaningful: the limits were asked
-	taken     taken // what the call has of limits and budgets
+	limited   bool      // decision is meaningful: the limits were asked
+	taken     taken     // what the call has of limits and budgets
+	models    modelList // that the key is for
 }
 
 // reservation is what admit asks for.
@@ -259,17 +308,21 @@ func (g *gate) ask(ctx context.Context, d decider, c caller, plain bool, keys []
 		_, involved := g.involved.get(c.name())
 		plain = !involved
 	}
-	script, read := d.whole, readPass
+	script, read, asked := d.whole, readPass, args
 	if plain {
-		script, read = d.plain, c.readPlain
+		script, read, asked = d.plain, c.readPlain, args[:d.args]
+	} else { // what restrictions speak of, which the common call has none of
+		asked = append(args[:len(args):len(args)], c.model, c.from())
 	}
+	_, span := telemetry.StartSpan(ctx, "redis admit", trace.SpanKindClient)
 	reply, err := ask(ctx, g.link, func(ctx context.Context) ([]any, error) {
-		return script.Run(ctx, g.redis, keys, args...).Slice()
+		return script.Run(ctx, g.redis, keys, asked...).Slice()
 	})
+	span.End()
 	if err != nil {
 		return pass{}, fmt.Errorf("%w: %w", billing.ErrClosed, err)
 	}
-	p, mac, candidate, err := read(reply)
+	p, mac, candidate, err := read(keys, reply)
 	if err != nil {
 		return pass{}, err
 	}
@@ -287,7 +340,7 @@ func (g *gate) ask(ctx context.Context, d decider, c caller, plain bool, keys []
 		p.limited = false
 		return p, errKeyUnknown
 	}
-	return p, nil
+	return p, c.restriction(p)
 }
 
 // unsent says that a command certainly did not reach Redis.

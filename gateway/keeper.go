@@ -233,7 +233,7 @@ func (k *keeper) mark(c *keeping, now time.Time) (billing.Mark, bool) {
 	l := c.live
 	m := billing.Mark{Life: k.life, RenewOnly: true, Settlement: billing.Settlement{
 		HoldID: l.holdID, AccountID: l.account, KeyID: l.keyID, Held: l.held,
-		Model: l.offer.ID, Deployment: l.deployment.Name(), Source: l.source,
+		Model: l.offer.ID, Deployment: l.deployment.Load().Name(), Source: l.source,
 		Organisation: l.taken.organisation, OrganisationDay: l.taken.day,
 	}}
 	if l.transcript != nil {
@@ -246,7 +246,11 @@ func (k *keeper) mark(c *keeping, now time.Time) (billing.Mark, bool) {
 		c.prompt = l.meter.counter.Prompt(l.request, l.offer.Model)
 	}
 	m.RenewOnly = false
-	m.Usage = billing.Usage{Prompt: c.prompt, Completion: c.tokens, Estimated: true}
+	units := l.request.Units
+	m.Usage = billing.Usage{
+		Prompt: c.prompt, Completion: c.tokens,
+		Images: units.Images, AudioMS: units.AudioMS, Characters: units.Characters, Estimated: true,
+	}
 	m.Cost = l.offer.prices.Cost(m.Usage)
 	m.Duration, m.FirstToken = now.Sub(l.started), time.Duration(l.firstToken.Load())
 	return m, true

@@ -52,6 +52,8 @@ func whoseLimit(scope string) string {
 	switch scope {
 	case scopeAccount:
 		return "this account's"
+	case scopeApp:
+		return "the Mini App's"
 	case scopeOrganisation:
 		return "the organisation's"
 	case scopeEveryone:

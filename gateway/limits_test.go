@@ -188,9 +188,12 @@ func TestOpenAnswersFit(t *testing.T) {
 // fill takes so many tokens of a key's.
 func (r *rig) fill(key billing.PresentedKey, tokens int64) {
 	r.t.Helper()
-	_, err := ratelimit.NewRedis(r.client).Charge(r.t.Context(), "filler", time.Minute, []ratelimit.Limit{{
+	d, _, err := ratelimit.NewRedis(r.client).Take(r.t.Context(), "filler", time.Minute, []ratelimit.Limit{{
 		Kind: ratelimit.Window, Name: "tokens", Scope: "key", Key: baseOf(key) + ":t", Max: 3000, Span: time.Minute, Cost: tokens}})
 	r.must(err)
+	if !d.Allowed {
+		r.t.Fatalf("%d tokens do not fit", tokens)
+	}
 }
 
 // TestLimitsAreNamed: every answer of a key's carries its limits, and a refusal says which
@@ -330,6 +333,8 @@ func TestHouseLimits(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	record := billing.TierKey(stream.ShardOf(id), "strange") // one that nobody tells again
+	_, err := r.pool.Exec(t.Context(), `update accounts set confirmed = true, projected_at = now() where id = $1`, id)
+	r.must(err) // else the account's tier is told again while this runs
 	r.must(r.client.HSet(t.Context(), billing.AcctKey(id), "tier", "strange").Err())
 	for what, spoil := range map[string]func() error{
 		"missing":         func() error { return r.client.Del(t.Context(), record).Err() },

@@ -2,11 +2,10 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,7 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/failpoint"
 	"github.com/kikuai/kikuai/internal/llm"
+	routing "github.com/kikuai/kikuai/internal/llm/route"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -41,21 +41,29 @@ type MeterOptions struct {
 	Catalogue   *llm.Catalogue
 	Client      *llm.Client
 	Log         *slog.Logger
-	Registerer  prometheus.Registerer // nil: nothing is registered
-	Limits      billing.Limits        // of a key or chat without limits of its own; no requests per minute: 120
-	Everyone    int64                 // requests per minute of the whole installation; 0: no limit
-	Claims      claims                // on the budgets of organisations; nil: there are none
-	Breaker     breaker               // before Redis; nil: Redis is always asked
-	Patience    time.Duration         // of a caller with a Redis that answers nobody; 0: 200 ms
-	Silence     func() time.Duration  // since Redis was last heard by anybody here; nil: as the meter's calls know
-	Decisions   *ratelimit.Metrics    // nil: what limits decide is not counted
-	MaxInFlight int                   // calls at once; more are answered 503; 0: 4096
-	HoldLife    time.Duration         // of a hold that nobody renews; 0: a minute
-	Now         func() time.Time      // nil: time.Now
+	Registerer  prometheus.Registerer  // nil: nothing is registered
+	Limits      billing.Limits         // of a key or chat without limits of its own; no requests per minute: 120
+	Everyone    int64                  // requests per minute of the whole installation; 0: no limit
+	Groups      groupKeys              // that chats of groups are paid with; nil: there are none
+	Claims      claims                 // on the budgets of organisations; nil: there are none
+	Breaker     breaker                // before Redis; nil: Redis is always asked
+	Circuits    routing.BreakerOptions // of the deployments' circuit breakers; zero: the defaults
+	Patience    time.Duration          // of a caller with a Redis that answers nobody; 0: 200 ms
+	Silence     func() time.Duration   // since Redis was last heard by anybody here; nil: as the meter's calls know
+	Decisions   *ratelimit.Metrics     // nil: what limits decide is not counted
+	CheckEvery  time.Duration          // between looks at a provider's health; 0: a minute
+	MaxInFlight int                    // calls at once; more are answered 503; 0: 4096
+	HoldLife    time.Duration          // of a hold that nobody renews; 0: a minute
+	Now         func() time.Time       // nil: time.Now
 }
 
 // backlog says whether the ledger is near enough for a paid call to begin.
 type backlog interface{ Admits(accountID int64) error }
+
+// groupKeys says what a group's key is known by.
+type groupKeys interface {
+	OfGroup(account, key int64) billing.PresentedKey
+}
 
 // Meter is the one way to a model: it holds money, calls, and settles.
 type Meter struct {
@@ -63,12 +71,16 @@ type Meter struct {
 	backlog   backlog
 	resolver  *resolver
 	keeper    *keeper
+	groups    groupKeys
 	catalogue *llm.Catalogue
 	client    *llm.Client
 	counter   *llm.Counter
 	log       *slog.Logger
 	now       func() time.Time
 	offers    map[string]*offer
+	router    *routing.Router
+	checks    *checks
+	aside     sync.WaitGroup // ends of attempts that nobody waits for
 	flight    *flight
 	faults    *prometheus.CounterVec
 }
@@ -76,6 +88,7 @@ type Meter struct {
 // offer is a model with what it costs.
 type offer struct {
 	*llm.Model
+	ways   *routing.Model
 	prices billing.Prices
 	tokens tokenCounters
 }
@@ -103,7 +116,7 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	if o.Breaker == nil {
 		o.Breaker = unbroken{}
 	}
-	limits, way := ratelimit.NewRedis(o.Redis), newLink(o.Breaker, o.Patience, o.Silence)
+	limits, way := ratelimit.NewRedis(o.Redis), newLink(o.Redis, o.Breaker, o.Patience, o.Silence)
 	resolver := newResolver(o.Holds, &tally{limits: limits, claims: o.Claims}, way, o.Log, o.Registerer)
 	shared := newShared(o.Redis, way, limits, o.Everyone, resolver, o.Now)
 	m := &Meter{
@@ -111,6 +124,7 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 		backlog:   o.Backlog,
 		resolver:  resolver,
 		keeper:    newKeeper(o.Holds, limits, o.HoldLife, o.Now, o.Registerer),
+		groups:    o.Groups,
 		catalogue: o.Catalogue,
 		client:    o.Client,
 		counter:   new(llm.Counter),
@@ -119,15 +133,22 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 		offers:    map[string]*offer{},
 		flight:    newFlight(o.MaxInFlight),
 	}
-	tokens := m.register(o.Registerer)
+	m.router = routing.NewRouter(routing.Options{Breaker: o.Circuits, Log: o.Log, Registerer: o.Registerer, Now: o.Now})
+	m.checks = newChecks(m, o.CheckEvery, o.Registerer)
+	tokens, costs := m.register(o.Registerer)
 	var faults []error
 	for _, model := range o.Catalogue.Models() {
-		prices, err := billing.ParsePrices(model.Prices)
+		prices, err := billing.ParsePrices(model.Prices, model.Above, model.AbovePrices)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("model %s: %w", model.ID, err))
 			continue
 		}
-		m.offers[model.ID] = &offer{Model: model, prices: prices, tokens: newTokenCounters(tokens, model.ID)}
+		ways, err := m.ways(model)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("model %s: %w", model.ID, err))
+			continue
+		}
+		m.offers[model.ID] = &offer{Model: model, ways: ways, prices: prices, tokens: newTokenCounters(tokens, costs, model.ID)}
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("catalogue: %w", errors.Join(faults...))
@@ -135,12 +156,18 @@ func NewMeter(o MeterOptions) (*Meter, error) {
 	return m, nil
 }
 
+// Circuits are the circuit breakers of the catalogue's deployments, by their names.
+func (m *Meter) Circuits() map[string]routing.Circuit { return m.router.Circuits() }
+
 // Close lets no call begin, waits for those under way to end (whoever began them
 // cancels them), and then for the holds that wait for Redis. When ctx ends first
 // it gives up what is left, loudly, and returns ctx's error.
 func (m *Meter) Close(ctx context.Context) error {
 	m.flight.close()
 	err := m.flight.wait(ctx)
+	if err == nil {
+		m.aside.Wait()
+	}
 	m.resolver.close(ctx)
 	m.keeper.close()
 	if err != nil {
@@ -149,89 +176,13 @@ func (m *Meter) Close(ctx context.Context) error {
 	return nil
 }
 
-// errPaid is a hold that was settled: its call has been paid for.
-var errPaid = fmt.Errorf("%w: the call was paid for", billing.ErrHoldConflict)
-
-// Call is one call to a model, paid by an account.
-type Call struct {
-	Key        *billing.PresentedKey // the API key it is made with; nil: none
-	AccountID  int64                 // without a key
-	LimitScope string                // without a key: whose request limit counts
-	LimitID    string
-	MaxOutput  int64  // tokens; caps an answer whose length the request leaves open; 0: no cap
-	HoldID     string // names the call; "": a new name
-	Gift       bool   // the house pays: nothing is held, so all of the cost is written off
-	Source     string // billing.SourceAPI or billing.SourceTelegram
-	Request    *llm.Request
-}
-
-// CallError is a call that came to nothing. Decision is what the request limit
-// said, if it was asked.
-type CallError struct {
-	Decision *ratelimit.Decision
-	Err      error
-}
-
-func (e *CallError) Error() string { return e.Err.Error() }
-func (e *CallError) Unwrap() error { return e.Err }
-
-// UnaffordableError is a call whose worst case exceeds the balance.
-type UnaffordableError struct {
-	billing.PoorError
-	Stated bool  // the request stated its answer's length
-	Tokens int64 // the longest answer that the balance affords; 0: none
-}
-
-// Unwrap lets errors.As find the *billing.PoorError.
-func (e *UnaffordableError) Unwrap() error { return &e.PoorError }
-
-// bounds are the limits of a call's worst case, in tokens.
-type bounds struct {
-	prompt int64 // at most
-	output int64 // of one answer, at most
-	least  int64 // of one answer, at least, for the call to be worth it
-	n      int64 // answers
-}
-
-// tokens are how many a call may come to; stated: it says how long its answer may be.
-func (b bounds) tokens(stated bool) tokens {
-	t := tokens{want: b.prompt + b.output*b.n}
-	t.good, t.bare = t.want, t.want
-	if !stated {
-		t.good = b.prompt + min(b.output, goodOutput)*b.n
-		t.bare = b.prompt + b.least*b.n
-	}
-	return t
-}
-
-// plan finds the model and the worst case. [*llm.RequestError], llm.ErrModelUnknown.
-func (m *Meter) plan(r *llm.Request, most int64) (*offer, bounds, error) {
-	o := m.offers[r.Model]
-	if o == nil {
-		return nil, bounds{}, llm.ErrModelUnknown
-	}
-	b := bounds{prompt: r.PromptBound(o.Model), output: o.MaxOutput, n: r.N}
-	if most > 0 {
-		b.output = min(b.output, most)
-	}
-	b.least = min(leastOutput, b.output)
-	if r.MaxOutput > o.MaxOutput {
-		return nil, bounds{}, &llm.RequestError{Param: r.MaxField, Message: fmt.Sprintf(
-			"'%s' is too large: this model answers with at most %d tokens.", r.MaxField, o.MaxOutput)}
-	}
-	if r.MaxOutput > 0 {
-		b.output, b.least = r.MaxOutput, r.MaxOutput
-	}
-	return o, b, nil
-}
-
 // Open decides, holds and calls: it returns once the provider has begun a
 // streamed answer or sent an unstreamed one whole. The caller runs the Live to
 // its end. ctx is what the call lives by, so for a streamed answer it must outlive
 // Open. Errors before the limit was asked: [*llm.RequestError],
 // llm.ErrModelUnknown; all others come in a [*CallError].
 func (m *Meter) Open(ctx context.Context, c Call) (*Live, error) {
-	o, b, err := m.plan(c.Request, c.MaxOutput)
+	o, b, err := m.plan(&c, c.Request.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -251,34 +202,45 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if err != nil {
 		return nil, err
 	}
+	if err = m.begin(ctx, l); err == nil {
+		return l, nil
+	}
+	if l.mayFallBack(ctx, err) {
+		next, err := m.fallBack(ctx, l, err)
+		if err == nil {
+			return next, nil
+		}
+		return nil, l.failed(err)
+	}
+	m.keeper.leave(l)
+	m.resolver.release(l.account, l.holdID, l.taken)
+	return nil, l.failed(err)
+}
+
+// begin asks the model's deployments. Errors as of reach: then the hold is left as it is.
+func (m *Meter) begin(ctx context.Context, l *Live) error {
+	l.ctx = ctx
 	if l.request.Stream {
 		l.transcript = llm.NewTranscript(m.counter)
+		l.ctx, l.cancel = context.WithCancelCause(ctx)
 	}
 	m.keeper.keep(l)
 	failpoint.Here("call.admitted")
-	body := l.request.AppendPatched(make([]byte, 0, l.request.Size()+patchRoom), l.deployment, l.limit())
-	if l.request.Stream {
-		l.ctx, l.cancel = context.WithCancelCause(ctx)
-		if l.stream, err = m.client.Stream(l.ctx, l.deployment, body); err != nil {
-			l.cancel(err)
-		}
-	} else {
-		l.answer, err = m.client.Complete(ctx, l.deployment, body)
-	}
+	err := l.reach()
 	if err != nil {
 		failpoint.Here("call.refused")
-		m.keeper.leave(l)
-		m.resolver.release(l.account, l.holdID, l.taken)
-		return nil, &CallError{Decision: &l.Decision, Err: err}
+		if l.cancel != nil {
+			l.cancel(err)
+		}
 	}
-	return l, nil
+	return err
 }
 
 // hold admits the call and reserves its worst case.
 func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, error) {
-	who := caller{account: c.AccountID, key: c.Key, scope: c.LimitScope, id: c.LimitID}
-	if c.Key != nil {
-		who.account = c.Key.Account
+	who := caller{account: c.AccountID, key: c.Key, scope: c.LimitScope, id: c.LimitID, model: o.ID}
+	if c.Key != nil { // a session's calls are paid and limited as a chat's are
+		who = callerOf(c.Key, scopeAccount, o.ID)
 	}
 	if m.backlog != nil {
 		if err := m.backlog.Admits(who.account); err != nil {
@@ -286,17 +248,14 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		}
 	}
 	r := reservation{
-		holdID: c.HoldID, fingerprint: c.Source,
-		want:   o.prices.Worst(b.prompt, b.output*b.n),
-		least:  o.prices.Worst(b.prompt, b.least*b.n),
+		holdID: c.hold(), fingerprint: c.Source,
+		want:   o.prices.Worst(b.worst(b.output)),
+		least:  o.prices.Worst(b.worst(b.least)),
 		life:   m.keeper.life,
-		tokens: b.tokens(c.Request.MaxOutput > 0),
+		tokens: b.tokens(c.Request.MaxOutput > 0 || c.Request.Unbending()),
 	}
 	if c.Gift {
 		r.want, r.least = 0, 0
-	}
-	if r.holdID == "" {
-		r.holdID = newHoldID()
 	}
 	p, err := m.gate.admit(ctx, who, r)
 	if err != nil {
@@ -308,7 +267,11 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 	if _, _, err := billing.ReserveOutcome(p.status, p.n, r.least); err != nil {
 		var poor *billing.PoorError
 		if errors.As(err, &poor) {
-			err = &UnaffordableError{PoorError: *poor, Stated: c.Request.MaxOutput > 0, Tokens: o.prices.Affords(p.n, b.prompt) / b.n}
+			unaffordable := &UnaffordableError{PoorError: *poor, Whole: c.Request.Unbending(), Stated: c.Request.MaxOutput > 0}
+			if !unaffordable.Whole {
+				unaffordable.Tokens = o.prices.Affords(p.n, b.worst(0)) / b.n
+			}
+			err = unaffordable
 		}
 		return nil, refuse(p, err)
 	}
@@ -319,16 +282,20 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		return nil, refuse(p, billing.ErrHoldConflict)
 	}
 	if p.n < r.want { // the balance affords less, or an earlier try held less
-		b.output = min(b.output, o.prices.Affords(p.n, b.prompt)/b.n)
+		b.output = min(b.output, o.prices.Affords(p.n, b.worst(0))/b.n)
 	}
 	if most := p.taken.tokens(); most >= 0 {
 		b.output = min(b.output, (most-b.prompt)/b.n)
 	}
 	l := &Live{
-		Decision: p.decision, taken: p.taken, meter: m, offer: o, request: c.Request, deployment: o.Pick(), bounds: b,
+		Decision: p.decision, taken: p.taken, meter: m, offer: o, request: c.Request, bounds: b, call: c,
 		account: who.account, keyID: p.keyID, holdID: r.holdID, source: c.Source, held: p.n, gift: c.Gift, available: p.available,
 		started: m.now(), resumed: p.status == "held",
 	}
+	if l.call.asked.IsZero() {
+		l.call.asked = l.started
+	}
+	m.direct(l)
 	if b.output < b.least && p.n < r.least {
 		m.resolver.release(l.account, l.holdID, l.taken)
 		return nil, refuse(p, billing.ErrHoldConflict)
@@ -337,7 +304,7 @@ func (m *Meter) hold(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 }
 
 func refuse(p pass, err error) error {
-	e := &CallError{Err: err}
+	e := &CallError{Err: err, keyID: p.keyID}
 	if p.limited {
 		e.Decision = &p.decision
 	}
@@ -348,16 +315,10 @@ func refuse(p pass, err error) error {
 // client left it open, prompt and answer also fit into the context together:
 // many servers refuse a request in which they would not.
 func (l *Live) limit() int64 {
-	if l.request.MaxOutput > 0 || l.bounds.prompt+l.bounds.output <= l.offer.Context {
+	if l.request.MaxOutput > 0 || l.request.Unbending() || l.bounds.prompt+l.bounds.output <= l.offer.Context {
 		return l.bounds.output
 	}
 	prompt := l.meter.counter.Prompt(l.request, l.offer.Model)
 	room := l.offer.Context - prompt - prompt/8 - leastOutput
 	return max(1, min(l.bounds.output, max(room, leastOutput)))
-}
-
-func newHoldID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails: the runtime aborts first
-	return "api-" + hex.EncodeToString(id[:])
 }

@@ -37,10 +37,27 @@ func NewListSpace(c *cache.Cache) *cache.Space[[]byte] {
 	return cache.NewSpace[[]byte](c, cache.SpaceOptions{Name: "catalogue", TTL: time.Hour, L1TTL: time.Hour})
 }
 
+// NewSpentSpace is the space of what usage came to, as /graphql answers it.
+func NewSpentSpace(c *cache.Cache) *cache.Space[[]byte] {
+	return cache.NewSpace[[]byte](c, cache.SpaceOptions{Name: "spent", TTL: time.Minute})
+}
+
+// NewQuerySpace is the space of queries that are known by their hashes.
+func NewQuerySpace(c *cache.Cache) *cache.Space[[]byte] {
+	return cache.NewSpace[[]byte](c, cache.SpaceOptions{Name: "queries", TTL: 24 * time.Hour, L1TTL: time.Hour})
+}
+
 // models answers GET /v1/models.
 func (s *Server) models(c *fiber.Ctx) error {
-	if _, err := s.visit(c); err != nil {
+	v, err := s.visit(c)
+	if err != nil {
 		return err
+	}
+	if shapeSpoken(c, shapeOpenAI) == shapeAnthropic {
+		return s.modelPage(c, v.models)
+	}
+	if v.models != "" { // a list of the key's own
+		return c.JSON(s.modelsFor(v.models))
 	}
 	list, err := s.modelList(s.base)
 	if err != nil {
@@ -76,19 +93,39 @@ func listKey(c *llm.Catalogue) string {
 }
 
 func (s *Server) writeModels(context.Context) ([]byte, error) {
-	list := make([]modelObject, 0, len(s.meter.catalogue.Models()))
-	for _, m := range s.meter.catalogue.Models() {
+	return json.Marshal(s.modelsFor(""))
+}
+
+// modelObjects is a list of models in OpenAI's protocol.
+type modelObjects struct {
+	Object string        `json:"object"`
+	Data   []modelObject `json:"data"`
+}
+
+// modelsFor lists the models that a key is for.
+func (s *Server) modelsFor(allowed modelList) modelObjects {
+	models := s.allowed(allowed)
+	list := make([]modelObject, 0, len(models))
+	for _, m := range models {
 		list = append(list, s.object(m))
 	}
-	return json.Marshal(struct {
-		Object string        `json:"object"`
-		Data   []modelObject `json:"data"`
-	}{"list", list})
+	return modelObjects{"list", list}
+}
+
+// allowed are the models that a key is for.
+func (s *Server) allowed(by modelList) (models []*llm.Model) {
+	for _, m := range s.meter.catalogue.Models() {
+		if by.allows(m.ID) {
+			models = append(models, m)
+		}
+	}
+	return models
 }
 
 // model answers GET /v1/models/:id.
 func (s *Server) model(c *fiber.Ctx) error {
-	if _, err := s.visit(c); err != nil {
+	v, err := s.visit(c)
+	if err != nil {
 		return err
 	}
 	id, err := url.PathUnescape(c.Params("+"))
@@ -96,8 +133,14 @@ func (s *Server) model(c *fiber.Ctx) error {
 		return llm.ErrModelUnknown
 	}
 	m, err := s.meter.catalogue.Model(id)
+	if err == nil && !v.models.allows(m.ID) {
+		err = llm.ErrModelUnknown // it is not in the key's list
+	}
 	if err != nil {
 		return err
+	}
+	if shapeSpoken(c, shapeOpenAI) == shapeAnthropic {
+		return c.JSON(s.info(m))
 	}
 	return c.JSON(s.object(m))
 }

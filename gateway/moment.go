@@ -11,9 +11,31 @@ import (
 // Joining makes a client whose scripts can go to Redis in one pipeline although several
 // parts of the program, which know nothing of each other, run them: those that [together]
 // has begun. Any other command goes the client's own way.
-func Joining(client redis.Cmdable) redis.Cmdable { return joining{client} }
+//
+// Over a deferred autopipeliner, a script that a [Meter] runs is waited for in its caller's
+// own goroutine, with the meter's patience. What is asked while next to nobody else asks
+// goes by way of alone, the same client without a pipeliner, whose timeouts are to be short.
+func Joining(client, alone redis.Cmdable) redis.Cmdable {
+	j := joining{Cmdable: client, alone: alone}
+	if pipe, is := client.(*redis.AutoPipeliner); is && !pipe.IsBlocking() {
+		j.pipe = pipe
+	}
+	return j
+}
 
-type joining struct{ redis.Cmdable }
+type joining struct {
+	redis.Cmdable
+	pipe  *redis.AutoPipeliner // nil: nothing is bounded here
+	alone redis.Scripter
+}
+
+// bound is how a script is to go to Redis and how long it is waited for; in a context.
+type bound struct {
+	link  *link
+	alone bool
+}
+
+type boundKey struct{}
 
 // EvalSha runs a script, in the pipeline that ctx may speak of.
 func (j joining) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
@@ -22,7 +44,44 @@ func (j joining) EvalSha(ctx context.Context, sha string, keys []string, args ..
 			return cmd
 		}
 	}
-	return j.Cmdable.EvalSha(ctx, sha, keys, args...)
+	way, is := ctx.Value(boundKey{}).(bound)
+	switch {
+	case !is || j.pipe == nil:
+		return j.Cmdable.EvalSha(ctx, sha, keys, args...)
+	case way.alone:
+		return j.alone.EvalSha(ctx, sha, keys, args...)
+	}
+	return j.send(ctx, way.link, "evalsha", sha, keys, args)
+}
+
+// Eval runs a script that Redis has forgotten.
+func (j joining) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	if way, is := ctx.Value(boundKey{}).(bound); is && j.pipe != nil {
+		return j.send(ctx, way.link, "eval", script, keys, args)
+	}
+	return j.Cmdable.Eval(ctx, script, keys, args...)
+}
+
+// firstKey is where the keys of a script's command begin.
+const firstKey = 3
+
+// send has a script's command gathered with others and waits for its answer.
+func (j joining) send(ctx context.Context, w *link, name, script string, keys []string, args []any) *redis.Cmd {
+	words := make([]any, firstKey, firstKey+len(keys)+len(args))
+	words[0], words[1], words[2] = name, script, len(keys)
+	for _, key := range keys {
+		words = append(words, key)
+	}
+	cmd := redis.NewCmd(ctx, append(words, args...)...)
+	if len(keys) > 0 {
+		cmd.SetFirstKeyPos(firstKey)
+	}
+	if err := w.wait(ctx, j.pipe.Submit(ctx, cmd)); err != nil {
+		given := redis.NewCmd(ctx) // the other may be written to at any time
+		given.SetErr(err)
+		return given
+	}
+	return cmd
 }
 
 // moment is one pipeline. It is sent once each participant has put its script into it, or

@@ -12,13 +12,14 @@ import (
 var errReply = errors.New("gateway: a script's reply makes no sense")
 
 // readPass reads what admit.lua and visit.lua return.
-func readPass(reply []any) (p pass, mac string, candidate int, err error) {
-	if len(reply) != 7 {
+func readPass(_ []string, reply []any) (p pass, mac string, candidate int, err error) {
+	if len(reply) != 8 {
 		return pass{}, "", 0, errReply
 	}
 	r := replyReader{reply: reply}
 	p.status, p.n, p.available = r.text(0), r.number(1), r.number(2)
 	p.keyID, mac, candidate = r.number(4), r.text(5), int(r.number(6))
+	p.models = modelList(r.text(7))
 	if p.decision, err = ratelimit.ParseReport(r.text(3)); err != nil {
 		r.fault = errors.Join(r.fault, err)
 	}
@@ -26,9 +27,9 @@ func readPass(reply []any) (p pass, mac string, candidate int, err error) {
 	return p, mac, candidate, r.fault
 }
 
-// readPlain reads what the plain scripts return.
-func (c caller) readPlain(reply []any) (p pass, mac string, candidate int, err error) {
-	if len(reply) != 9 {
+// readPlain reads what the plain scripts return that were given the keys.
+func (c caller) readPlain(keys []string, reply []any) (p pass, mac string, candidate int, err error) {
+	if len(reply) != 10 {
 		return pass{}, "", 0, errReply
 	}
 	r := replyReader{reply: reply}
@@ -44,6 +45,10 @@ func (c caller) readPlain(reply []any) (p pass, mac string, candidate int, err e
 			Limit:     ratelimit.Limit{Kind: ratelimit.Window, Name: ratelimit.NameRequests, Scope: scope, Max: most, Span: time.Minute},
 			Remaining: r.number(7), Reset: time.Duration(r.number(8)) * time.Microsecond,
 		}}}
+		if p.decision.Allowed { // what was taken, so that it can be given back
+			one := &p.decision.Results[0]
+			one.Key, one.Cost, one.At = c.base(keys, candidate), 1, r.number(9)
+		}
 	}
 	return p, mac, candidate, r.fault
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,18 +31,20 @@ var (
 // holds is what a call does with its money in the end.
 type holds interface {
 	Settle(ctx context.Context, s billing.Settlement) (billing.Captured, error)
+	Record(ctx context.Context, s billing.Settlement) (billing.Captured, error)
 	Release(ctx context.Context, accountID int64, holdID string) error
 }
 
 // resolver settles and releases holds, and trues up what calls took of limits. What Redis
 // does not take at once it repeats in the background, a bounded number at a time, until
-// Redis does.
+// Redis does; what a call came to is in Postgres by then, or its answer does not go out.
 type resolver struct {
 	holds   holds
 	tally   *tally
 	link    *link
 	log     *slog.Logger
 	money   line
+	booked  line // of these, what is in Postgres already
 	trueUps line
 	stop    chan struct{}
 	halt    sync.Once
@@ -70,40 +73,28 @@ func newResolver(h holds, t *tally, w *link, log *slog.Logger, registerer promet
 		}, func() float64 { return float64(len(r.money.slots)) }))
 	}
 	r.money = line{make(chan struct{}, maxPending), resolveFor, r.giveUp}
+	r.booked = line{r.money.slots, resolveFor, func(_, id string, err error) {
+		r.log.Debug("settlement left to the shard's owner", "hold_id", id, "err", err)
+	}}
 	r.trueUps = line{make(chan struct{}, maxPending), trueUpFor, func(_, id string, err error) {
 		r.log.Debug("limits left to their windows", "call", id, "err", err)
 	}}
 	return r
 }
 
-// settle resolves a hold by a call's cost, whatever became of the caller, and trues up
-// what the call took of limits by the tokens it came to: now, or soon where Redis is away,
-// and then done is false and the result not known yet; nor is it where Redis had lost the
-// hold and the cost was recorded to be taken.
-func (r *resolver) settle(s billing.Settlement, t taken, tokens int64) (captured billing.Captured, done bool) {
-	captured, err := r.end(t, tokens, min(s.Cost, s.Held), func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
-	if err == nil {
-		return captured, !captured.Late
-	}
-	r.later(&r.money, "settle", s.HoldID, err, func(ctx context.Context) error {
-		_, err := r.settleOnce(ctx, s)
-		return err
-	})
-	return billing.Captured{}, false
-}
-
 // end resolves the hold of a call that has ended, and in the same moment trues up what
-// the call took of limits.
-func (r *resolver) end(t taken, tokens, captured int64, resolve func(context.Context) (billing.Captured, error)) (billing.Captured, error) {
+// the call took of limits. Redis may not have heard what is untold.
+func (r *resolver) end(t taken, tokens, captured int64, resolve func(context.Context) (billing.Captured, error)) (got billing.Captured, untold []word, err error) {
 	if !t.open() {
-		return soon(r, resolve)
+		got, err = soon(r, false, resolve)
+		return got, nil, err
 	}
 	words := r.tally.finish(t, tokens, captured)
 	type outcome struct {
 		captured billing.Captured
 		told     bool
 	}
-	o, err := soon(r, func(ctx context.Context) (o outcome, err error) {
+	o, err := soon(r, true, func(ctx context.Context) (o outcome, err error) {
 		o.told = together(ctx, append(words, func(ctx context.Context) error {
 			o.captured, err = resolve(ctx)
 			return nil
@@ -111,9 +102,9 @@ func (r *resolver) end(t taken, tokens, captured int64, resolve func(context.Con
 		return o, err
 	})
 	if !o.told {
-		r.tellLater(t, errUntold, words)
+		untold = words
 	}
-	return o.captured, err
+	return o.captured, untold, err
 }
 
 // giveBack gives back, now or soon, all that a call took which does not begin.
@@ -122,7 +113,7 @@ func (r *resolver) giveBack(t taken) {
 	if len(words) == 0 {
 		return
 	}
-	_, err := soon(r, func(ctx context.Context) (struct{}, error) { return struct{}{}, together(ctx, words...) })
+	_, err := soon(r, true, func(ctx context.Context) (struct{}, error) { return struct{}{}, together(ctx, words...) })
 	if err != nil {
 		r.tellLater(t, err, words)
 	}
@@ -131,14 +122,21 @@ func (r *resolver) giveBack(t taken) {
 // tellLater repeats what Redis may not have been told. Until it is, limits are harsher
 // than they need be, never laxer.
 func (r *resolver) tellLater(t taken, cause error, words []word) {
+	if len(words) == 0 {
+		return
+	}
 	r.later(&r.trueUps, "limits", t.id(), cause, func(ctx context.Context) error { return together(ctx, words...) })
 }
 
 // soon asks once, unless Redis is known to be away, and for no longer than a caller can
-// wait. The breaker does not hear how it went: what settles late asks Postgres, too.
-func soon[T any](r *resolver, ask func(context.Context) (T, error)) (none T, err error) {
+// wait. several: for more than one thing at a time. The breaker does not hear how it went:
+// what settles late asks Postgres, too.
+func soon[T any](r *resolver, several bool, ask func(context.Context) (T, error)) (none T, err error) {
 	if r.link.breaker.Open() {
 		return none, ratelimit.ErrBreakerOpen
+	}
+	if several {
+		return aside(context.Background(), r.link, ask)
 	}
 	return await(context.Background(), r.link, ask)
 }
@@ -149,11 +147,11 @@ func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billin
 	captured, err := r.holds.Settle(ctx, s)
 	var expired *billing.HoldExpiredError
 	if errors.As(err, &expired) {
-		r.log.Warn("a call outlived its hold", "hold_id", s.HoldID, "captured", expired.Captured, "write_off", expired.WriteOff)
+		r.log.Warn("a call outlived its hold", "hold_id", s.HoldID, "account_id", s.AccountID, "captured", expired.Captured, "write_off", expired.WriteOff)
 		return billing.Captured{Nano: expired.Captured, WriteOff: expired.WriteOff, Available: expired.Available}, nil
 	}
 	if err == nil && captured.Late && !captured.Replayed {
-		r.log.Warn("a call is settled late: Redis had lost its hold", "hold_id", s.HoldID, "cost", s.Cost)
+		r.log.Warn("a call is settled late: Redis had lost its hold", "hold_id", s.HoldID, "account_id", s.AccountID, "cost", s.Cost)
 	}
 	return captured, err
 }
@@ -161,16 +159,35 @@ func (r *resolver) settleOnce(ctx context.Context, s billing.Settlement) (billin
 // release gives a hold back, now or soon, of a call that came to nothing. One that Redis
 // has lost meanwhile is given back.
 func (r *resolver) release(account int64, holdID string, t taken) {
-	_, err := r.end(t, 0, 0, func(ctx context.Context) (billing.Captured, error) {
+	_, untold, err := r.end(t, 0, 0, func(ctx context.Context) (billing.Captured, error) {
 		return billing.Captured{}, r.holds.Release(ctx, account, holdID)
 	})
+	r.tellLater(t, errUntold, untold)
 	if err != nil && !errors.Is(err, billing.ErrHoldUnknown) {
 		r.releaseLater(account, holdID, err)
 	}
 }
 
-// releaseLater makes sure that a hold which may or may not exist does not.
+// undo gives back a call's hold and all that it took of limits, as if it had never been.
+// Where that is not certain at once it sees to it later and says so: then nothing may be
+// done in the call's place.
+func (r *resolver) undo(account int64, holdID string, t taken) bool {
+	words := append(r.tally.giveBack(t), func(ctx context.Context) error { return r.holds.Release(ctx, account, holdID) })
+	_, err := soon(r, true, func(ctx context.Context) (struct{}, error) { return struct{}{}, together(ctx, words...) })
+	if err != nil {
+		r.release(account, holdID, t)
+		r.giveBack(t)
+	}
+	return err == nil
+}
+
+// releaseLater makes sure that a hold which may or may not exist does not. One that has its
+// name from a chat's message is left to its deadline: the message is told again under that
+// name, and by then the hold may be the living call's.
 func (r *resolver) releaseLater(account int64, holdID string, cause error) {
+	if !strings.HasPrefix(holdID, ownHold) {
+		return
+	}
 	unknown := 0
 	r.later(&r.money, "release", holdID, cause, func(ctx context.Context) error {
 		err := r.holds.Release(ctx, account, holdID)

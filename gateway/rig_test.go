@@ -27,13 +27,15 @@ import (
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/testenv"
 	"github.com/kikuai/kikuai/ratelimit"
+	"github.com/kikuai/kikuai/webapp"
 )
 
 // The HTTP server's housekeeping notices its end after up to ten seconds.
 func TestMain(m *testing.M) {
 	testenv.Main(m,
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker")) // compresses, for the process' life
 }
 
 const patience = 20 * time.Second
@@ -55,6 +57,7 @@ type rig struct {
 	url      string
 	accounts int64
 	stopped  bool
+	reports  *reportTray
 }
 
 // setup is what a test may change about the rig.
@@ -63,14 +66,19 @@ type setup struct {
 	server   Options
 	timeouts llm.Timeouts
 	own      string // URL of a provider of the test's own, which the model "own" is at
+	claude   string // URL of a provider of Anthropic's protocol
+	models   string // more models, as lines of the catalogue
 	peppers  []string
 
 	maxBacklog int           // 0: the default
 	reapGrace  time.Duration // 0: the default
 
-	stripe   *billing.StripeOptions // nil: no card payments
-	starNano int64                  // 0: no Stars
-	pool     *pgxpool.Pool          // nil: one of the rig's own
+	stripe      *billing.StripeOptions // nil: no card payments
+	starNano    int64                  // 0: no Stars
+	reportGuard reportGuard
+	pool        *pgxpool.Pool // nil: one of the rig's own
+
+	sessionless bool // there is no bot
 }
 
 // patient is how long callers wait for Redis in tests where it is always there: a machine
@@ -104,19 +112,19 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	}
 	r.client, r.tap = r.redis.ClientWith(quick(s.meter.Patience)), &tap{}
 	r.client.AddHook(r.tap)
-	gathered, err := r.client.AutoPipelineWithOptions(redis.DefaultBlockingAutoPipelineOptions())
+	gathered, err := r.client.AsyncAutoPipelineWithOptions(redis.DefaultBlockingAutoPipelineOptions())
 	r.must(err)
-	r.gathered = Joining(gathered)
+	r.gathered = Joining(gathered, r.client)
 	r.sim = simulator(t)
 	r.openMoney(&s)
 
-	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.own)), func(string) string { return "" })
+	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(r.sim.URL()+"/v1", s.own, s.claude)+s.models), func(string) string { return "" })
 	r.must(err)
 	r.provider = llm.NewClient(llm.ClientOptions{Timeouts: s.timeouts})
 	t.Cleanup(r.provider.Close)
 	s.meter.Redis, s.meter.Holds, s.meter.Backlog, s.meter.Catalogue, s.meter.Client = r.gathered, r.desk.Holds, r.desk.Backlog, catalogue, r.provider
 	s.meter.Log, s.meter.Registerer = testenv.Logger(t), r.registry
-	s.meter.Claims, s.meter.Decisions = r.desk.Organisations, ratelimit.NewMetrics(r.registry)
+	s.meter.Groups, s.meter.Claims, s.meter.Decisions = r.desk.Keys, r.desk.Organisations, ratelimit.NewMetrics(r.registry)
 	if s.meter.Limits.RequestsPerMinute == 0 {
 		s.meter.Limits.RequestsPerMinute = 1_000_000
 	}
@@ -125,6 +133,16 @@ func newRig(t testing.TB, edit ...func(*setup)) *rig {
 	r.tap.gate.Store(r.meter.gate)
 	s.server.Meter, s.server.Keys, s.server.Log, s.server.Registerer = r.meter, r.desk.Keys, testenv.Logger(t), r.registry
 	s.server.Checkouts = r.desk.Checkouts
+	s.server.KeyMaker, s.server.KeyBook = r.desk.Keys, r.desk.Keys
+	if !s.sessionless {
+		s.server.Sessions, err = webapp.NewSessions(webapp.SessionsOptions{
+			BotToken: rigBot, Peppers: s.peppers, Accounts: r.desk.Accounts, Languages: r.desk.Settings,
+		})
+		r.must(err)
+	}
+	r.reports = &reportTray{}
+	s.server.Account = &AccountOptions{Usage: r.desk.Ledger, Movements: r.desk.Ledger, Seals: r.desk.Keys, Settings: r.desk.Settings,
+		Organisations: r.desk.Organisations, Reports: r.reports, ReportGuard: s.reportGuard, StarNano: s.starNano, ChatModel: "paid"}
 	r.server, err = New(s.server)
 	r.must(err)
 	r.serve()
@@ -153,12 +171,16 @@ func simulator(t testing.TB) *llmsim.Server {
 
 // catalogueFor prices "paid" at 2 and 8 USD per million tokens, "word" at 1 USD
 // per million output tokens only, and gives every scripted model the paid prices.
-func catalogueFor(url, own string) string {
+func catalogueFor(url, own, claude string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "providers:\n  - {name: sim, protocol: openai, base_url: %q, local: true}\n", url)
+	fmt.Fprintf(&b, "  - {name: native, protocol: openai, base_url: %q, local: true, responses: true}\n", url)
 	b.WriteString("  - {name: dead, protocol: openai, base_url: \"http://127.0.0.1:1/v1\", local: true}\n")
 	if own != "" {
-		fmt.Fprintf(&b, "  - {name: own, protocol: openai, base_url: %q, local: true}\n", own)
+		fmt.Fprintf(&b, "  - {name: own, protocol: openai, base_url: %q, local: true, responses: true, health: true}\n", own)
+	}
+	if claude != "" {
+		fmt.Fprintf(&b, "  - {name: claude, protocol: anthropic, base_url: %q, local: true}\n", claude)
 	}
 	b.WriteString("models:\n")
 	model := func(id, provider, name, in, out string) {
@@ -168,8 +190,19 @@ func catalogueFor(url, own string) string {
 	model("word", "sim", "sim-tokens-10", "0", "1")
 	model("free", "sim", "sim-fast", "0", "0")
 	model("gone", "dead", "x", "2", "8")
+	model("native", "native", "sim-fast", "2", "8")
+	for _, name := range []string{"cut", "cut-early", "stall", "silent", "error-stream", "no-usage", "error-400", "429", "tokens-500"} {
+		model("native-"+name, "native", "sim-"+name, "2", "8")
+	}
 	if own != "" {
 		model("own", "own", "x", "2", "8")
+		model("own-word", "own", "x", "0", "1")
+	}
+	if claude != "" {
+		model("claude-word", "claude", "x", "0", "1")
+		for _, name := range claudeModels {
+			model(name, "claude", name, "2", "8")
+		}
 	}
 	for _, name := range []string{
 		"sim-tokens-10", "sim-tokens-500", "sim-hang", "sim-silent", "sim-stall", "sim-cut", "sim-cut-early", "sim-429",

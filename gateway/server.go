@@ -7,13 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/kikuai/kikuai/internal/telemetry"
 )
@@ -26,6 +27,7 @@ const (
 	readIn           = 60 * time.Second
 	idleIn           = 120 * time.Second
 	writeIn          = 30 * time.Second // of one write: a stream may last for minutes
+	writeSlack       = 2 * time.Second  // that a write may have less
 	settleGrace      = 5 * time.Second  // for calls that a shutdown has ended
 
 	discardMost  = 64 << 20 // bytes of a body that is too large
@@ -37,8 +39,15 @@ const (
 type Options struct {
 	Meter      *Meter
 	Keys       keys
+	KeyMaker   keyMaker // of /api/v1/keys; nil: keys are made in the bot alone
+	KeyBook    keyBook  // the same
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: nothing is registered
+	Sessions   sessions              // of the Mini App; nil: there are none
+	Sockets    sockets               // of GET /api/v1/live; nil: there are none
+	MiniApp    fiber.Handler         // answers GET /webapp/*; nil: it is not served
+	Origin     string                // that browsers may come from: PUBLIC_URL's; "": this host's own
+	Account    *AccountOptions       // of usage, transactions, settings and the like; nil: there are none
 	Checkouts  checkouts             // nil: payments are made in the bot alone
 	Invoices   invoices              // nil: none in Telegram Stars are begun here
 	TopUps     topUpGuard            // of POST /api/v1/payment/topup; nil: they are not limited
@@ -50,7 +59,12 @@ type Options struct {
 	Probes     map[string]func(context.Context) error
 	App        *fiber.App       // nil: one is built; else it is made with Config
 	BodyLimit  int              // bytes of a request under /v1; 0: 20 MiB
+	Notice     time.Duration    // that Shutdown still takes connections for; 0: none
+	Requests   requestLog       // nil: none is kept
+	Tracer     trace.Tracer     // nil: nothing is traced
 	PingEvery  time.Duration    // of silence in a stream; 0: 5 s
+	LookEvery  time.Duration    // between two looks at streams' clients; 0: 1 s
+	BatchIn    time.Duration    // what a batch may take; 0: 5 min
 	Now        func() time.Time // nil: time.Now
 }
 
@@ -58,12 +72,25 @@ type Options struct {
 type Server struct {
 	meter     *Meter
 	keys      keys
+	keyMaker  keyMaker
+	keyBook   keyBook
+	sessions  sessions
+	sockets   sockets
+	miniApp   fiber.Handler
+	origin    string
+	account   *AccountOptions
+	documents documents
+	graph     *graph
+	exports   chan struct{} // one for each that is under way
 	checkouts checkouts
 	invoices  invoices
 	topUps    topUpGuard
 	answers   *answers
 	lists     listSpace
 	listKey   string
+	lookout   *lookout
+	requests  requestLog
+	tracer    trace.Tracer
 	strangers *strangers
 	proxies   networks
 	log       *slog.Logger
@@ -72,11 +99,14 @@ type Server struct {
 	probes    map[string]func(context.Context) error
 	app       *fiber.App
 	bodyLimit int
+	notice    time.Duration
 	pingEvery time.Duration
+	batchIn   time.Duration
 	now       func() time.Time
 	born      int64 // Unix seconds
 
-	base       context.Context // what HTTP calls live by
+	door       atomic.Pointer[door] // where connections come in; nil before Serve
+	base       context.Context      // what HTTP calls live by
 	cancel     context.CancelCauseFunc
 	draining   atomic.Bool
 	lastReport atomic.Int64
@@ -94,6 +124,12 @@ func New(o Options) (*Server, error) {
 	if o.PingEvery <= 0 {
 		o.PingEvery = pingEvery
 	}
+	if o.BatchIn <= 0 {
+		o.BatchIn = batchIn
+	}
+	if o.LookEvery <= 0 {
+		o.LookEvery = lookEvery
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -101,20 +137,33 @@ func New(o Options) (*Server, error) {
 		o.Registerer = prometheus.NewRegistry()
 	}
 	s := &Server{
-		meter: o.Meter, keys: o.Keys, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps,
+		meter: o.Meter, keys: o.Keys, keyMaker: o.KeyMaker, keyBook: o.KeyBook, sessions: o.Sessions, sockets: o.Sockets, miniApp: o.MiniApp, origin: o.Origin, checkouts: o.Checkouts, invoices: o.Invoices, topUps: o.TopUps,
+		account: o.Account, exports: make(chan struct{}, exportsAtOnce),
 		log: o.Log, webhook: o.Webhook, probes: o.Probes, app: o.App,
-		metrics:   telemetry.NewHTTPMetrics(o.Registerer),
-		lists:     o.Lists,
-		listKey:   listKey(o.Meter.catalogue),
-		answers:   newAnswers(o.Answers, o.Now, o.Registerer),
+		metrics:  telemetry.NewHTTPMetrics(o.Registerer),
+		lists:    o.Lists,
+		listKey:  listKey(o.Meter.catalogue),
+		answers:  newAnswers(o.Answers, o.Now, o.Registerer),
+		lookout:  newLookout(o.LookEvery),
+		requests: o.Requests, tracer: o.Tracer,
 		strangers: newStrangers(o.Failures, o.Now), proxies: o.Proxies,
-		bodyLimit: min(o.BodyLimit, hardBodyLimit), pingEvery: o.PingEvery, now: o.Now, born: o.Now().Unix(),
+		bodyLimit: min(o.BodyLimit, hardBodyLimit), notice: o.Notice, pingEvery: o.PingEvery, batchIn: o.BatchIn, now: o.Now, born: o.Now().Unix(),
+	}
+	var err error
+	if s.documents, err = newDocuments(); err != nil {
+		return nil, err
+	}
+	if s.graph, err = newGraph(); err != nil {
+		return nil, err
 	}
 	s.base, s.cancel = context.WithCancelCause(context.Background())
 	if s.app == nil {
 		s.app = fiber.New(s.Config())
 	}
 	s.routes()
+	listener := s.app.Server()
+	listener.Handler = s.strict(listener.Handler)
+	listener.KeepHijackedConns = true // who takes one over closes it
 	return s, nil
 }
 
@@ -127,6 +176,8 @@ func (s *Server) Config() fiber.Config {
 		IdleTimeout:           idleIn,
 		BodyLimit:             hardBodyLimit,
 		ErrorHandler:          s.unrouted,
+		// A form would be unpacked, into files even, before anybody is asked who sends it.
+		DisablePreParseMultipartForm: true,
 	}
 }
 
@@ -138,13 +189,20 @@ func (s *Server) App() *fiber.App { return s.app }
 func (s *Server) handle(r route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		started := s.now()
-		nameRequest(c)
+		sh := shapeSpoken(c, r.shape)
+		nameRequest(c, sh)
 		if s.draining.Load() {
 			c.Response().SetConnectionClose()
 		}
-		if err := s.guarded(r, c); err != nil {
-			s.fail(c, r.shape, err)
+		t := s.follow(c, r, started)
+		err := s.guarded(r, c)
+		if err != nil {
+			s.fail(c, sh, err)
 		}
+		if r.method == fiber.MethodGet {
+			squeeze(c)
+		}
+		t.answered(c.Response().StatusCode(), err)
 		s.metrics.Observe(r.method, r.path, c.Response().StatusCode(), s.now().Sub(started))
 		return nil
 	}
@@ -164,13 +222,13 @@ func (s *Server) guarded(r route, c *fiber.Ctx) (err error) {
 // HTTP server itself refused.
 func (s *Server) unrouted(c *fiber.Ctx, err error) error {
 	started := s.now()
-	nameRequest(c)
+	sh := unroutedShape(c)
+	nameRequest(c, sh)
+	if s.draining.Load() {
+		c.Response().SetConnectionClose()
+	}
 	if errors.Is(err, fiber.ErrRequestEntityTooLarge) {
 		discard(c.Context().Conn())
-	}
-	sh := shapePlain
-	if strings.HasPrefix(c.Path(), "/v1/") {
-		sh = shapeOpenAI
 	}
 	s.fail(c, sh, err)
 	s.metrics.Observe(c.Method(), "", c.Response().StatusCode(), s.now().Sub(started))
@@ -197,17 +255,25 @@ func discard(conn net.Conn) {
 
 // Serve answers on a listener until Shutdown.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.app.Listener(deadlines{listener}); err != nil {
+	d := &door{Listener: listener}
+	s.door.Store(d)
+	if err := s.app.Listener(deadlines{d}); err != nil {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
 }
 
-// Shutdown stops accepting and waits for the calls under way. When ctx ends, it
-// cancels those that are left; they settle what was produced, and streams tell
-// their clients. It returns when all that is done.
+// Shutdown gives notice, stops accepting and waits for the calls under way. When ctx ends,
+// it cancels those that are left; they settle what was produced, and streams tell their
+// clients. It returns when all that is done.
+//
+// During the notice every answer is its connection's last, and says so. A proxy in front
+// has no connection left then that it might send a request on in the very moment in which
+// it is closed: it would not know whether to send a paid call once more. /readyz says from
+// the beginning that others should be asked.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.giveNotice(ctx)
 	stopped := make(chan error, 1)
 	halt, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -233,6 +299,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.cancel(errClosing)
+	s.lookout.close()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("shut down HTTP: %w", err)
 	}
@@ -248,14 +315,33 @@ func (l deadlines) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return deadlineConn{conn}, nil
+	return &deadlineConn{Conn: conn}, nil
 }
 
-type deadlineConn struct{ net.Conn }
+// deadlineConn moves its deadline on once in writeSlack at most, so that not every answer
+// pays for a timer.
+type deadlineConn struct {
+	net.Conn
 
-func (c deadlineConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeIn)); err != nil {
-		return 0, err
+	moved atomic.Int64 // when, in Unix ns; 0: never
+}
+
+// SyscallConn is the socket, see [lookout].
+func (c *deadlineConn) SyscallConn() (syscall.RawConn, error) {
+	owner, is := c.Conn.(syscall.Conn)
+	if !is {
+		return nil, errors.ErrUnsupported
+	}
+	return owner.SyscallConn()
+}
+
+func (c *deadlineConn) Write(p []byte) (int, error) {
+	now := time.Now()
+	if last := c.moved.Load(); last == 0 || now.UnixNano()-last >= int64(writeSlack) || now.UnixNano() < last {
+		if err := c.SetWriteDeadline(now.Add(writeIn)); err != nil {
+			return 0, err
+		}
+		c.moved.Store(now.UnixNano())
 	}
 	return c.Conn.Write(p)
 }

@@ -44,6 +44,16 @@ func TestReadiness(t *testing.T) {
 	if a := r.do("GET", "/readyz", "", ""); a.status != 200 || a.get("status").Str != "ready" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+	if a := r.do("GET", "/readyz?exclude=redis", "", ""); a.status != 200 || a.body != `{"status":"ready","checks":{"other":"ok","redis":"excluded"}}` {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	<-failing // whoever asks it from here on fails
+	if a := r.do("GET", "/readyz?exclude=nothing&exclude=other", "", ""); a.status != 200 || a.get("checks.other").Str != "excluded" || len(failing) > 0 {
+		t.Errorf("%d %s, and the excluded probe was asked: %v", a.status, a.body, len(failing) > 0)
+	}
+	if a := r.do("GET", "/readyz?exclude=redis", "", ""); a.status != 503 || a.get("checks.other").Str != "failing" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
 	if a := r.do("GET", "/health", "", ""); a.status != 200 || a.body != `{"status":"alive"}` {
 		t.Errorf("%d %s", a.status, a.body)
 	}

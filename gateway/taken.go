@@ -22,11 +22,6 @@ type taken struct {
 // open says whether anything is to be trued up when the call ends.
 func (t *taken) open() bool { return t.counted || loose(t.own) || loose(t.org) }
 
-// none says whether there is nothing to give back.
-func (t *taken) none() bool {
-	return !t.counted && len(t.own.Taken)+len(t.org.Taken)+len(t.all.Taken) == 0
-}
-
 // id names the call in what is logged.
 func (t *taken) id() string { return first(t.own.ID, t.org.ID, t.all.ID, t.claim.HoldID) }
 

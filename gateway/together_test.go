@@ -264,7 +264,7 @@ func (r *rig) another() *Meter {
 	r.t.Helper()
 	client := r.redis.ClientWith(quick(patient))
 	m, err := NewMeter(MeterOptions{
-		Redis: Joining(client), Holds: r.desk.Holds, Claims: r.desk.Organisations, Catalogue: r.meter.catalogue, Client: r.provider,
+		Redis: Joining(client, nil), Holds: r.desk.Holds, Claims: r.desk.Organisations, Catalogue: r.meter.catalogue, Client: r.provider,
 		Log: r.meter.log, Limits: billing.Limits{RequestsPerMinute: 1_000_000}, Patience: patient,
 	})
 	r.must(err)

@@ -36,6 +36,7 @@ type checkouts interface {
 	Card(ctx context.Context, r billing.CheckoutRequest) (billing.Checkout, error)
 	Stars(ctx context.Context, r billing.CheckoutRequest, link func(ctx context.Context, accountID, stars int64) (string, error)) (billing.Checkout, error)
 	Deliver(ctx context.Context, body []byte, signature string) error
+	TakesCards() bool
 }
 
 // invoices makes links at which Telegram Stars are paid.
@@ -71,7 +72,7 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 		return s.afterVisit(c, key, fault)
 	}
 	wish.request.IdempotencyKey = string(c.Request().Header.Peek(headerIdempotencyKey))
-	v, err := s.visitWith(c, key)
+	v, err := s.visitWith(c, key, "")
 	if err != nil {
 		return err
 	}
@@ -91,6 +92,7 @@ func (s *Server) topUp(c *fiber.Ctx) error {
 	} else {
 		answer.AmountStars = begun.Amount
 	}
+	c.Response().Header.Set(fiber.HeaderCacheControl, noStore)
 	return c.JSON(answer)
 }
 
@@ -249,7 +251,7 @@ func (s *Server) stripe(c *fiber.Ctx) error {
 	defer cancel()
 	err = s.checkouts.Deliver(ctx, body, string(c.Request().Header.Peek(headerStripe)))
 	if errors.Is(err, billing.ErrPaymentSignature) || errors.Is(err, billing.ErrPaymentEvent) {
-		s.report(requestID(c), fiber.StatusBadRequest, err) // perhaps our secret is the wrong one
+		s.report(requestID(c), 0, fiber.StatusBadRequest, err) // perhaps our secret is the wrong one
 	}
 	if err != nil {
 		return err

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	npmDir  = "openai-npm"
+	npmDir  = "clients"
 	nodeIn  = 2 * time.Minute
 	npmIn   = 5 * time.Minute
 	missing = "node and npm are needed: apt-get install nodejs npm"
 )
 
-// seen is what script.mjs prints.
+// seen is what ledger.mjs prints.
 type seen struct {
 	Costs []string
 	Texts struct {
@@ -87,7 +87,7 @@ func install(t *testing.T) {
 			t.Fatal(missing)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(npmDir, "node_modules", "openai", "package.json")); err == nil {
+	if _, err := os.Stat(filepath.Join(npmDir, "node_modules", "ai", "package.json")); err == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), npmIn)
@@ -103,14 +103,14 @@ func (s *site) script(key, poor, limited string) seen {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), nodeIn)
 	defer cancel()
-	script := exec.CommandContext(ctx, "node", "script.mjs")
+	script := exec.CommandContext(ctx, "node", "ledger.mjs")
 	script.Dir = npmDir
 	script.Env = append(os.Environ(), "BASE_URL="+s.url, "API_KEY="+key, "POOR_KEY="+poor, "LIMITED_KEY="+limited)
 	var stderr strings.Builder
 	script.Stderr = &stderr
 	out, err := script.Output()
 	if err != nil {
-		s.t.Fatalf("script.mjs: %v\n%s", err, stderr.String())
+		s.t.Fatalf("ledger.mjs: %v\n%s", err, stderr.String())
 	}
 	var got seen
 	s.must(json.Unmarshal(out, &got))

@@ -146,7 +146,7 @@ func TestSameAsDirect(t *testing.T) {
 		}
 		return value
 	}
-	through, direct := client(s.url, key), client(s.provider, "any")
+	through, direct := client(s.url, key), client(s.provider, simKey)
 	p := ask("sim-fast")
 	p.N, p.Seed, p.MaxCompletionTokens = openai.Int(2), openai.Int(7), openai.Int(9)
 	a, err := through.Chat.Completions.New(t.Context(), p)

@@ -4,10 +4,8 @@ package conformance_test
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,12 +26,14 @@ import (
 func TestMain(m *testing.M) {
 	testenv.Main(m,
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker")) // compresses, for the process' life
 }
 
 const (
 	patience = 30 * time.Second
 	dollar   = billing.NanoPerUSD
+	simKey   = "sk-sim" // which the provider asks for
 )
 
 // site is a gateway that listens, in front of a scripted provider.
@@ -43,6 +43,7 @@ type site struct {
 	pool     *pgxpool.Pool
 	url      string // with /v1
 	provider string // the provider's own, with /v1
+	sim      *llmsim.Server
 	people   int64
 }
 
@@ -61,16 +62,16 @@ func open(t testing.TB) *site {
 	s.must(err)
 	s.background(s.desk.Engine.Run)
 
-	sim, err := llmsim.New(llmsim.Options{Log: log, FirstToken: -1, Cadence: -1})
+	s.sim, err = llmsim.New(llmsim.Options{Log: log, FirstToken: -1, Cadence: -1, Key: simKey, Models: []string{"claude-fast"}})
 	s.must(err)
-	s.background(sim.Run)
-	s.provider = sim.URL() + "/v1"
-	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(s.provider)), func(string) string { return "" })
+	s.background(s.sim.Run)
+	s.provider = s.sim.URL() + "/v1"
+	catalogue, err := llm.LoadCatalogue([]byte(catalogueFor(s.sim)), func(name string) string { return map[string]string{"SIM_KEY": simKey}[name] })
 	s.must(err)
 	provider := llm.NewClient(llm.ClientOptions{})
 	t.Cleanup(provider.Close)
 	meter, err := gateway.NewMeter(gateway.MeterOptions{
-		Redis: client, Holds: s.desk.Holds, Catalogue: catalogue, Client: provider, Log: log, Limits: billing.Limits{RequestsPerMinute: 1_000_000},
+		Redis: client, Holds: s.desk.Holds, Catalogue: catalogue, Client: provider, Log: log, Limits: billing.Limits{RequestsPerMinute: 1_000_000}, Patience: patience,
 	})
 	s.must(err)
 	kept, err := cache.New(cache.Options{Redis: client, RedisPatience: patience, Log: log})
@@ -101,15 +102,6 @@ func open(t testing.TB) *site {
 		return true
 	})
 	return s
-}
-
-func catalogueFor(url string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "providers: [{name: sim, protocol: openai, base_url: %q, local: true}]\nmodels:\n", url)
-	for _, name := range []string{"sim-fast", "sim-torn", "sim-429", "sim-error-400", "sim-error-500", "sim-error-stream"} {
-		fmt.Fprintf(&b, "  - {id: %s, prices: {input: \"0.15\", cached_input: \"0.075\", output: \"0.60\"}, context: 128000, max_output: 16384, deployments: [{provider: sim, model: %s}]}\n", name, name)
-	}
-	return b.String()
 }
 
 // background runs a service until the test ends.
@@ -158,9 +150,15 @@ func (s *site) account(nano int64, limit int) (id int64, key string) {
 		})
 		s.must(err)
 	}
-	_, key, err = s.desk.Keys.Create(s.t.Context(), billing.KeySpec{AccountID: account.ID, Name: "sdk", Limits: billing.Limits{RequestsPerMinute: int64(limit)}})
+	return account.ID, s.key(account.ID, billing.Limits{RequestsPerMinute: int64(limit)})
+}
+
+// key makes one more key of an account.
+func (s *site) key(account int64, limits billing.Limits) string {
+	s.t.Helper()
+	_, key, err := s.desk.Keys.Create(s.t.Context(), billing.KeySpec{AccountID: account, Name: "sdk", Limits: limits})
 	s.must(err)
-	return account.ID, key
+	return key
 }
 
 // wantLedger: what the answers said they cost, with what was cut short, is to the

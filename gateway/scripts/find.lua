@@ -1,8 +1,9 @@
 -- Who makes a call, as a function that the scripts of the gate are composed with.
 --
---   find_pass(keys, first, argv) -> { known, base, limits, keyed, key_id, mac, budget, candidate }
+--   find_pass(keys, first, argv) -> { known, base, limits, keyed, key_id, mac, budget, candidate, restricted }
 --       The API key that a call is made with: the first candidate that has a record.
---       A record that is not active, or that belongs to another account, counts as none.
+--       A record of another status than these two, or of another account, counts as none.
+--       restricted is the name of a record that says more about what the key is for.
 --       With no candidates the call is made for the account itself: there is no key to
 --       know, and the base of its limits stands at `first`.
 
@@ -16,9 +17,11 @@ local function find_pass(keys, first, argv)
   for i = 0, candidates - 1 do
     local record = redis.call('HMGET', keys[first + 2 * i], 'account', 'key_id', 'mac', 'limits', 'status', 'budget')
     if record[1] then
-      if record[1] == argv[3] and record[5] == 'active' then
+      local status = record[5]
+      if record[1] == argv[3] and (status == 'active' or status == 'restricted') then
         pass.known, pass.base, pass.keyed, pass.limits = true, keys[first + 2 * i + 1], true, record[4]
         pass.key_id, pass.mac, pass.budget, pass.candidate = record[2], record[3] or '', record[6], i
+        if status ~= 'active' then pass.restricted = keys[first + 2 * i] end
       end
       return pass
     end

@@ -2,10 +2,11 @@
 -- reserve.lua, find.lua and plain.lua.
 --
 -- KEYS and ARGV as visit.lua has them
--- -> { status, available, held, key_id, mac, candidate, limit, remaining, reset_us }
+-- -> { status, available, held, key_id, mac, candidate, limit, remaining, reset_us, at }
+--    at: when the request was counted, in µs
 --    status: as visit.lua has it, or more: that is to be asked, nothing was recorded
 local function outcome(status, available, held, pass, e, remaining)
-  return { status, available, held, pass.key_id, pass.mac, pass.candidate, e and e.max or 0, remaining or 0, e and e.reset or 0 }
+  return { status, available, held, pass.key_id, pass.mac, pass.candidate, e and e.max or 0, remaining or 0, e and e.reset or 0, e and e.at or 0 }
 end
 
 local pass = find_pass(KEYS, 3, ARGV)
