@@ -20,32 +20,37 @@ const (
 	countRetryAfter = 200 * time.Millisecond
 )
 
-// ack is an update that has come to its end.
+// ack is an update that has come to its end, with those that were handled with it:
+// one transaction acknowledges them all.
 type ack struct {
-	item *item
-	dead *DeadLetter // where it was given up
+	items []*item
+	dead  *DeadLetter // where it was given up
 }
 
-// finish enters that the update had its effect, or needs none.
-func (w *worker) finish(i *item, outcome string) bool {
-	w.settle(ack{item: i}, outcome)
+// finish enters that updates had their effect, or need none.
+func (w *worker) finish(outcome string, together ...*item) bool {
+	w.settle(ack{items: together}, outcome)
 	return true
 }
 
 // giveUp makes the update a dead letter.
 func (w *worker) giveUp(i *item, tries int, cause error) bool {
-	w.d.o.Log.Error("update given up", "update", i.envelope.id, "type", i.kind, "tries", tries, "error", cause)
-	w.settle(ack{item: i, dead: &DeadLetter{
+	w.d.o.Log.Error("update given up", "update_id", i.envelope.id, "type", i.kind, "tries", tries, "error", cause)
+	w.settle(ack{items: []*item{i}, dead: &DeadLetter{
 		Raw: i.entry.Fields[fieldRaw], Kind: i.kind, Error: cause.Error(), At: time.Now(), Tries: tries,
 	}}, outcomeDead)
 	return true
 }
 
 func (w *worker) settle(a ack, outcome string) {
-	w.d.metrics.updates.WithLabelValues(a.item.kind, outcome).Inc()
 	w.mu.Lock()
-	a.item.done = true
+	for _, i := range a.items {
+		i.done = true
+	}
 	w.mu.Unlock()
+	for _, i := range a.items {
+		w.d.metrics.updates.WithLabelValues(i.kind, outcome).Inc()
+	}
 	w.acks <- a // never full: it holds as many as may be open
 }
 
@@ -142,12 +147,13 @@ func (w *worker) send(batch []ack) ([]ack, error) {
 func (w *worker) transact(batch []ack) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.running), ackTimeout)
 	defer cancel()
-	ids := make([]string, len(batch))
-	var counted []string
-	for n, a := range batch {
-		ids[n] = a.item.entry.ID
-		if a.item.entry.Redelivered {
-			counted = append(counted, a.item.entry.ID)
+	var ids, counted []string
+	for _, a := range batch {
+		for _, i := range a.items {
+			ids = append(ids, i.entry.ID)
+			if i.entry.Redelivered {
+				counted = append(counted, i.entry.ID)
+			}
 		}
 	}
 	err := w.group.Ack(ctx, ids, func(p redis.Pipeliner) {
@@ -166,7 +172,9 @@ func (w *worker) transact(batch []ack) error {
 	failpoint.Here("update.acknowledged")
 	w.mu.Lock()
 	for _, a := range batch {
-		delete(w.open, a.item)
+		for _, i := range a.items {
+			delete(w.open, i)
+		}
 	}
 	w.mu.Unlock()
 	select {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kikuai/kikuai/bot/format"
 	"github.com/kikuai/kikuai/internal/telegramsim/spec"
 	"github.com/kikuai/kikuai/internal/testenv"
 )
@@ -37,6 +39,7 @@ type api struct {
 type call struct {
 	method string
 	params map[string]string
+	files  map[string]string // what was uploaded, by the form's names
 	at     time.Time
 }
 
@@ -97,12 +100,22 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		for name := range r.MultipartForm.Value {
 			c.params[name] = r.MultipartForm.Value[name][0]
 		}
+		c.files = map[string]string{}
+		for name, files := range r.MultipartForm.File {
+			c.files[name] = a.read(files[0])
+			if method != "editMessageMedia" { // there the file has a name of its own, which media tells
+				c.params[name] = "attach://" + files[0].Filename
+			}
+		}
 	}
 	if err := spec.CheckCall(method, c.params); err != nil {
 		a.t.Error(err)
 	}
-	if n := utf16Len(c.params["text"]); n > messageMost {
+	if n := format.Units(c.params["text"]); n > format.MessageMost {
 		a.t.Errorf("%s: text of %d units", method, n)
+	}
+	if n := format.Units(c.params["caption"]); n > captionMost {
+		a.t.Errorf("%s: caption of %d units", method, n)
 	}
 	a.mu.Lock()
 	a.calls = append(a.calls, c)
@@ -128,11 +141,26 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if out.body == "" {
 		out.body = `{"ok":true,"result":true}`
-		if strings.HasSuffix(method, "Message") || method == "editMessageText" {
+		switch method {
+		case "sendMessage", "sendRichMessage", "sendPhoto", "sendDocument", "editMessageText", "editMessageMedia":
 			out.body = fmt.Sprintf(`{"ok":true,"result":{"message_id":%d,"date":1,"chat":{"id":%d,"type":"private"}}}`, id, c.chat())
 		}
 	}
 	_, _ = io.WriteString(w, out.body)
+}
+
+func (a *api) read(file *multipart.FileHeader) string {
+	opened, err := file.Open()
+	if err != nil {
+		a.t.Error(err)
+		return ""
+	}
+	defer opened.Close()
+	body, err := io.ReadAll(opened)
+	if err != nil {
+		a.t.Error(err)
+	}
+	return string(body)
 }
 
 func (a *api) script(answer func(c call) reply) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/go-telegram/bot/models"
 
 	"github.com/kikuai/kikuai/internal/failpoint"
+	"github.com/kikuai/kikuai/internal/telemetry"
 )
 
 const (
@@ -39,17 +41,17 @@ var errPanic = errors.New("handler panicked")
 
 // see brings an update to its end and tells whether it did: false means that nothing
 // new may be started and the update stays pending.
-func (w *worker) see(i *item) bool {
+func (w *worker) see(q *queue, i *item) bool {
 	if i.kind == kindUnreadable {
 		return w.giveUp(i, 0, errUnreadable)
 	}
-	if w.isStale(i) {
-		return w.finish(i, outcomeStale)
+	if isStaleAt(i, time.Now()) {
+		return w.finish(outcomeStale, i)
 	}
 	if i.kind == kindUnknown {
-		return w.finish(i, outcomeUnknown)
+		return w.finish(outcomeUnknown, i)
 	}
-	u := &Update{ID: i.envelope.id, Raw: []byte(i.entry.Fields[fieldRaw])}
+	u := i.update()
 	if err := decode(u); err != nil {
 		return w.giveUp(i, 0, fmt.Errorf("decode: %w", err))
 	}
@@ -62,7 +64,7 @@ func (w *worker) see(i *item) bool {
 			return w.giveUp(i, crashesMost, fmt.Errorf("the process ended %d times while this was handled", crashesMost))
 		}
 	}
-	ended := w.try(i, u)
+	ended := w.try(q, i, u)
 	if !ended {
 		w.uncountStart(i)
 	}
@@ -71,7 +73,7 @@ func (w *worker) see(i *item) bool {
 
 // try hands the update to the handler until that succeeds or is hopeless. It returns
 // false when the worker must stop first.
-func (w *worker) try(i *item, u *Update) bool {
+func (w *worker) try(q *queue, i *item, u *Update) bool {
 	t := w.d.timing
 	tries, later := 0, t.later
 	for {
@@ -84,11 +86,13 @@ func (w *worker) try(i *item, u *Update) bool {
 			<-w.d.slots[w.lane]
 			return false
 		}
+		w.begin(q, u)
 		err := w.attempt(u, i.kind, tries == 0)
+		together := w.end(q)
 		<-w.d.slots[w.lane]
 		if err == nil {
 			failpoint.Here("update.handled")
-			return w.finish(i, outcomeHandled)
+			return w.finish(outcomeHandled, together...)
 		}
 		if w.ctx.Err() != nil {
 			return false
@@ -105,8 +109,8 @@ func (w *worker) try(i *item, u *Update) bool {
 		if !sleep(w.ctx, pause) {
 			return false
 		}
-		if w.isStale(i) {
-			return w.finish(i, outcomeStale)
+		if isStaleAt(i, time.Now()) {
+			return w.finish(outcomeStale, i)
 		}
 	}
 }
@@ -116,6 +120,7 @@ func (w *worker) try(i *item, u *Update) bool {
 func (w *worker) attempt(u *Update, kind string, first bool) (err error) {
 	ctx, cancel := context.WithTimeout(w.running, w.d.o.Deadline)
 	defer cancel()
+	ctx = telemetry.WithNotes(ctx, slog.Int64("update_id", u.ID))
 	running := w.d.metrics.running.WithLabelValues(w.lane.String())
 	running.Inc()
 	started := time.Now()
@@ -125,7 +130,7 @@ func (w *worker) attempt(u *Update, kind string, first bool) (err error) {
 			reason = reasonPanic
 			err = fmt.Errorf("%w: %s", errPanic, panicSentence(p))
 			if first {
-				w.d.o.Log.Error("handler panicked", "update", u.ID, "type", kind, "panic", panicSentence(p), "stack", string(debug.Stack()))
+				w.d.o.Log.ErrorContext(ctx, "handler panicked", "update_id", u.ID, "type", kind, "panic", panicSentence(p), "stack", string(debug.Stack()))
 			}
 		}
 		running.Dec()
@@ -141,7 +146,7 @@ func (w *worker) attempt(u *Update, kind string, first bool) (err error) {
 		}
 		w.d.metrics.failures.WithLabelValues(kind, reason).Inc()
 		if first && reason != reasonPanic && w.ctx.Err() == nil && w.quiet.may() {
-			w.d.o.Log.Warn("update not handled yet", "update", u.ID, "type", kind, "reason", reason, "error", err)
+			w.d.o.Log.WarnContext(ctx, "update not handled yet", "update_id", u.ID, "type", kind, "reason", reason, "error", err)
 		}
 	}()
 	return w.d.o.Handler.Handle(ctx, u)
@@ -174,9 +179,12 @@ func decode(u *Update) (err error) {
 	return nil
 }
 
-// isStale tells whether Telegram would refuse an answer to the update by now.
-func (w *worker) isStale(i *item) bool {
-	age := i.entry.AgeAt(time.Now())
+// isStaleAt tells whether Telegram would refuse an answer to the update by now.
+func isStaleAt(i *item, now time.Time) bool {
+	if i.deferred {
+		return false // it was answered before it was put here
+	}
+	age := i.entry.AgeAt(now)
 	switch i.kind {
 	case models.AllowedUpdateCallbackQuery, models.AllowedUpdatePreCheckoutQuery:
 		return age > callbackLife

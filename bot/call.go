@@ -57,7 +57,7 @@ func (s *Sender) clearance(ctx context.Context, chat int64) error {
 		wait := s.chats.rest(chat)
 		if wait <= 0 {
 			var err error
-			if wait, err = s.pace.take(ctx, chat, false); err != nil {
+			if wait, err = s.take(ctx, chat, false); err != nil {
 				return err
 			}
 		}
@@ -73,6 +73,19 @@ func (s *Sender) clearance(ctx context.Context, chat int64) error {
 	}
 }
 
+// take asks for the chat's pace, and remembers what the others found out about the chat.
+func (s *Sender) take(ctx context.Context, chat int64, frame bool) (wait time.Duration, err error) {
+	heard := s.chats.wasHeard(chat)
+	wait, err = s.pace.take(ctx, chat, frame, heard)
+	switch {
+	case err != nil:
+		s.chats.block(chat)
+	case heard && !s.pace.there():
+		s.chats.heard(chat) // the others have yet to be told
+	}
+	return wait, err
+}
+
 // count enters a call into the metrics and remembers what it taught about the chat.
 // What it returns is nil or an *APIError.
 func (s *Sender) count(ctx context.Context, method string, chat int64, err error) error {
@@ -86,12 +99,12 @@ func (s *Sender) count(ctx context.Context, method string, chat int64, err error
 	case errors.Is(api, ErrBlocked):
 		outcome = "blocked"
 		if chat != 0 {
-			s.chats.block(chat)
+			s.Lost(ctx, chat)
 		}
 	case api.Code == http.StatusTooManyRequests:
 		outcome = "flood"
 		if chat != 0 {
-			s.chats.pause(chat, api.RetryAfter)
+			s.pace.pause(ctx, chat, s.chats.pause(chat, api.RetryAfter))
 		}
 	case api.passing():
 		outcome = "failed"

@@ -9,8 +9,10 @@ import (
 
 const (
 	waitingMost = 64          // messages waiting for their turn in one chat
-	blockedLife = time.Minute // how long a chat that refused us is left alone
+	blockedLife = time.Minute // how long a chat that refused us is left alone without asking Redis
 	blockedKept = 10_000      // chats remembered as refusing
+	pausedKept  = 10_000      // chats remembered as paused before those that are not any more are dropped
+	backKept    = 10_000      // chats remembered as heard from
 	flooded     = time.Second // after a 429 that does not say how long
 )
 
@@ -23,6 +25,7 @@ type chats struct {
 	turns   map[int64]*turn
 	paused  map[int64]time.Time // until when
 	blocked map[int64]time.Time // until when
+	back    map[int64]struct{}  // heard from, which the other instances may not know
 }
 
 // turn is a chat into which something is being sent.
@@ -33,6 +36,7 @@ type turn struct {
 func newChats(now func() time.Time) *chats {
 	return &chats{
 		now: now, turns: make(map[int64]*turn), paused: make(map[int64]time.Time), blocked: make(map[int64]time.Time),
+		back: make(map[int64]struct{}),
 	}
 }
 
@@ -93,15 +97,30 @@ func (c *chats) release(chat int64) {
 	t.waiting = t.waiting[1:]
 }
 
-// pause keeps everything from the chat for d.
-func (c *chats) pause(chat int64, d time.Duration) {
+// pause keeps everything from the chat for d, or for a moment where d says nothing, and
+// returns for how long.
+func (c *chats) pause(chat int64, d time.Duration) time.Duration {
 	if d <= 0 {
 		d = flooded
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if until := c.now().Add(d); until.After(c.paused[chat]) {
+	now := c.now()
+	if len(c.paused) >= pausedKept {
+		forgetBefore(c.paused, now)
+	}
+	if until := now.Add(d); until.After(c.paused[chat]) {
 		c.paused[chat] = until
+	}
+	return d
+}
+
+// forgetBefore drops those whose time is over.
+func forgetBefore(chats map[int64]time.Time, now time.Time) {
+	for chat, until := range chats {
+		if !until.After(now) {
+			delete(chats, chat)
+		}
 	}
 }
 
@@ -130,15 +149,12 @@ func (c *chats) block(chat int64) {
 	defer c.mu.Unlock()
 	now := c.now()
 	if len(c.blocked) >= blockedKept {
-		for other, until := range c.blocked {
-			if !until.After(now) {
-				delete(c.blocked, other)
-			}
-		}
+		forgetBefore(c.blocked, now)
 	}
 	if len(c.blocked) < blockedKept {
 		c.blocked[chat] = now.Add(blockedLife)
 	}
+	delete(c.back, chat)
 }
 
 func (c *chats) isBlocked(chat int64) bool {
@@ -152,8 +168,23 @@ func (c *chats) isBlocked(chat int64) bool {
 	return ok
 }
 
-func (c *chats) unblock(chat int64) {
+// heard notes that something came from the chat. The other instances are told when
+// something is next sent there.
+func (c *chats) heard(chat int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.blocked, chat)
+	if len(c.back) >= backKept {
+		clear(c.back) // they will be heard again
+	}
+	c.back[chat] = struct{}{}
+}
+
+// wasHeard tells whether the chat was heard from since it was last asked.
+func (c *chats) wasHeard(chat int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, was := c.back[chat]
+	delete(c.back, chat)
+	return was
 }

@@ -83,6 +83,22 @@ func (d *DeadLetters) List(ctx context.Context, limit int64) ([]DeadLetter, erro
 	return letters[:min(len(letters), int(limit))], nil
 }
 
+// Count is how many dead letters there are, unreadable ones included.
+func (d *DeadLetters) Count(ctx context.Context) (letters int64, err error) {
+	pipe := d.redis.Pipeline()
+	lengths := make([]*redis.IntCmd, stream.Shards)
+	for n := range lengths {
+		lengths[n] = pipe.XLen(ctx, deadKey(stream.Shard(n)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
+	}
+	for _, length := range lengths {
+		letters += length.Val()
+	}
+	return letters, nil
+}
+
 func parseDeadLetter(s stream.Shard, entry redis.XMessage) DeadLetter {
 	text := func(field string) string {
 		value, _ := entry.Values[field].(string)
@@ -124,6 +140,22 @@ func (d *DeadLetters) Replay(ctx context.Context, id string) error {
 		return fmt.Errorf("replay %s: %w", id, err)
 	}
 	if moved == 0 {
+		return fmt.Errorf("%w: %s is gone", ErrNotReplayable, id)
+	}
+	return nil
+}
+
+// Drop forgets a dead letter for good. One that is gone is [ErrNotReplayable].
+func (d *DeadLetters) Drop(ctx context.Context, id string) error {
+	shard, entry, ok := splitLetterID(id)
+	if !ok {
+		return fmt.Errorf("%w: %q is no id of one", ErrNotReplayable, trimmed(id, 64))
+	}
+	dropped, err := d.redis.XDel(ctx, deadKey(shard), entry).Result()
+	if err != nil {
+		return fmt.Errorf("drop %s: %w", id, err)
+	}
+	if dropped == 0 {
 		return fmt.Errorf("%w: %s is gone", ErrNotReplayable, id)
 	}
 	return nil

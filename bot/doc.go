@@ -21,13 +21,19 @@
 //	   │ └─ failed (< 5 tries), or ErrTryLater (< 24 h): again, after a backoff
 //	   └─── failed 5 times, crashed the process 20 times, or unreadable → dead letter
 //
+// A handler may take updates that wait behind its own in the chat into its handling
+// ([Update.Take]): they have one effect and one end.
+//
 // An update is acknowledged after its effect. Whoever dies in between has the update
 // handled again: handlers see each update at least once.
 //
 // # Out
 //
-// [Sender] keeps the order within a chat and Telegram's pace, repeats what can be
-// repeated, and lets a 429 hold up its own chat alone. [Live] streams an answer that is
-// still being written. A message may be sent twice when Telegram's answer to the first
+// [Sender] keeps the order within a chat, repeats what can be repeated, and lets a 429
+// hold up its own chat alone. All instances keep one pace, in Redis, and know of each
+// other's 429s and of the chats that refuse the bot; while Redis is away each keeps a pace
+// of its own. [Live] streams an answer that is still being written; its frames give way to
+// messages. [Batcher] is the way of what nobody waits for, of which package outbox keeps
+// what must not be lost. A message may be sent twice when Telegram's answer to the first
 // attempt is lost.
 package bot

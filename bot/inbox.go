@@ -34,6 +34,7 @@ type Inbox struct {
 	redis  inboxRedis
 	script *redis.Script
 	keys   [laneCount][stream.Shards][]string // of the append script; never changed
+	heed   func(context.Context, *Update)     // nil: nobody wants to know
 }
 
 // NewInbox keeps its updates by way of r, whose calls must fail fast by themselves: an
@@ -81,7 +82,24 @@ func (i *Inbox) put(ctx context.Context, raw string) (outcome, error) {
 	if fresh == 0 {
 		return duplicate, nil
 	}
+	i.tell(ctx, e, raw)
 	return appended, nil
+}
+
+// Heed lets f know of each stop as soon as it is kept, on the instance that took it in:
+// whoever handles it may be busy handing its shard over. It is handled as well. f must be
+// quick, and is called from many goroutines. Heed is to be called before the first Append.
+func (i *Inbox) Heed(f func(context.Context, *Update)) { i.heed = f }
+
+// tell tells of an update if it is a stop.
+func (i *Inbox) tell(ctx context.Context, e envelope, raw string) {
+	if !e.stop || i.heed == nil {
+		return
+	}
+	u := &Update{ID: e.id, Raw: []byte(raw)}
+	if decode(u) == nil { // else it is given up where it is handled
+		i.heed(ctx, u)
+	}
 }
 
 // bury puts an update among the dead letters of its shard.

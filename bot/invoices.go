@@ -10,9 +10,9 @@ import (
 
 // What Telegram takes.
 const (
-	invoiceTitleMax = 32  // characters
-	invoiceTextMax  = 255 // characters
-	refusalMax      = 255 // characters of an answer to a pre-checkout; more than that nobody reads
+	invoiceTitleMax = 32  // UTF-16 units
+	invoiceTextMax  = 255 // UTF-16 units
+	refusalMax      = 255 // UTF-16 units of an answer to a pre-checkout; more than that nobody reads
 	transactionsMax = 100 // of one answer
 	month           = 30 * 24 * time.Hour
 	currencyStars   = "XTR"
@@ -41,8 +41,8 @@ func (i *Invoice) price() []models.LabeledPrice {
 // SendInvoice sends an invoice with a button to pay it and returns the message's id.
 func (s *Sender) SendInvoice(ctx context.Context, i Invoice) (id int, err error) {
 	params := &tg.SendInvoiceParams{
-		ChatID: i.ChatID, MessageThreadID: i.ThreadID, Title: clipRunes(i.Title, invoiceTitleMax),
-		Description: clipRunes(i.Description, invoiceTextMax), Payload: i.Payload, Currency: currencyStars,
+		ChatID: i.ChatID, MessageThreadID: i.ThreadID, Title: clipUnits(i.Title, invoiceTitleMax),
+		Description: clipUnits(i.Description, invoiceTextMax), Payload: i.Payload, Currency: currencyStars,
 		Prices: i.price(), StartParameter: i.Start,
 	}
 	err = s.inTurn(ctx, i.ChatID, func() error {
@@ -60,7 +60,7 @@ func (s *Sender) SendInvoice(ctx context.Context, i Invoice) (id int, err error)
 // InvoiceLink returns a link at which the invoice can be paid.
 func (s *Sender) InvoiceLink(ctx context.Context, i Invoice) (link string, err error) {
 	params := &tg.CreateInvoiceLinkParams{
-		Title: clipRunes(i.Title, invoiceTitleMax), Description: clipRunes(i.Description, invoiceTextMax),
+		Title: clipUnits(i.Title, invoiceTitleMax), Description: clipUnits(i.Description, invoiceTextMax),
 		Payload: i.Payload, Currency: currencyStars, Prices: i.price(),
 	}
 	if i.Monthly {
@@ -79,7 +79,7 @@ func (s *Sender) InvoiceLink(ctx context.Context, i Invoice) (link string, err e
 func (s *Sender) AnswerPreCheckout(ctx context.Context, queryID, refusal string) error {
 	const noChat = 0
 	params := &tg.AnswerPreCheckoutQueryParams{
-		PreCheckoutQueryID: queryID, OK: refusal == "", ErrorMessage: clipRunes(refusal, refusalMax),
+		PreCheckoutQueryID: queryID, OK: refusal == "", ErrorMessage: clipUnits(refusal, refusalMax),
 	}
 	return s.persist(ctx, noChat, methodCheckout, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, checkoutTry)

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	tg "github.com/go-telegram/bot"
+	"github.com/go-telegram/bot/models"
+
+	"github.com/kikuai/kikuai/bot/format"
 )
 
 const (
@@ -30,11 +33,9 @@ const (
 //
 // A Live ends with Finish or Close; each may be called after the other.
 type Live struct {
-	s       *Sender
-	chat    int64
-	thread  int
-	private bool
-	draft   int // id of the draft, the same for all frames
+	s     *Sender
+	o     LiveOptions
+	draft int // id of the draft, the same for all frames
 
 	mu   sync.Mutex
 	text string        // newest frame
@@ -49,17 +50,38 @@ type Live struct {
 	message int // the frame message in a group; of the loop, and readable after done
 }
 
+// LiveOptions say where an answer is shown while it is being written.
+type LiveOptions struct {
+	ChatID   int64
+	ThreadID int  // topic; 0 for none
+	Private  bool // a chat with one person, where drafts can be shown; Telegram puts a Stop button there
+	// Keyboard goes under the frames in a group, where Telegram has no Stop button of its
+	// own; nil: there is none.
+	Keyboard *models.InlineKeyboardMarkup
+	DraftID  int // by which a stop names the answer; 0: one by chance
+	ReplyTo  int // the message that a frame in a group answers; 0 for none
+	// Render makes of the answer so far, broken off anywhere, what is shown; nil: it is
+	// shown as it is.
+	Render func(answer string) format.Text
+}
+
 // Live begins to show an answer in a chat: "Thinking…" in a private chat, "typing" in a
-// group. threadID is the topic, 0 for none.
-func (s *Sender) Live(chatID int64, threadID int, private bool) *Live {
+// group.
+func (s *Sender) Live(o LiveOptions) *Live {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Live{
-		s: s, chat: chatID, thread: threadID, private: private, draft: 1 + rand.IntN(math.MaxInt32),
+		s: s, o: o, draft: o.DraftID,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), cancel: cancel, done: make(chan struct{}),
+	}
+	if l.draft == 0 {
+		l.draft = 1 + rand.IntN(math.MaxInt32-1)
 	}
 	go l.loop(ctx)
 	return l
 }
+
+// Draft is the id that a stopped_message_generation update names this answer by.
+func (l *Live) Draft() int { return l.draft }
 
 // Update makes text, the whole answer so far, the next frame. It never waits. Its error
 // is nil, or [ErrBlocked] once it is known that nobody sees the answer.
@@ -90,7 +112,7 @@ func (l *Live) Update(text string) error {
 // m leaves them out.
 func (l *Live) Finish(ctx context.Context, m Message) error {
 	if m.ChatID == 0 {
-		m.ChatID, m.ThreadID = l.chat, l.thread
+		m.ChatID, m.ThreadID = l.o.ChatID, l.o.ThreadID
 	}
 	l.end()
 	return l.s.inTurn(ctx, m.ChatID, func() error {
@@ -109,7 +131,7 @@ func (l *Live) Close() { l.end() }
 // after the final message: an edit would replace it, a draft would linger for seconds.
 func (l *Live) end() {
 	l.once.Do(func() { close(l.stop) })
-	if l.private {
+	if l.o.Private {
 		select {
 		case <-l.done:
 		case <-time.After(draftGrace):
@@ -124,7 +146,7 @@ func (l *Live) end() {
 func (l *Live) loop(ctx context.Context) {
 	defer close(l.done)
 	every, repeat := l.s.frameEvery, draftLife
-	if !l.private {
+	if !l.o.Private {
 		every, repeat = l.s.groupFrameEvery, typingLife
 	}
 	l.begin(ctx)
@@ -142,7 +164,7 @@ func (l *Live) loop(ctx context.Context) {
 		}
 		text := l.newest()
 		switch {
-		case text == "" || text == sent && !(l.private && due):
+		case text == "" || text == sent && !(l.o.Private && due):
 			if due && sent == "" {
 				l.begin(ctx)
 			}
@@ -191,26 +213,38 @@ func (l *Live) newest() string {
 	if strings.TrimSpace(l.text) == "" {
 		return ""
 	}
-	return tail(strings.ToValidUTF8(l.text, "\uFFFD"), messageMost)
+	return l.text
+}
+
+// render makes the answer so far what a frame shows of it: its end, if it is long.
+func (l *Live) render(answer string) format.Text {
+	if l.o.Render == nil {
+		return format.Plain(answer).Tail(format.MessageMost)
+	}
+	return l.o.Render(answer).Tail(format.MessageMost)
 }
 
 // begin shows that an answer is being made, before there is any of it.
 func (l *Live) begin(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, frameTimeout)
 	defer cancel()
-	if !l.private {
-		l.learn(l.s.Typing(ctx, l.chat, l.thread))
+	if !l.o.Private {
+		l.learn(l.s.Typing(ctx, l.o.ChatID, l.o.ThreadID))
 		return
 	}
-	l.inTurn(ctx, func() error { return l.sendDraft(ctx, "") })
+	l.inTurn(ctx, func() error { return l.sendDraft(ctx, format.Text{}) })
 }
 
 // frame sends one frame if the chat is free for it, and tells whether it tried.
-func (l *Live) frame(ctx context.Context, text string) bool {
+func (l *Live) frame(ctx context.Context, answer string) bool {
 	ctx, cancel := context.WithTimeout(ctx, frameTimeout)
 	defer cancel()
+	text := l.render(answer)
+	if text.Blank() {
+		return true
+	}
 	return l.inTurn(ctx, func() error {
-		if l.private {
+		if l.o.Private {
 			return l.sendDraft(ctx, text)
 		}
 		return l.sendEdit(ctx, text)
@@ -219,15 +253,19 @@ func (l *Live) frame(ctx context.Context, text string) bool {
 
 // inTurn calls send if the chat is free, not paused, and its pace has room to spare.
 func (l *Live) inTurn(ctx context.Context, send func() error) bool {
-	if l.s.chats.isBlocked(l.chat) {
+	if l.s.chats.isBlocked(l.o.ChatID) {
 		l.learn(ErrBlocked)
 		return true
 	}
-	if !l.s.chats.tryAcquire(l.chat) {
+	if !l.s.chats.tryAcquire(l.o.ChatID) {
 		return false
 	}
-	defer l.s.chats.release(l.chat)
-	if wait, err := l.s.pace.take(ctx, l.chat, true); err != nil || wait > 0 {
+	defer l.s.chats.release(l.o.ChatID)
+	switch wait, err := l.s.take(ctx, l.o.ChatID, true); {
+	case err != nil:
+		l.learn(err)
+		return true
+	case wait > 0:
 		return false
 	}
 	l.s.frames.WithLabelValues("sent").Inc()
@@ -245,29 +283,38 @@ func (l *Live) learn(err error) {
 
 // sendDraft shows text as a draft; empty text shows a placeholder. The library takes
 // the id as text, but its form carries the same digits that the API asks for.
-func (l *Live) sendDraft(ctx context.Context, text string) error {
+func (l *Live) sendDraft(ctx context.Context, text format.Text) error {
 	_, err := l.s.client.SendMessageDraft(ctx, &tg.SendMessageDraftParams{
-		ChatID: l.chat, MessageThreadID: l.thread, DraftID: strconv.Itoa(l.draft), Text: text,
+		ChatID: l.o.ChatID, MessageThreadID: l.o.ThreadID, DraftID: strconv.Itoa(l.draft),
+		Text: text.String, Entities: text.Entities,
+		CanStop: true, KeepOnStop: true,
 	})
-	return l.s.count(ctx, "sendMessageDraft", l.chat, err)
+	return l.s.count(ctx, "sendMessageDraft", l.o.ChatID, err)
 }
 
 // sendEdit sends the first frame in a group as a message and edits it afterwards.
-func (l *Live) sendEdit(ctx context.Context, text string) error {
+func (l *Live) sendEdit(ctx context.Context, text format.Text) error {
 	if l.message == 0 {
+		m := Message{ReplyTo: l.o.ReplyTo, Keyboard: l.o.Keyboard}
+		p := part{first: true, last: true}
 		sent, err := l.s.client.SendMessage(ctx, &tg.SendMessageParams{
-			ChatID: l.chat, MessageThreadID: l.thread, Text: text, LinkPreviewOptions: noPreview(),
+			ChatID: l.o.ChatID, MessageThreadID: l.o.ThreadID, Text: text.String, Entities: text.Entities,
+			LinkPreviewOptions: noPreview(), ReplyMarkup: m.markup(&p), ReplyParameters: m.reply(&p),
 		})
 		if err == nil {
 			l.message = sent.ID
 		}
-		return l.s.count(ctx, "sendMessage", l.chat, err)
+		return l.s.count(ctx, "sendMessage", l.o.ChatID, err)
 	}
-	_, err := l.s.client.EditMessageText(ctx, &tg.EditMessageTextParams{
-		ChatID: l.chat, MessageID: l.message, Text: text, LinkPreviewOptions: noPreview(),
-	})
+	params := &tg.EditMessageTextParams{
+		ChatID: l.o.ChatID, MessageID: l.message, Text: text.String, Entities: text.Entities, LinkPreviewOptions: noPreview(),
+	}
+	if l.o.Keyboard != nil {
+		params.ReplyMarkup = l.o.Keyboard
+	}
+	_, err := l.s.client.EditMessageText(ctx, params)
 	if refusedFor(err, "message is not modified") {
 		err = nil
 	}
-	return l.s.count(ctx, "editMessageText", l.chat, err)
+	return l.s.count(ctx, "editMessageText", l.o.ChatID, err)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kikuai/kikuai/bot/format"
 )
 
 func finish(t *testing.T, l *Live, text string) {
@@ -19,7 +21,7 @@ func finish(t *testing.T, l *Live, text string) {
 func TestLiveInAPrivateChat(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
-	l := s.Live(7, 3, true)
+	l := s.Live(LiveOptions{ChatID: 7, ThreadID: 3, Private: true})
 	until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
 	if err := l.Update("Hel"); err != nil {
 		t.Error(err)
@@ -52,7 +54,7 @@ func TestLiveInAPrivateChat(t *testing.T) {
 func TestLiveInAGroup(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
-	l := s.Live(-7, 0, false)
+	l := s.Live(LiveOptions{ChatID: -7})
 	until(t, "typing is shown", func() bool { return len(a.made("sendChatAction")) == 1 })
 	_ = l.Update("Hel")
 	until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
@@ -80,7 +82,7 @@ func TestFramesCoalesce(t *testing.T) {
 		}
 		return reply{}
 	})
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update("first")
 	until(t, "the first frame is on its way", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "first") })
 	started := time.Now()
@@ -105,7 +107,7 @@ func TestFramesKeepTheirDistance(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
 	s.frameEvery = 100 * time.Millisecond
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	defer l.Close()
 	stop := time.Now().Add(350 * time.Millisecond)
 	for i := 0; time.Now().Before(stop); i++ {
@@ -126,7 +128,7 @@ func TestFramesLeaveRoomForTheFinal(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
 	s.frameEvery = time.Millisecond
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	for i := range 20 {
 		_ = l.Update(strconv.Itoa(i))
 		time.Sleep(5 * time.Millisecond)
@@ -151,7 +153,7 @@ func TestFloodOnAFrame(t *testing.T) {
 		}
 		return reply{}
 	})
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
 	_ = l.Update("frame")
 	until(t, "the chat is paused", func() bool { return s.chats.rest(7) > 0 })
@@ -177,7 +179,7 @@ func TestHangingFrame(t *testing.T) {
 		}
 		return reply{}
 	})
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update("frame")
 	until(t, "the frame hangs", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "frame") })
 	started := time.Now()
@@ -199,7 +201,7 @@ func TestFinalComesAfterAnEditOnItsWay(t *testing.T) {
 		}
 		return reply{}
 	})
-	l := s.Live(-7, 0, false)
+	l := s.Live(LiveOptions{ChatID: -7})
 	_ = l.Update("first")
 	until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
 	_ = l.Update("second")
@@ -220,7 +222,7 @@ func TestLiveOfABlockedChat(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
 	a.script(func(call) reply { return refusal(403, "Forbidden: bot was blocked by the user") })
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	until(t, "it is known", func() bool { return errors.Is(l.Update("x"), ErrBlocked) })
 	if err := l.Finish(context.Background(), Message{Text: "done"}); !errors.Is(err, ErrBlocked) {
 		t.Errorf("Finish: %v", err)
@@ -233,12 +235,12 @@ func TestLiveOfABlockedChat(t *testing.T) {
 func TestLongFrameShowsItsEnd(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
-	l := s.Live(7, 0, true)
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update(strings.Repeat("🙂", 3000) + "end")
 	until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
 	l.Close()
 	text := a.texts("sendMessageDraft")[1]
-	if n := utf16Len(text); n > messageMost || n < messageMost-2 || !strings.HasSuffix(text, "🙂end") || !strings.HasPrefix(text, "…🙂") {
+	if n := format.Units(text); n > format.MessageMost || n < format.MessageMost-3 || !strings.HasSuffix(text, "🙂end") || !strings.HasPrefix(text, "…\n🙂") {
 		t.Errorf("frame of %d units: %.20s", n, text)
 	}
 }
@@ -246,11 +248,64 @@ func TestLongFrameShowsItsEnd(t *testing.T) {
 func TestWhiteSpaceIsNoFrame(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
-	l := s.Live(-7, 0, false)
+	l := s.Live(LiveOptions{ChatID: -7})
 	_ = l.Update(" \n")
 	time.Sleep(50 * time.Millisecond)
 	l.Close()
 	if n := len(a.made("sendMessage")); n != 0 {
 		t.Error("white space was sent")
+	}
+}
+
+// A draft has Telegram's Stop button, a frame in a group the one it was given, until the
+// final message takes its place.
+func TestFramesCanBeStopped(t *testing.T) {
+	a := newAPI(t)
+	s := a.sender()
+	private := s.Live(LiveOptions{ChatID: 7, Private: true})
+	group := s.Live(LiveOptions{ChatID: -7, Keyboard: keyboard("Stop"), ReplyTo: 5})
+	_ = group.Update("one")
+	until(t, "both are shown", func() bool { return len(a.made("sendMessageDraft")) == 1 && len(a.made("sendMessage")) == 1 })
+	_ = group.Update("two")
+	until(t, "a frame is edited", func() bool { return len(a.made("editMessageText")) == 1 })
+	private.Close()
+	finish(t, group, "three")
+	d := a.made("sendMessageDraft")[0].params
+	if d["can_stop"] != "true" || d["keep_on_stop"] != "true" || d["draft_id"] != strconv.Itoa(private.Draft()) {
+		t.Errorf("draft: %v", d)
+	}
+	first, edits := a.made("sendMessage")[0].params, a.made("editMessageText")
+	if first["reply_markup"] == "" || first["reply_parameters"] == "" || edits[0].params["reply_markup"] == "" || edits[1].params["reply_markup"] != "" {
+		t.Errorf("frames: %v, %+v", first, edits)
+	}
+}
+
+// A message that waits for the chat's turn goes before any frame.
+func TestFramesGiveWayToMessages(t *testing.T) {
+	a := newAPI(t)
+	s := a.sender()
+	if err := s.chats.acquire(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := s.Send(t.Context(), Message{ChatID: 7, Text: "final"})
+		sent <- err
+	}()
+	until(t, "it waits", func() bool {
+		s.chats.mu.Lock()
+		defer s.chats.mu.Unlock()
+		return len(s.chats.turns[7].waiting) == 1
+	})
+	l := s.Live(LiveOptions{ChatID: 7, Private: true})
+	defer l.Close()
+	_ = l.Update("frame")
+	s.chats.release(7)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the frame is shown", func() bool { return len(a.made("sendMessageDraft")) > 0 })
+	if first := a.made()[0]; first.method != "sendMessage" {
+		t.Errorf("the first call is %s", first.method)
 	}
 }

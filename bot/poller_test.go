@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-telegram/bot/models"
-
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
@@ -124,12 +122,6 @@ func TestWebhookAdministration(t *testing.T) {
 	}
 	if err := DeleteWebhook(ctx, client); err != nil {
 		t.Error(err)
-	}
-	if err := SetCommands(ctx, client, []models.BotCommand{{Command: "help", Description: "Help"}}); err != nil {
-		t.Error(err)
-	}
-	if err := SetCommands(ctx, client, make([]models.BotCommand, 101)); err == nil {
-		t.Error("101 commands were taken")
 	}
 	if err := SetMenuButton(ctx, client, "", ""); err != nil {
 		t.Error(err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-telegram/bot/models"
+
+	"github.com/kikuai/kikuai/bot/format"
 )
 
 func TestSendKeepsOrderWithinAChat(t *testing.T) {
@@ -294,7 +296,7 @@ func TestLongMessageKeepsEntitiesAndKeyboard(t *testing.T) {
 	text := strings.Repeat("a", 4000) + "\n\n" + strings.Repeat("🙂", 50) + "bold"
 	id, err := s.Send(context.Background(), Message{
 		ChatID: 7, ThreadID: 3, Text: text, ReplyTo: 9, Silent: true,
-		Entities: []models.MessageEntity{{Type: models.MessageEntityTypeBold, Offset: utf16Len(text) - 4, Length: 4}},
+		Entities: []models.MessageEntity{{Type: models.MessageEntityTypeBold, Offset: format.Units(text) - 4, Length: 4}},
 		Keyboard: &models.InlineKeyboardMarkup{InlineKeyboard: [][]models.InlineKeyboardButton{{{Text: "b", CallbackData: "c"}}}},
 	})
 	if err != nil || id != 2 {

@@ -98,6 +98,7 @@ func TestEnvelope(t *testing.T) {
 		e, err := open(raw)
 		want := envelope{id: 5, kind: c.kind, key: c.key, lane: c.lane}
 		want.paid = c.lane == urgent && strings.Contains(raw, "payment")
+		want.stop = c.lane == urgent && (c.kind == "stopped_message_generation" || strings.Contains(strings.ToLower(raw), "/stop"))
 		if err != nil || e != want {
 			t.Errorf("%s: %+v, %v; want %+v", raw, e, err, want)
 		}

@@ -18,6 +18,9 @@ type Update struct {
 	ID  int64
 	Raw []byte
 	models.Update
+	Deferred bool // it was put behind what waited in its chat, by [Inbox.Defer]
+
+	following *following // nil: nothing can be taken
 }
 
 // Handler does what an update asks for. It may see an update more than once, and must
@@ -65,6 +68,7 @@ type envelope struct {
 	key  int64  // ordering key: id of the chat, else of the user, else of the update
 	lane lane
 	paid bool // a message that money was paid or given back
+	stop bool // somebody stops an answer
 }
 
 func (e envelope) shard() stream.Shard { return stream.ShardOfChat(e.key) }
@@ -167,6 +171,7 @@ func open(raw string) (envelope, error) {
 	}
 	e.key = orderingKey(content, e.id)
 	e.lane, e.paid = place(e.kind, content)
+	e.stop = e.lane == urgent && isStopOf(e.kind, content)
 	return e, nil
 }
 
@@ -204,6 +209,22 @@ func place(kind string, content gjson.Result) (l lane, paid bool) {
 	return ordered, false
 }
 
+// StopData begins the data of every button that stops an answer.
+const StopData = "stop:"
+
+// isStopOf tells whether an update stops an answer.
+func isStopOf(kind string, content gjson.Result) bool {
+	switch kind {
+	case models.AllowedUpdateStoppedMessageGeneration:
+		return true
+	case models.AllowedUpdateCallbackQuery:
+		return strings.HasPrefix(content.Get("data").Str, StopData)
+	case models.AllowedUpdateMessage:
+		return isStop(content.Get("text").Str)
+	}
+	return false
+}
+
 // isStop tells whether text is the command /stop or /stop@name, with nothing else
 // that could mean something.
 func isStop(text string) bool {
@@ -222,4 +243,14 @@ func integer(value gjson.Result) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(value.Raw, 10, 64)
 	return n, err == nil
+}
+
+// Decode reads an update that was kept as Telegram sent it.
+func Decode(raw []byte) (*Update, error) {
+	e, err := open(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	u := &Update{ID: e.id, Raw: raw}
+	return u, decode(u)
 }

@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	tg "github.com/go-telegram/bot"
@@ -13,7 +12,6 @@ import (
 const (
 	webhookConns = 40 // deliveries at once
 	secretMost   = 256
-	commandsMost = 100
 	secretRunes  = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 )
 
@@ -56,15 +54,6 @@ func Me(ctx context.Context, client *tg.Bot) (*models.User, error) {
 	return me, nil
 }
 
-// SetCommands shows the commands in the menu of every chat.
-func SetCommands(ctx context.Context, client *tg.Bot, commands []models.BotCommand) error {
-	if len(commands) > commandsMost {
-		return fmt.Errorf("%d commands, Telegram takes %d", len(commands), commandsMost)
-	}
-	_, err := client.SetMyCommands(ctx, &tg.SetMyCommandsParams{Commands: commands})
-	return failed("setMyCommands", err)
-}
-
 // SetMenuButton makes the menu button of private chats open the web app at url. With an
 // empty url the button lists the commands.
 func SetMenuButton(ctx context.Context, client *tg.Bot, text, url string) error {
@@ -76,6 +65,26 @@ func SetMenuButton(ctx context.Context, client *tg.Bot, text, url string) error 
 	}
 	_, err := client.SetChatMenuButton(ctx, params)
 	return failed("setChatMenuButton", err)
+}
+
+// ShownApp is the address of the web app that the menu button of private chats opens, ""
+// where it opens none.
+func ShownApp(ctx context.Context, client *tg.Bot) (string, error) {
+	button, err := client.GetChatMenuButton(ctx, nil) // the library would name a chat "null"
+	if err != nil {
+		return "", failed("getChatMenuButton", err)
+	}
+	if button.WebApp == nil {
+		return "", nil
+	}
+	return button.WebApp.WebApp.URL, nil
+}
+
+// ShownCommands are the commands that are listed in private chats, to people whose
+// language has no list of its own.
+func ShownCommands(ctx context.Context, client *tg.Bot) ([]models.BotCommand, error) {
+	commands, err := client.GetMyCommands(ctx, &tg.GetMyCommandsParams{Scope: &models.BotCommandScopeAllPrivateChats{}})
+	return commands, failed("getMyCommands", err)
 }
 
 func failed(method string, err error) error {

@@ -32,9 +32,9 @@ type worker struct {
 	quit     chan struct{} // closed when no more acks come
 
 	mu    sync.Mutex
-	chats map[chatKey][]*item // waiting and running, in order
-	open  map[*item]struct{}  // read and not acknowledged; bounded by window
-	room  chan struct{}       // of capacity 1: open has shrunk
+	chats map[chatKey]*queue // waiting and running; none is empty
+	open  map[*item]struct{} // read and not acknowledged; bounded by window
+	room  chan struct{}      // of capacity 1: open has shrunk
 }
 
 // chatKey names what is handled one after another: in the ordered lane everything of a
@@ -51,6 +51,12 @@ type item struct {
 	kind     string // envelope.kind, or kindUnknown
 	done     bool   // handled or given up; under worker.mu
 	counted  bool   // a start was entered in tries
+	deferred bool   // it is of another lane, and waits its turn in this one
+}
+
+// update returns the item's update, not decoded yet.
+func (i *item) update() *Update {
+	return &Update{ID: i.envelope.id, Raw: []byte(i.entry.Fields[fieldRaw]), Deferred: i.deferred}
 }
 
 // newWorker returns the worker that starts nothing after ctx and stops what runs when
@@ -62,7 +68,7 @@ func newWorker(ctx, running context.Context, d *Dispatcher, s stream.Shard, l la
 			Redis: d.o.Redis, Blocking: d.o.Blocking, Stream: s.Key(l.String()), Fence: stream.FenceFrom(ctx),
 		}),
 		acks: make(chan ack, window), quit: make(chan struct{}),
-		chats: make(map[chatKey][]*item), open: make(map[*item]struct{}), room: make(chan struct{}, 1),
+		chats: make(map[chatKey]*queue), open: make(map[*item]struct{}), room: make(chan struct{}, 1),
 	}
 }
 
@@ -120,6 +126,7 @@ func (w *worker) admit(e stream.Entry) {
 	var err error
 	if i.envelope, err = open(e.Fields[fieldRaw]); err == nil {
 		i.kind = knownKind(i.envelope.kind)
+		i.deferred = w.lane == ordered && i.envelope.lane != ordered
 	} else {
 		i.kind = kindUnreadable
 	}
@@ -136,33 +143,44 @@ func (w *worker) admit(e stream.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open[i] = struct{}{}
-	queue := append(w.chats[key], i)
-	w.chats[key] = queue
-	if len(queue) == 1 {
-		w.handlers.Go(func() { w.serve(key) })
+	if q := w.chats[key]; q != nil {
+		q.items = append(q.items, i)
+		q.ring()
+		return
 	}
+	q := newQueue()
+	q.items = append(q.items, i)
+	w.chats[key] = q
+	w.handlers.Go(func() { w.serve(key, q) })
 }
 
 // serve handles the queue of one chat until it is empty or nothing new may be started.
-func (w *worker) serve(key chatKey) {
+func (w *worker) serve(key chatKey, q *queue) {
 	w.mu.Lock()
-	i := w.chats[key][0]
+	i := q.items[0]
 	w.mu.Unlock()
 	for i != nil {
-		if !w.see(i) {
+		if !w.see(q, i) {
 			return // the rest stays pending, in order, for the next owner
 		}
-		w.mu.Lock()
-		queue := w.chats[key]
-		queue[0] = nil
-		if queue = queue[1:]; len(queue) > 0 {
-			w.chats[key], i = queue, queue[0]
-		} else {
-			delete(w.chats, key)
-			i = nil
-		}
-		w.mu.Unlock()
+		i = w.advance(key, q)
 	}
+}
+
+// advance leaves out what has come to its end and returns what is next in the queue, or
+// nil and ends the queue.
+func (w *worker) advance(key chatKey, q *queue) *item {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(q.items) > 0 && q.items[0].done {
+		q.items[0] = nil
+		q.items = q.items[1:]
+	}
+	if len(q.items) > 0 {
+		return q.items[0]
+	}
+	delete(w.chats, key)
+	return nil
 }
 
 // oldest returns the age of the oldest item that is not done.

@@ -12,6 +12,8 @@ const (
 	classConnection = "08"
 	classResources  = "53"
 	classOperator   = "57"
+	classSystem     = "58"
+	onlyReads       = "25006"
 )
 
 // isAway tells whether a store could not be asked, or said that it cannot answer now:
@@ -20,10 +22,10 @@ func isAway(err error) bool {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
 		switch answer.Code[:2] {
-		case classConnection, classResources, classOperator:
+		case classConnection, classResources, classOperator, classSystem:
 			return true
 		}
-		return false
+		return answer.Code == onlyReads
 	}
 	var connecting *pgconn.ConnectError
 	var network net.Error

@@ -9,6 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/people"
+	"github.com/kikuai/kikuai/handlers/talk"
+	"github.com/kikuai/kikuai/handlers/till"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
@@ -21,18 +27,23 @@ import (
 )
 
 const (
-	starNano = 13_000_000 // what a Star adds
-	pepper   = "a pepper of the tests, long enough"
+	starNano     = 13_000_000  // what a Star adds
+	referralNano = 250_000_000 // for each side of an invitation
+	pepper       = "a pepper of the tests, long enough"
 )
 
 // counter is the handlers with everything around them: updates come from the simulated
 // Telegram through the inbox and the dispatcher, as in the program.
 type counter struct {
 	*rig
-	redis *redis.Client
-	ctx   context.Context
-	mu    sync.Mutex
-	model func(context.Context) // what answering does first
+	metrics *prometheus.Registry
+	redis   *redis.Client
+	pool    *pgxpool.Pool
+	ctx     context.Context
+	mu      sync.Mutex
+	model   func(context.Context) // what answering does first
+
+	calling int // calls that were paid by hand
 }
 
 // Complete is the metered path of the tests.
@@ -76,20 +87,28 @@ func openCounterAt(t *testing.T, ahead time.Duration) *counter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &counter{redis: client, rig: &rig{t: t, telegram: telegram, updates: 1 << 40}}
+	c := &counter{metrics: prometheus.NewRegistry(), redis: client, pool: testenv.Postgres(t), rig: &rig{t: t, telegram: telegram, updates: 1 << 40}}
 	c.desk, err = billing.New(billing.Config{
-		Redis: client, Blocking: blocking, Postgres: testenv.Postgres(t), Log: log,
+		Redis: client, Blocking: blocking, Postgres: c.pool, Log: log,
 		Leases:  stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: client, Log: log}),
-		Peppers: []string{pepper}, WelcomeCredit: 500_000_000, StarNano: starNano,
+		Peppers: []string{pepper}, WelcomeCredit: 500_000_000, ReferralNano: referralNano, ReferralMost: 10, StarNano: starNano,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.router = New(Options{
-		Accounts: c.desk.Accounts, Keys: c.desk.Keys, Payments: c.desk.Payments, Ledger: c.desk.Ledger, Notices: c.desk.Notices,
-		Jobs: c.desk.Jobs, Completer: c, Redis: client, Log: log, Registerer: prometheus.NewRegistry(),
-		Sender:   bot.NewSender(bot.SenderOptions{Client: api, Log: log, Registerer: prometheus.NewRegistry()}),
-		Username: "KikuBot", BotID: 424242, Support: "@KikuHelp", Model: "a-model", MaxOutput: 100, BaseURL: "https://example.org/v1",
+		Hall: hall.Options{
+			Accounts: c.desk.Accounts, Keys: c.desk.Keys, Settings: c.desk.Settings, Texts: book(t), Redis: client, Log: log,
+			Sender:   bot.NewSender(bot.SenderOptions{Client: api, Log: log, Registerer: prometheus.NewRegistry()}),
+			Username: "KikuBot", BotID: 424242, Support: "@KikuHelp", Model: "a-model", BaseURL: "https://example.org/v1",
+		},
+		Till: till.Options{
+			Payments: c.desk.Payments, Gifts: c.desk.Gifts, Ledger: c.desk.Ledger, Notices: c.desk.Notices, Jobs: c.desk.Jobs,
+			Registerer: c.metrics,
+		},
+		Talk:   talk.Options{Completer: c, MaxOutput: 100},
+		People: people.Options{Payments: c.desk.Payments, Gifts: c.desk.Gifts},
+		App:    func(context.Context) string { return "https://bot.example.org/webapp/" },
 	})
 	inbox := bot.NewInbox(client)
 	dispatcher := bot.NewDispatcher(bot.DispatcherOptions{
@@ -149,7 +168,7 @@ func (c *counter) hears(who int64, pattern string) *telegramsim.Message {
 	var found *telegramsim.Message
 	c.until("the bot says something like "+pattern, func() bool {
 		for _, m := range c.telegram.Messages(who) {
-			if m.FromBot() && expression.MatchString(m.Text) {
+			if m.FromBot() && expression.MatchString(m.Text+m.Caption) {
 				found = m
 			}
 		}
@@ -161,7 +180,7 @@ func (c *counter) hears(who int64, pattern string) *telegramsim.Message {
 // heard counts what the bot has said like it.
 func (c *counter) heardTimes(who int64, pattern string) (n int) {
 	for _, m := range c.telegram.Messages(who) {
-		if m.FromBot() && regexp.MustCompile(pattern).MatchString(m.Text) {
+		if m.FromBot() && regexp.MustCompile(pattern).MatchString(m.Text+m.Caption) {
 			n++
 		}
 	}

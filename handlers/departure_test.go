@@ -3,17 +3,20 @@ package handlers
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 )
 
 func TestDeleteAccount(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	account := c.start(person)
-	at, err := c.router.InvoiceLink(c.ctx, account.ID, 50, true)
+	at, err := c.router.Till.InvoiceLink(c.ctx, account.ID, 50, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +43,7 @@ func TestDeleteAccount(t *testing.T) {
 	if s := c.telegram.Subscriptions(person)[0]; !s.CanceledByBot {
 		t.Error("Telegram goes on charging")
 	}
-	if n := c.redis.Exists(c.ctx, turnsKey(person)).Val(); n != 0 {
+	if n := c.redis.Exists(c.ctx, stream.ShardOfChat(person).Key("talk", strconv.Itoa(person), "0")).Val(); n != 0 {
 		t.Error("the conversation is still there")
 	}
 	keys, err := c.desk.Keys.List(c.ctx, account.ID)
@@ -67,6 +70,7 @@ func TestDeleteAccount(t *testing.T) {
 }
 
 func TestTextsAreThere(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for i, c := range [][2]string{
 		{"/terms", `prepaid`}, {"/privacy", `keyed hash`}, {"/paysupport", `Something wrong with a payment`}, {"/help", `/topup`},
@@ -84,13 +88,13 @@ func TestTextsAreThere(t *testing.T) {
 	if !strings.Contains(text, "stx-1") || !strings.Contains(text, "⭐ 10 → $0.13, paid") {
 		t.Errorf("said %q", text)
 	}
-	for _, text := range []string{textTerms, textPrivacy} {
+	for _, text := range []string{english(t).Say("legal.terms"), english(t).Say("legal.privacy")} {
 		if len(text) > 4096 {
 			t.Errorf("%d bytes", len(text))
 		}
 	}
 	menu := map[string]bool{}
-	for _, command := range Commands() {
+	for _, command := range listed(english(t), inPrivate) {
 		menu[command.Command] = true
 		if r.router.commands[command.Command] == nil {
 			t.Errorf("the menu has /%s, which is no command", command.Command)

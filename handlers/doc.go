@@ -1,4 +1,5 @@
-// Package handlers is what the bot does with an update: one file per command or
-// conversation. It turns what the engines return into sentences a person can use,
-// and tells the dispatcher which failures are worth another try.
+// Package handlers is where updates come in and are given to the room they are for: talk,
+// till or people, which all open onto the hall. It wires the rooms, holds the menus, and
+// tells the dispatcher which failures are worth another try. Its tests speak to the whole
+// bot, as people do.
 package handlers

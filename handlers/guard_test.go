@@ -11,6 +11,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/handlers/hall"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -40,7 +41,7 @@ func (r *rig) guarded(commands, topUps int64) *watch {
 	r.t.Helper()
 	clock := &watch{now: time.Now()}
 	source := ratelimit.NewRedisAt(testenv.Redis(r.t), clock.time)
-	r.router.now = clock.time
+	r.router.Now = clock.time
 	r.router.Commands = ratelimit.NewGuard(source, "user", commands, time.Minute)
 	r.router.TopUps = ratelimit.NewGuard(source, "topups", topUps, time.Hour)
 	return clock
@@ -85,6 +86,7 @@ func count(texts []string, part string) (n int) {
 // TestTooManyCommandsAreToldOnce: what is over the limit gets one sentence with the time
 // to wait, then silence, and after that time the commands pass again.
 func TestTooManyCommandsAreToldOnce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	clock := r.guarded(3, 100)
 	for range 3 {
@@ -115,6 +117,7 @@ func TestTooManyCommandsAreToldOnce(t *testing.T) {
 
 // TestMessagesToTheModelAreNotCountedTwice: they have a limit on the metered path.
 func TestMessagesToTheModelAreNotCountedTwice(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.guarded(2, 100)
 	for i := range 5 {
@@ -138,11 +141,12 @@ func TestMessagesToTheModelAreNotCountedTwice(t *testing.T) {
 
 // TestButtonsAreAnsweredWhateverTheLimit: a query without an answer shows as still working.
 func TestButtonsAreAnsweredWhateverTheLimit(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.guarded(2, 100)
 	r.say("/start")
 	for range 6 {
-		r.handle(r.button(buttonTopUp))
+		r.handle(r.button("topup"))
 	}
 	answers := r.called("answerCallbackQuery")
 	told := 0
@@ -159,6 +163,7 @@ func TestButtonsAreAnsweredWhateverTheLimit(t *testing.T) {
 // TestWhatIsNeverLimited: a Stop, the questions and facts of a payment, and what Telegram
 // tells of a subscription.
 func TestWhatIsNeverLimited(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.say("/start")
 	account, err := r.desk.Accounts.ByTelegram(t.Context(), person)
@@ -168,7 +173,7 @@ func TestWhatIsNeverLimited(t *testing.T) {
 	r.say("/topup 100")
 	r.router.Commands, r.router.TopUps = denies{time.Hour}, denies{time.Hour}
 	r.say("/stop")
-	r.heard("I do not know /stop")
+	r.heard("nothing to stop")
 
 	offer, err := r.desk.Payments.Offer(account.ID, 100, false)
 	if err != nil {
@@ -201,6 +206,7 @@ func TestWhatIsNeverLimited(t *testing.T) {
 // TestTopUpsOfAnHour: over the limit no more invoices are made, said once; those that were
 // made can be paid.
 func TestTopUpsOfAnHour(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	clock := c.guarded(100, 2)
 	account := c.start(person)
@@ -235,12 +241,13 @@ func TestTopUpsOfAnHour(t *testing.T) {
 // TestATriedUpdateCountsOnce: an update that failed is tried again, and every try is the
 // same command.
 func TestATriedUpdateCountsOnce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.guarded(2, 100)
 	odd := errors.New("odd")
 	failing := true
 	help := r.router.commands["help"]
-	r.router.commands["help"] = func(ctx context.Context, q request) error {
+	r.router.commands["help"] = func(ctx context.Context, q hall.Request) error {
 		if failing {
 			return odd
 		}
@@ -263,9 +270,10 @@ func TestATriedUpdateCountsOnce(t *testing.T) {
 
 // TestAGuardThatCannotSay leaves the update for later: nothing is lost while Redis is away.
 func TestAGuardThatCannotSay(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.router.Commands = silent{}
-	for _, u := range []*bot.Update{r.message(7100, "/help"), r.button(buttonUsage)} {
+	for _, u := range []*bot.Update{r.message(7100, "/help"), r.button("usage:")} {
 		if err := r.router.Handle(t.Context(), u); !errors.Is(err, bot.ErrTryLater) {
 			t.Errorf("handled: %v", err)
 		}
@@ -278,52 +286,3 @@ func TestAGuardThatCannotSay(t *testing.T) {
 type silent struct{}
 
 func (silent) Take(context.Context, int64) error { return billing.ErrClosed }
-
-func TestWaitsInWords(t *testing.T) {
-	for wait, want := range map[time.Duration]string{
-		-time.Second:                          "1 second",
-		0:                                     "1 second",
-		time.Millisecond:                      "1 second",
-		time.Second:                           "1 second",
-		1001 * time.Millisecond:               "2 seconds",
-		59 * time.Second:                      "59 seconds",
-		59001 * time.Millisecond:              "1 minute",
-		time.Minute:                           "1 minute",
-		61 * time.Second:                      "1 minute and 1 second",
-		2*time.Minute + 5*time.Second:         "2 minutes and 5 seconds",
-		time.Hour - time.Second:               "59 minutes and 59 seconds",
-		time.Hour:                             "1 hour",
-		time.Hour + time.Second:               "1 hour and 1 minute",
-		2*time.Hour + 30*time.Minute:          "2 hours and 30 minutes",
-		24*time.Hour - time.Second:            "24 hours",
-		24 * time.Hour:                        "1 day",
-		49*time.Hour + 59*time.Minute:         "2 days and 2 hours",
-		2000*24*time.Hour + 23*time.Hour + 10: "2,001 days",
-	} {
-		if got := inWords(wait); got != want {
-			t.Errorf("%v is %q, want %q", wait, got, want)
-		}
-	}
-}
-
-// TestRememberedIsBounded: what was put first makes way.
-func TestRememberedIsBounded(t *testing.T) {
-	m := newRemembered[int](3)
-	now := time.Now()
-	for i := range 5 {
-		if !m.claim(i, now, now.Add(time.Minute)) || m.claim(i, now, now.Add(time.Minute)) {
-			t.Errorf("%d was not claimed once", i)
-		}
-	}
-	for i, want := range []bool{false, false, true, true, true} {
-		if m.has(i, now) != want {
-			t.Errorf("%d is remembered: %v", i, !want)
-		}
-	}
-	if m.has(4, now.Add(time.Minute)) || !m.claim(4, now.Add(time.Minute), now.Add(2*time.Minute)) {
-		t.Error("what is over still holds")
-	}
-	if len(m.until) != 3 || len(m.order) != 3 {
-		t.Errorf("%d and %d are kept of 3", len(m.until), len(m.order))
-	}
-}

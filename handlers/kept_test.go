@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +20,11 @@ import (
 	"github.com/kikuai/kikuai/internal/testenv"
 )
 
-// keeping gives the rig a cache, as the program does.
-func (r *rig) keeping() *kept {
+// keeping gives the rig an empty cache, as the program does.
+func (r *rig) keeping() {
 	r.t.Helper()
-	c, err := cache.New(cache.Options{Redis: testenv.Redis(r.t), RedisPatience: 20 * time.Second, Log: testenv.Logger(r.t)})
+	r.cached = testenv.Redis(r.t)
+	c, err := cache.New(cache.Options{Redis: r.cached, RedisPatience: 20 * time.Second, Log: testenv.Logger(r.t)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -31,9 +33,8 @@ func (r *rig) keeping() *kept {
 			r.t.Error(err)
 		}
 	})
-	r.router.kept = newKept(c, 0)
-	r.router.Tiers = r.desk.Tiers
-	return r.router.kept
+	r.options.Hall.Cache, r.options.Hall.Tiers = c, r.desk.Tiers
+	r.reopen()
 }
 
 // from makes an update of a person who goes by such a name.
@@ -56,9 +57,10 @@ func profileIn(t *testing.T, pool *pgxpool.Pool) (name, language string) {
 // TestProfilesFollowTelegram: a changed name or language is taken over from any message,
 // and what the account has of them is read once in five minutes.
 func TestProfilesFollowTelegram(t *testing.T) {
+	t.Parallel()
 	pool := testenv.Postgres(t)
 	r := newRigOn(t, pool)
-	kept := r.keeping()
+	r.keeping()
 	r.handle(r.from("Ada", "en", "/help")) // no account: none is made
 	if _, err := r.desk.Accounts.ByTelegram(t.Context(), person); !errors.Is(err, billing.ErrAccountUnknown) {
 		t.Errorf("a look at the help opened an account: %v", err)
@@ -79,7 +81,11 @@ func TestProfilesFollowTelegram(t *testing.T) {
 	if name, _ := profileIn(t, pool); name != "Somebody" {
 		t.Errorf("the profile was read again: %q", name)
 	}
-	if err := kept.profiles.Invalidate(t.Context(), profileKey(person)); err != nil {
+	account, err := r.desk.Accounts.ByTelegram(t.Context(), person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.router.ForgetPerson(t.Context(), person, account.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.handle(r.from("Grace", "ja", "/balance"))
@@ -91,9 +97,10 @@ func TestProfilesFollowTelegram(t *testing.T) {
 // TestUsageOfThisMonthIsKept for a minute, and forgotten after a call in the chat; other
 // spans are read as they are.
 func TestUsageOfThisMonthIsKept(t *testing.T) {
+	t.Parallel()
 	pool := testenv.Postgres(t)
 	r := newRigOn(t, pool)
-	kept := r.keeping()
+	r.keeping()
 	r.say("/start")
 	account, err := r.desk.Accounts.ByTelegram(t.Context(), person)
 	if err != nil {
@@ -120,11 +127,11 @@ func TestUsageOfThisMonthIsKept(t *testing.T) {
 			}
 		}
 	}
-	month := "/usage " + time.Now().UTC().Format(monthForm)
+	month := "/usage " + time.Now().UTC().Format("2006-01")
 	total := func(command string, want int) {
 		t.Helper()
 		r.say(command)
-		r.heard(regexp.QuoteMeta(fmt.Sprintf("In all: %s for %d calls", dollars(int64(want)*10_000_000), want)))
+		r.heard(regexp.QuoteMeta(fmt.Sprintf("In all: %s for %d calls", english(t).Dollars(int64(want)*10_000_000), want)))
 	}
 	spend()
 	total(month, 1)
@@ -135,16 +142,15 @@ func TestUsageOfThisMonthIsKept(t *testing.T) {
 	total(month, 2)
 	spend()
 	total(month, 2)
-	if err := kept.usage.InvalidateTag(t.Context(), usageTag(account.ID)); err != nil {
-		t.Fatal(err)
-	}
+	r.router.SpentMore(t.Context(), account.ID)
 	total(month, 3)
 }
 
 // TestNothingIsKeptOfWhoLeft: not the profile, the usage or the answers.
 func TestNothingIsKeptOfWhoLeft(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	kept := r.keeping()
+	r.keeping()
 	var forgotten []int64
 	r.router.Answers = func(_ context.Context, account int64) error {
 		forgotten = append(forgotten, account)
@@ -155,26 +161,36 @@ func TestNothingIsKeptOfWhoLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	month := monthOf(time.Now())
-	r.say("/usage " + month.from.Format(monthForm))
-	_, profile := kept.profiles.Lookup(t.Context(), profileKey(person))
-	_, usage := kept.usage.Lookup(t.Context(), usageKey(account.ID, month))
-	if !profile || !usage {
+	r.say("/usage " + time.Now().UTC().Format("2006-01"))
+	elsewhere := func() (profile, usage bool) {
+		t.Helper()
+		c, err := cache.New(cache.Options{Redis: r.cached, RedisPatience: 20 * time.Second, Log: testenv.Logger(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		id := strconv.FormatInt(account.ID, 10)
+		_, profile = cache.NewSpace[billing.Profile](c, cache.SpaceOptions{Name: "profiles", TTL: time.Minute}).Lookup(t.Context(), strconv.Itoa(person))
+		_, usage = cache.NewSpace[[]billing.Consumed](c, cache.SpaceOptions{
+			Name: "usage", TTL: time.Minute, Tags: func(string) []string { return []string{id} },
+		}).Lookup(t.Context(), id+":"+time.Now().UTC().Format("2006-01")+":UTC")
+		return profile, usage
+	}
+	if profile, usage := elsewhere(); !profile || !usage {
 		t.Fatalf("kept: profile %v, usage %v", profile, usage)
 	}
 	r.handle(r.decode(9100, fmt.Sprintf(`{"update_id":9100,"callback_query":{"id":"9100","chat_instance":"1","data":"delete:%d",
 		"from":{"id":%d,"is_bot":false,"first_name":"Ada"}}}`, account.ID, person)))
-	_, profile = kept.profiles.Lookup(t.Context(), profileKey(person))
-	_, usage = kept.usage.Lookup(t.Context(), usageKey(account.ID, month))
-	if profile || usage || len(forgotten) != 1 || forgotten[0] != account.ID {
+	if profile, usage := elsewhere(); profile || usage || len(forgotten) != 1 || forgotten[0] != account.ID {
 		t.Errorf("kept: profile %v, usage %v; answers forgotten of %v", profile, usage, forgotten)
 	}
 }
 
 // TestTiersAreToldInWords, and warmed before anybody asks.
 func TestTiersAreToldInWords(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	kept := r.keeping()
+	r.keeping()
 	r.say("/help")
 	if text := r.heard("what is left"); strings.Contains(text, "Tiers") {
 		t.Errorf("tiers where there are none: %s", text)
@@ -189,21 +205,19 @@ func TestTiersAreToldInWords(t *testing.T) {
 			t.Log(name, err)
 		}
 	}
-	if err := kept.tiers.Invalidate(t.Context(), tiersKey); err != nil {
-		t.Fatal(err)
-	}
+	r.keeping() // what was found before there were some is forgotten
 	if err := r.router.WarmTiers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if lines, found := kept.tiers.Lookup(t.Context(), tiersKey); !found || len(lines) == 0 {
-		t.Errorf("not warm: %q", lines)
-	}
+	r.until("they are warm", func() bool { return r.cached.Exists(t.Context(), "cache:tiers:{all}").Val() == 1 })
+
 	r.say("/help")
 	r.heard(`Tiers of accounts[\s\S]*• bulk: bursts of 20, then 2\.5 a second\n• pro: 600 requests a minute, 100,000 tokens a minute, 5 answers at a time`)
 }
 
 // TestTheCacheFailsNobody: with its Redis away people are answered all the same.
 func TestTheCacheFailsNobody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	server := testenv.RedisServer(t)
 	c, err := cache.New(cache.Options{Redis: server.ClientWith(redis.Options{MaxRetries: -1, DialerRetries: 1}), Log: testenv.Logger(t)})
@@ -211,14 +225,14 @@ func TestTheCacheFailsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	r.router.kept = newKept(c, 0)
-	r.router.Tiers = r.desk.Tiers
+	r.options.Hall.Cache, r.options.Hall.Tiers = c, r.desk.Tiers
+	r.reopen()
 	r.say("/start")
 	server.Stop()
 	r.answer = func(call llm.ChatCall) (llm.ChatAnswer, error) { return llm.ChatAnswer{Text: "still here"}, nil }
 	r.say("are you there?")
 	r.heard("still here")
-	r.say("/usage " + time.Now().UTC().Format(monthForm))
+	r.say("/usage " + time.Now().UTC().Format("2006-01"))
 	r.heard("Nothing was spent|Spending on")
 	r.say("/help")
 	r.heard("what is left")

@@ -4,149 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"time"
-
-	"github.com/go-telegram/bot/models"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
-	"github.com/kikuai/kikuai/cache"
-	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/people"
+	"github.com/kikuai/kikuai/handlers/talk"
 )
-
-// completer is the metered path to a model.
-type completer interface {
-	Complete(ctx context.Context, call llm.ChatCall, onText func(string) error) (llm.ChatAnswer, error)
-}
-
-// Options are what the handlers need.
-type Options struct {
-	Accounts  *billing.Accounts
-	Keys      *billing.Keys
-	Payments  *billing.Payments
-	Ledger    *billing.Ledger
-	Notices   *billing.Notices
-	Jobs      *billing.Jobs
-	Tiers     *billing.Tiers // nil: none are told of
-	Sender    *bot.Sender
-	Completer completer
-	Redis     redis.Cmdable // conversations
-	Cache     *cache.Cache  // nil: nothing is kept
-	CacheTTL  time.Duration // of people's profiles; 0: 5 min
-	// Answers forgets the answers kept for an account whose owner leaves; nil: none are kept.
-	Answers    func(ctx context.Context, account int64) error
-	Commands   guard // of commands and buttons, by the person's id; nil: they are not limited
-	TopUps     guard // of top-ups begun, by the account's id; nil: they are not limited
-	Log        *slog.Logger
-	Registerer prometheus.Registerer
-	Username   string           // the bot's own name without @, to tell its commands from others'
-	BotID      int64            // the bot's own id
-	Support    string           // whom to write to about payments; may be empty
-	Model      string           // model of plain messages
-	MaxOutput  int64            // tokens of an answer, at most
-	BaseURL    string           // what key holders put into their SDK
-	Now        func() time.Time // nil: time.Now
-}
-
-// Router sends each update to the handler it is meant for. It implements [bot.Handler].
-type Router struct {
-	Options
-	turns     conversations
-	commands  map[string]func(context.Context, request) error
-	now       func() time.Time
-	told      *remembered[toldKey]   // who was told to wait
-	owed      *remembered[int64]     // updates that were admitted and failed
-	kept      *kept                  // nil: nothing is kept
-	checkouts *prometheus.CounterVec // answer
-	compared  *prometheus.CounterVec // result
-}
-
-// New wires the router.
-func New(o Options) *Router {
-	metrics := promauto.With(o.Registerer)
-	r := &Router{
-		Options: o, turns: conversations{redis: o.Redis}, now: o.Now,
-		told: newRemembered[toldKey](toldMost), owed: newRemembered[int64](owedMost),
-		kept: newKept(o.Cache, o.CacheTTL),
-		checkouts: metrics.NewCounterVec(prometheus.CounterOpts{
-			Name: "payments_checkouts_total", Help: "Pre-checkout queries by answer: accepted, or why not.",
-		}, []string{"answer"}),
-		compared: metrics.NewCounterVec(prometheus.CounterOpts{
-			Name: "payments_stars_compared_total", Help: "Telegram's Star transactions held against the books, by result.",
-		}, []string{"result"}),
-	}
-	if r.now == nil {
-		r.now = time.Now
-	}
-	r.commands = map[string]func(context.Context, request) error{
-		"start":         r.start,
-		"help":          r.help,
-		"balance":       r.balance,
-		"newkey":        r.newKey,
-		"keys":          r.keys,
-		"new":           r.forget,
-		"topup":         r.topUp,
-		"usage":         r.usage,
-		"terms":         r.terms,
-		"privacy":       r.privacy,
-		"paysupport":    r.paySupport,
-		"deleteaccount": r.deleteAccount,
-	}
-	return r
-}
-
-// Commands is the bot's menu, in the order it is shown.
-func Commands() []models.BotCommand {
-	return []models.BotCommand{
-		{Command: "balance", Description: "What is left"},
-		{Command: "topup", Description: "Add money with Telegram Stars"},
-		{Command: "usage", Description: "What was spent, day by day"},
-		{Command: "newkey", Description: "Make an API key"},
-		{Command: "keys", Description: "See and revoke API keys"},
-		{Command: "new", Description: "Forget this conversation"},
-		{Command: "paysupport", Description: "Help with a payment"},
-		{Command: "terms", Description: "Terms"},
-		{Command: "privacy", Description: "What is kept, and what is not"},
-		{Command: "deleteaccount", Description: "Leave for good"},
-		{Command: "help", Description: "What I can do"},
-	}
-}
-
-// commandStop passes the chat's queue by, and every limit.
-const commandStop = "stop"
-
-// request is one message or button press, with whom it is from.
-type request struct {
-	update int64
-	chat   models.Chat
-	thread int
-	from   models.User
-	args   string
-}
-
-func (q request) private() bool { return q.chat.Type == models.ChatTypePrivate }
 
 // Handle implements [bot.Handler]. Update types that ask nothing of us are done at once.
 func (r *Router) Handle(ctx context.Context, u *bot.Update) error {
 	var err error
 	switch {
 	case u.PreCheckoutQuery != nil:
-		err = r.preCheckout(ctx, u.PreCheckoutQuery)
+		err = r.Till.PreCheckout(ctx, u.PreCheckoutQuery)
 	case u.Message != nil && u.Message.SuccessfulPayment != nil:
-		err = r.paid(ctx, u.Message)
+		err = r.Till.Paid(ctx, u.Message)
 	case u.Message != nil && u.Message.RefundedPayment != nil:
-		err = r.refunded(ctx, u.Message)
+		err = r.Till.Refunded(ctx, u.Message)
+	case u.Message != nil && u.Message.MigrateToChatID != 0:
+		err = errors.Join(r.Talk.Move(ctx, u.Message.Chat.ID, u.Message.MigrateToChatID),
+			r.Till.MovePayer(ctx, u.Message.Chat.ID, u.Message.MigrateToChatID))
+	case u.Message != nil && u.Message.MigrateFromChatID != 0: // the same, in the new chat's order
+		err = r.Till.MovePayer(ctx, u.Message.MigrateFromChatID, u.Message.Chat.ID)
+	case u.Message != nil && u.Message.LeftChatMember != nil:
+		err = r.Till.Left(ctx, u.Message)
 	case u.Subscription != nil:
-		err = r.subscription(ctx, u.Subscription)
+		err = r.Till.Subscription(ctx, u.Subscription)
 	case u.Message != nil:
 		err = r.message(ctx, u)
 	case u.CallbackQuery != nil:
 		err = r.press(ctx, u)
+	case u.InlineQuery != nil:
+		err = r.Talk.InlineQuery(ctx, u)
+	case u.ChosenInlineResult != nil:
+		err = r.Talk.InlineChosen(ctx, u)
+	case u.MyChatMember != nil:
+		err = r.membership(ctx, u.MyChatMember)
+	case u.EditedMessage != nil:
+		err = r.Talk.Edited(ctx, u)
+	case u.StoppedMessageGeneration != nil:
+		err = r.Talk.Stopped(ctx, u.StoppedMessageGeneration)
 	}
 	return settle(ctx, err)
 }
@@ -175,8 +74,20 @@ func (r *Router) message(ctx context.Context, u *bot.Update) error {
 		return nil
 	}
 	r.Sender.Heard(m.Chat.ID)
-	q := request{update: u.ID, chat: m.Chat, thread: m.MessageThreadID, from: *m.From}
-	q, do, free := r.meant(q, m)
+	if r.Talk.IsInlineMessage(m) {
+		return nil // its question is asked when Telegram tells that it was chosen
+	}
+	q := hall.Request{Update: u.ID, Chat: m.Chat, Thread: m.MessageThreadID, From: *m.From}
+	if name, _, isCommand := hall.Command(m.Text, r.Username); isCommand && name == talk.CommandStop {
+		return r.Talk.StopCommand(ctx, q) // which waits for nothing and passes every limit
+	}
+	if !q.Private() {
+		if !r.isCalled(m) {
+			return nil
+		}
+		q.ReplyTo = m.ID
+	}
+	q, do, free := r.meant(r.Addressed(ctx, q), u)
 	if do == nil {
 		return nil
 	}
@@ -184,73 +95,48 @@ func (r *Router) message(ctx context.Context, u *bot.Update) error {
 	if free {
 		err = do(ctx, q)
 	} else {
-		err = r.limited(ctx, q, do)
+		err = r.Limited(ctx, q, do)
 	}
 	if err == nil {
-		r.acquaint(ctx, q)
+		r.Acquaint(ctx, q)
 	}
 	return err
 }
 
 // meant finds what a message asks for; nil is nothing. What is free of the limit of
-// commands has another, or must always pass: a message to the model is limited on the
-// metered path, with the account's calls, and a Stop never.
-func (r *Router) meant(q request, m *models.Message) (_ request, do func(context.Context, request) error, free bool) {
-	name, args, isCommand := command(m.Text, r.Username)
-	saying := func(text string) func(context.Context, request) error {
-		return func(ctx context.Context, q request) error { return r.say(ctx, q, text) }
+// commands has another: a message to the model is limited on the
+// metered path, with the account's calls.
+func (r *Router) meant(q hall.Request, u *bot.Update) (_ hall.Request, do func(context.Context, hall.Request) error, free bool) {
+	m := u.Message
+	name, args, isCommand := hall.Command(m.Text, r.Username)
+	saying := func(key string, fill ...any) func(context.Context, hall.Request) error {
+		return func(ctx context.Context, q hall.Request) error { return r.Say(ctx, q, q.Voice.Say(key, fill...)) }
 	}
 	switch {
-	case !q.private():
-		if isCommand && r.commands[name] != nil {
-			do = saying(textPrivateOnly)
+	case talk.IsAsk(m, r.Username):
+		do, free = r.Talk.Asking(u)
+	case !q.Private():
+		q.Args = args
+		do, free = r.meantInGroup(u, name, isCommand)
+	case isCommand && r.IsAdmin(q.From.ID) && r.People.AdminCommand(name) != nil:
+		q.Args = args
+		do = func(ctx context.Context, q hall.Request) error {
+			return r.People.AdminCommand(name)(ctx, people.Asked{Request: q, Message: m})
 		}
 	case isCommand:
-		q.args = args
+		q.Args = args
 		if do = r.commands[name]; do == nil {
-			do = saying(fmt.Sprintf(textUnknown, clip(name, 32)))
+			do = saying("command.unknown", "name", hall.Clip(name, 32))
 		}
-		free = name == commandStop
 	case strings.HasPrefix(m.Text, "/"): // a command for another bot
-	case isAmountReply(m):
-		q.args, do = m.Text, r.topUp
-	case strings.TrimSpace(m.Text) != "":
-		do, free = func(ctx context.Context, q request) error { return r.chat(ctx, q, m.Text) }, true
-	case !isService(m):
-		do = saying(textTextOnly)
+	case r.Till.IsAmountReply(m):
+		q.Args, do = m.Text, r.Till.TopUp
+	case r.People.IsFeedbackReply(m):
+		q.Args, do = m.Text, r.People.Feedback
+	case r.Talk.IsQuestion(m), m.MediaGroupID != "" && talk.IsUnreadable(m):
+		do, free = func(ctx context.Context, q hall.Request) error { return r.Talk.Chat(ctx, q, u) }, true
+	case talk.IsUnreadable(m):
+		do = saying("input.unreadable")
 	}
 	return q, do, free
-}
-
-// isService tells whether a message without text is a notice of the chat itself
-// rather than something a person sent.
-func isService(m *models.Message) bool {
-	sent := m.Photo != nil || m.Voice != nil || m.Audio != nil || m.Document != nil || m.Video != nil ||
-		m.VideoNote != nil || m.Sticker != nil || m.Animation != nil || m.Location != nil || m.Contact != nil ||
-		m.Poll != nil || m.Dice != nil || m.Venue != nil
-	return !sent
-}
-
-// account returns the sender's account, opening it on first contact.
-func (r *Router) account(ctx context.Context, q request) (billing.Account, error) {
-	account, err := r.Accounts.ByTelegram(ctx, q.from.ID)
-	if errors.Is(err, billing.ErrAccountUnknown) {
-		account, _, err = r.open(ctx, q)
-	}
-	return account, err
-}
-
-func (r *Router) open(ctx context.Context, q request) (billing.Account, bool, error) {
-	profile := profileOf(q)
-	account, created, err := r.Accounts.Open(ctx, profile)
-	if err == nil {
-		r.met(ctx, profile)
-	}
-	return account, created, err
-}
-
-// say sends one message of ours into the request's chat.
-func (r *Router) say(ctx context.Context, q request, text string) error {
-	_, err := r.Sender.Send(ctx, bot.Message{ChatID: q.chat.ID, ThreadID: q.thread, Text: text})
-	return err
 }

@@ -5,16 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/kikuai/kikuai/handlers/people"
+	"github.com/kikuai/kikuai/handlers/talk"
+	"github.com/kikuai/kikuai/handlers/till"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/handlers/hall"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telegramsim"
@@ -34,16 +42,26 @@ const (
 type rig struct {
 	t        *testing.T
 	router   *Router
+	options  Options
+	cached   *redis.Client // the cache's Redis, where there is one
 	desk     *billing.Desk
 	telegram *telegramsim.Server
 	updates  int64
-	calls    []llm.ChatCall
 	answer   func(llm.ChatCall) (llm.ChatAnswer, error)
+	streams  func(context.Context, llm.ChatCall, func(string) error) (llm.ChatAnswer, error) // in answer's place
+
+	mu    sync.Mutex
+	calls []llm.ChatCall
 }
 
 // Complete is the metered path of the tests.
-func (r *rig) Complete(_ context.Context, call llm.ChatCall, onText func(string) error) (llm.ChatAnswer, error) {
+func (r *rig) Complete(ctx context.Context, call llm.ChatCall, onText func(string) error) (llm.ChatAnswer, error) {
+	r.mu.Lock()
 	r.calls = append(r.calls, call)
+	r.mu.Unlock()
+	if r.streams != nil {
+		return r.streams(ctx, call, onText)
+	}
 	answer, err := r.answer(call)
 	if answer.Text != "" {
 		_ = onText(answer.Text) // what nobody sees is no error here
@@ -95,13 +113,27 @@ func newRigOn(t *testing.T, pool *pgxpool.Pool) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.router = New(Options{
-		Accounts: r.desk.Accounts, Keys: r.desk.Keys, Completer: r, Redis: client, Log: testenv.Logger(t),
-		Sender:     bot.NewSender(bot.SenderOptions{Client: api, Log: testenv.Logger(t), Registerer: prometheus.NewRegistry()}),
-		Registerer: prometheus.NewRegistry(), Payments: r.desk.Payments, Ledger: r.desk.Ledger, Notices: r.desk.Notices, Jobs: r.desk.Jobs, BotID: 424242,
-		Username: "KikuBot", Model: "a-model", MaxOutput: 100, BaseURL: "https://example.org/v1",
-	})
+	r.options = Options{
+		Hall: hall.Options{
+			Accounts: r.desk.Accounts, Keys: r.desk.Keys, Settings: r.desk.Settings, Texts: book(t), Redis: client, Log: testenv.Logger(t),
+			Sender:   bot.NewSender(bot.SenderOptions{Client: api, Log: testenv.Logger(t), Registerer: prometheus.NewRegistry()}),
+			Username: "KikuBot", BotID: 424242, Model: "a-model", BaseURL: "https://example.org/v1",
+		},
+		Till: till.Options{
+			Payments: r.desk.Payments, Gifts: r.desk.Gifts, Ledger: r.desk.Ledger, Notices: r.desk.Notices, Jobs: r.desk.Jobs,
+			Registerer: prometheus.NewRegistry(),
+		},
+		Talk:   talk.Options{Completer: r, MaxOutput: 100, Later: bot.NewInbox(client), Subscriber: client},
+		People: people.Options{Payments: r.desk.Payments, Gifts: r.desk.Gifts},
+	}
+	r.router = New(r.options)
 	return r
+}
+
+// reopen begins anew with the options: nothing is in memory.
+func (r *rig) reopen() {
+	r.options.Till.Registerer = prometheus.NewRegistry()
+	r.router = New(r.options)
 }
 
 // message makes an update with a private message; another call with the same id is
@@ -150,7 +182,7 @@ func (r *rig) said() []string {
 	var texts []string
 	for _, m := range r.telegram.Messages(person) {
 		if m.FromBot() {
-			texts = append(texts, m.Text)
+			texts = append(texts, m.Text+m.Caption)
 		}
 	}
 	return texts
@@ -166,6 +198,7 @@ func (r *rig) heard(pattern string) string {
 }
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.say("/start")
 	r.heard(`^Hello, Ada!.*[\s\S]*\$0\.50`)
@@ -187,6 +220,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestChatKeepsTheThread(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.say("one")
 	r.heard(`^You said one\n\n\$0\.000045 · balance \$0\.499955$`)
@@ -207,6 +241,7 @@ func TestChatKeepsTheThread(t *testing.T) {
 
 // TestRedeliveredChatIsNotPaidAgain: the process died after the answer was remembered.
 func TestRedeliveredChatIsNotPaidAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u := r.message(5000, "hello")
 	r.handle(u)
@@ -226,6 +261,7 @@ func TestRedeliveredChatIsNotPaidAgain(t *testing.T) {
 
 // TestRedeliveredNewKeyLeavesOneKey: nobody may have seen the first one.
 func TestRedeliveredNewKeyLeavesOneKey(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	u := r.message(6000, "/newkey laptop")
 	r.handle(u)
@@ -250,6 +286,7 @@ func TestRedeliveredNewKeyLeavesOneKey(t *testing.T) {
 }
 
 func TestKeysAreShownMarkedAndRevoked(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.say("/newkey  my   laptop 🙂 ")
 	text := r.heard(`“my laptop 🙂”`)
@@ -287,9 +324,10 @@ func TestKeysAreShownMarkedAndRevoked(t *testing.T) {
 }
 
 func TestRefusalsAreExplained(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for pattern, err := range map[string]error{
-		`could cost up to \$0\.02, and of your budget of \$5\.00 a day \$0\.01 is left\. It is whole again on 2 March 00:00 UTC`: &billing.BudgetError{
+		`could cost up to \$0\.02, and of your budget of \$5\.00 a day \$0\.01 is left\. It is whole again on 2 Mar 20\d\d 00:00 UTC`: &billing.BudgetError{
 			Scope: billing.BudgetAccount, Period: billing.BudgetDay, Limit: 5_000_000_000, Spent: 4_990_000_000, Need: 20_000_000,
 			Resets: time.Date(2027, 3, 2, 0, 0, 0, 0, time.UTC)},
 		`could cost up to \$0\.02 and your balance is \$0\.001`: &billing.PoorError{Need: 20_000_000, Available: 1_000_000},
@@ -312,6 +350,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 }
 
 func TestOutagesAreWorthWaitingFor(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.say("/start")
 	r.answer = func(llm.ChatCall) (llm.ChatAnswer, error) { return llm.ChatAnswer{}, billing.ErrClosed }
@@ -332,6 +371,7 @@ func TestOutagesAreWorthWaitingFor(t *testing.T) {
 }
 
 func TestGroupsAndOtherKinds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	group, err := r.telegram.Group("Friends", person)
 	if err != nil {
@@ -359,5 +399,46 @@ func TestGroupsAndOtherKinds(t *testing.T) {
 	r.heard(`read text`)
 	if len(r.calls) != 0 {
 		t.Errorf("the model was called: %+v", r.calls)
+	}
+}
+
+// TestKeysShowTheirBounds: what a key may not do is said beside it, and a list that is
+// too long for one message ends early.
+func TestKeysShowTheirBounds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.say("/balance") // which waits for the account to be in Redis: a budget is counted there
+	r.say("/newkey plain")
+	r.heard(`plain`)
+	account, err := r.desk.Accounts.ByTelegram(t.Context(), person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(time.Hour)
+	bounded := billing.KeySpec{AccountID: account.ID, Name: "bounded", BudgetMonth: 20_000_000_000,
+		Limits: billing.Limits{RequestsPerMinute: 60}, Restrictions: billing.Restrictions{
+			Models:   []string{"gpt-4o*", "a", "b", "c"},
+			Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("2001:db8::/32")}, ExpiresAt: end}}
+	if _, _, err := r.desk.Keys.Create(t.Context(), bounded); err != nil {
+		t.Fatal(err)
+	}
+	r.say("/keys")
+	list := r.heard(`bounded`)
+	want := "\n   until " + end.UTC().Format("2 Jan 2006 15:04 UTC") + " · for a, b, c and 1 more · from 2001:db8::/32, 203.0.113.7 · $20.00 a month · 60 requests a minute"
+	if !strings.Contains(list, want) {
+		t.Errorf("%q lacks %q", list, want)
+	}
+	if strings.Count(list, "\n   ") != 1 {
+		t.Errorf("a key without bounds has some: %q", list)
+	}
+	bounded.Name = strings.Repeat("n", 64)
+	for range 30 {
+		if _, _, err := r.desk.Keys.Create(t.Context(), bounded); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.say("/keys")
+	if list := r.heard(`and \d+ more\.$`); hall.UTF16Len(list) > 4096 {
+		t.Errorf("a list of %d units", hall.UTF16Len(list))
 	}
 }

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/handlers/till"
 	"github.com/kikuai/kikuai/internal/telegramsim"
 )
 
@@ -33,6 +32,7 @@ func (c *counter) payment(charge string) billing.Payment {
 // TestRefundsFromEverySide: by the operator, twice; by Telegram; before its payment was
 // told; and refused.
 func TestRefundsFromEverySide(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	c.start(person)
 	c.tell(person, "/topup 10")
@@ -44,7 +44,7 @@ func TestRefundsFromEverySide(t *testing.T) {
 			return err == nil
 		})
 	}
-	bank := StarRefunds{Sender: c.router.Sender}
+	bank := till.StarRefunds{Sender: c.router.Sender}
 	for range 2 {
 		if _, err := c.desk.Payments.Refund(c.ctx, byUs.Charge, billing.Operator("ada"), bank); err != nil {
 			t.Fatal(err)
@@ -83,6 +83,7 @@ func TestRefundsFromEverySide(t *testing.T) {
 
 // TestRefundGoesOnAfterAnOutage: Telegram was away when an operator asked.
 func TestRefundGoesOnAfterAnOutage(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	c.start(person)
 	c.tell(person, "/topup 10")
@@ -94,7 +95,7 @@ func TestRefundGoesOnAfterAnOutage(t *testing.T) {
 	if err := c.telegram.SetFaults(telegramsim.Faults{BadGatewayPercent: 100, Methods: []string{"refundStarPayment"}}); err != nil {
 		t.Fatal(err)
 	}
-	bank := StarRefunds{Sender: c.router.Sender}
+	bank := till.StarRefunds{Sender: c.router.Sender}
 	if _, err := c.desk.Payments.Refund(c.ctx, paid.Charge, billing.House, bank); err == nil {
 		t.Fatal("given back through a gate that is shut")
 	}
@@ -113,6 +114,7 @@ func TestRefundGoesOnAfterAnOutage(t *testing.T) {
 
 // TestReconcileStars: a payment and a refund whose updates were lost are found, once.
 func TestReconcileStars(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	account := c.start(person)
 	c.tell(person, "/topup 10")
@@ -127,15 +129,15 @@ func TestReconcileStars(t *testing.T) {
 	}
 	c.balance(account.ID, welcomeNano+10*starNano)
 	for range 3 {
-		if err := c.router.ReconcileStars(c.ctx); err != nil {
+		if err := c.router.Till.ReconcileStars(c.ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c.balance(account.ID, welcomeNano+20*starNano)
 	c.until("both receipts come", func() bool { return c.heardTimes(person, `^Paid: ⭐ 10`) == 2 })
-	var place starsPlace
-	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 3 || place.Bot != 424242 {
-		t.Errorf("kept %+v, %v", place, err)
+	var at place
+	if err := c.desk.Jobs.Load(c.ctx, till.JobStars, &at); err != nil || at.Offset != 3 || at.Bot != 424242 {
+		t.Errorf("kept %+v, %v", at, err)
 	}
 	c.handle(c.paymentUpdate(silent)) // and the lost update comes after all
 	c.balance(account.ID, welcomeNano+20*starNano)
@@ -145,36 +147,50 @@ func TestReconcileStars(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := c.router.ReconcileStars(c.ctx); err != nil {
+		if err := c.router.Till.ReconcileStars(c.ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c.debited(told.Charge, 10*starNano)
 
 	// Another list, as of another Telegram: compared from its beginning.
-	if err := c.desk.Jobs.Save(c.ctx, JobStars, starsPlace{Bot: 424242, Offset: 4, Last: "another"}); err != nil {
+	if err := c.desk.Jobs.Save(c.ctx, till.JobStars, place{Bot: 424242, Offset: 4, Last: "another"}); err != nil {
 		t.Fatal(err)
 	}
-	before := c.comparedAs(starKnown)
-	if err := c.router.ReconcileStars(c.ctx); err != nil {
+	before := c.comparedAs("known")
+	if err := c.router.Till.ReconcileStars(c.ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 4 || c.comparedAs(starKnown) != before+3 {
-		t.Errorf("kept %+v, %v; %v were known", place, err, c.comparedAs(starKnown)-before)
+	if err := c.desk.Jobs.Load(c.ctx, till.JobStars, &at); err != nil || at.Offset != 4 || c.comparedAs("known") != before+3 {
+		t.Errorf("kept %+v, %v; %v were known", at, err, c.comparedAs("known")-before)
 	}
 	if found, err := c.desk.Payments.Latest(c.ctx, account.ID, 10); err != nil || len(found) != 2 {
 		t.Errorf("payments %+v, %v", found, err)
 	}
 }
 
+// place is how far into Telegram's list of transactions the books were compared.
+type place struct {
+	Bot    int64
+	Offset int
+	Last   string
+}
+
 // comparedAs counts the transactions that were compared with such a result.
 func (c *counter) comparedAs(result string) float64 {
 	c.t.Helper()
-	var m dto.Metric
-	if err := c.router.compared.WithLabelValues(result).Write(&m); err != nil {
+	families, err := c.metrics.Gather()
+	if err != nil {
 		c.t.Fatal(err)
 	}
-	return m.GetCounter().GetValue()
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "payments_stars_compared_total" && m.GetLabel()[0].GetValue() == result {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
 }
 
 // stopHearing keeps further updates from the bot: they go to a webhook that is nowhere.
@@ -189,6 +205,7 @@ func (c *counter) stopHearing() {
 
 // TestYoungTransactionsAreLeftToTheirUpdates keeps the count of what was missed honest.
 func TestYoungTransactionsAreLeftToTheirUpdates(t *testing.T) {
+	t.Parallel()
 	c := openCounterAt(t, 0)
 	account := c.start(person)
 	c.tell(person, "/topup 10")
@@ -196,12 +213,12 @@ func TestYoungTransactionsAreLeftToTheirUpdates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.router.ReconcileStars(c.ctx); err != nil {
+	if err := c.router.Till.ReconcileStars(c.ctx); err != nil {
 		t.Fatal(err)
 	}
-	var place starsPlace
-	if err := c.desk.Jobs.Load(c.ctx, JobStars, &place); err != nil || place.Offset != 0 {
-		t.Errorf("kept %+v, %v", place, err)
+	var at place
+	if err := c.desk.Jobs.Load(c.ctx, till.JobStars, &at); err != nil || at.Offset != 0 {
+		t.Errorf("kept %+v, %v", at, err)
 	}
 	if found, err := c.desk.Payments.Latest(c.ctx, account.ID, 1); err != nil || len(found) != 0 {
 		t.Errorf("credited %+v, %v", found, err)
@@ -209,6 +226,7 @@ func TestYoungTransactionsAreLeftToTheirUpdates(t *testing.T) {
 }
 
 func TestSubscription(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	account := c.start(person)
 	c.tell(person, "/topup")
@@ -273,7 +291,7 @@ func (c *counter) state(account int64, state string) {
 
 func (c *counter) sendNotices(pattern string) {
 	c.t.Helper()
-	if err := c.router.SendNotices(c.ctx); err != nil {
+	if err := c.router.Till.SendNotices(c.ctx); err != nil {
 		c.t.Fatal(err)
 	}
 	c.hears(person, pattern)
@@ -282,6 +300,7 @@ func (c *counter) sendNotices(pattern string) {
 // TestNotices: nobody is told twice, a chat that blocked the bot counts as told, and one
 // that has to wait is told later.
 func TestNotices(t *testing.T) {
+	t.Parallel()
 	c := openCounter(t)
 	account := c.start(person)
 	pay := func(id string) string {
@@ -304,7 +323,7 @@ func TestNotices(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := pay("card-2")
-	if err := c.router.SendNotices(c.ctx); err != nil {
+	if err := c.router.Till.SendNotices(c.ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.telegram.SetFaults(telegramsim.Faults{}); err != nil {
@@ -313,23 +332,25 @@ func TestNotices(t *testing.T) {
 	if due, err := c.desk.Notices.ClaimOne(c.ctx, later); err != nil || len(due) != 0 {
 		t.Errorf("not put off: %+v, %v", due, err)
 	}
+	if _, err := c.pool.Exec(c.ctx, `insert into notices (account_id, kind, details) values ($1, $2, $3), ($1, 'unheard of', '{}')`,
+		account.ID, billing.NoticeLowBalance, `{"balance_nano": 80000000, "threshold_nano": 100000000}`); err != nil {
+		t.Fatal(err)
+	}
+	c.sendNotices(`^Your balance is low: \$0\.08 are left\.$`)
+	var unread int
+	if err := c.pool.QueryRow(c.ctx, `select count(*) from notices where kind = 'unheard of' and sent_at is null`).Scan(&unread); err != nil || unread != 0 {
+		t.Errorf("a notice that nobody has words for is tried again: %d, %v", unread, err)
+	}
 	if err := c.telegram.Block(person, true); err != nil {
 		t.Fatal(err)
 	}
 	pay("card-3")
 	begun := time.Now()
-	if err := c.router.SendNotices(c.ctx); err != nil || time.Since(begun) > 10*time.Second {
+	if err := c.router.Till.SendNotices(c.ctx); err != nil || time.Since(begun) > 10*time.Second {
 		t.Errorf("a chat that blocked the bot: %v after %s", err, time.Since(begun))
 	}
 	if due, err := c.desk.Notices.ClaimOne(c.ctx, "paid:card-3"); err != nil || len(due) != 0 {
 		t.Errorf("still to be told: %+v, %v", due, err)
 	}
-	for kind, details := range map[string]string{
-		billing.NoticeLowBalance: `{"balance_nano": 80000000, "threshold_nano": 100000000}`, "unheard of": `{}`,
-	} {
-		text, _, err := c.router.noticeText(c.ctx, billing.DueNotice{AccountID: account.ID, Kind: kind, Details: []byte(details), CreatedAt: time.Now()})
-		if kind == billing.NoticeLowBalance && (err != nil || text != "Your balance is low: $0.08 are left.") || kind != billing.NoticeLowBalance && err == nil {
-			t.Errorf("%s: %q, %v", kind, text, err)
-		}
-	}
+
 }

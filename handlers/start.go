@@ -4,45 +4,36 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/till"
 )
 
 // start opens the account, with its welcome credit the first time.
-func (r *Router) start(ctx context.Context, q request) error {
-	account, _, err := r.open(ctx, q)
+func (r *Router) start(ctx context.Context, q hall.Request) error {
+	if r.IsAdmin(q.From.ID) {
+		r.showAdminMenu(ctx, q)
+	}
+	if code, found := strings.CutPrefix(q.Args, till.StartGift); found {
+		if _, _, err := r.Open(ctx, q); err != nil {
+			return fmt.Errorf("open account: %w", err)
+		}
+		return r.Till.TakeGift(ctx, q, code)
+	}
+	account, note, err := r.Till.Arrive(ctx, q)
 	if err != nil {
 		return fmt.Errorf("open account: %w", err)
 	}
-	if q.args == startTopUp {
-		return r.offerAmounts(ctx, q, account)
+	if q.Args == hall.StartTopUp {
+		return r.Till.OfferAmounts(ctx, q, account)
 	}
 	balance, err := r.Accounts.Balance(ctx, account.ID)
 	if err != nil {
 		return fmt.Errorf("balance: %w", err)
 	}
-	name := q.from.FirstName
+	name := q.From.FirstName
 	if name == "" {
-		name = "there"
+		name = q.Voice.Say("start.nobody")
 	}
-	return r.say(ctx, q, fmt.Sprintf(textWelcome, clip(name, 64), dollars(balance.Available), r.BaseURL))
-}
-
-func (r *Router) help(ctx context.Context, q request) error {
-	text := fmt.Sprintf(textHelp, r.Model)
-	if r.Tiers != nil {
-		tiers, err := r.tierLines(ctx)
-		if err != nil {
-			r.Log.DebugContext(ctx, "tiers left out", "error", err)
-		}
-		if len(tiers) > 0 {
-			text += textTiers + strings.Join(tiers, "\n• ")
-		}
-	}
-	return r.say(ctx, q, text)
-}
-
-func (r *Router) forget(ctx context.Context, q request) error {
-	if err := r.turns.Forget(ctx, q.chat.ID); err != nil {
-		return err
-	}
-	return r.say(ctx, q, textForgotten)
+	return r.Say(ctx, q, q.Voice.Say("start.welcome", "name", hall.Clip(name, 64), "balance", hall.Dollars(balance.Available), "url", r.BaseURL)+note)
 }
