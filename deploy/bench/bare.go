@@ -11,6 +11,22 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// serveUpstream answers every request at once with the same completion.
+func serveUpstream(ctx context.Context, addr string) error {
+	answer := []byte(`{"id":"chatcmpl-bench","object":"chat.completion","created":1,"model":"bench",` +
+		`"choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I help you today?"},` +
+		`"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":9,"total_tokens":18}}`)
+	server := &fasthttp.Server{NoDefaultServerHeader: true, Handler: func(c *fasthttp.RequestCtx) {
+		c.SetContentType("application/json")
+		c.SetBody(answer)
+	}}
+	go func() {
+		<-ctx.Done()
+		_ = server.Shutdown()
+	}()
+	return server.ListenAndServe(addr)
+}
+
 // serveBare is the baseline: the least that an answer with one or two Redis calls
 // and an upstream can cost on this stack.
 func serveBare(ctx context.Context, addr, redisAddr, model string) error {

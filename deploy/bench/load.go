@@ -15,7 +15,7 @@ type load struct {
 	name    string
 	url     string
 	headers map[string]string
-	body    func(worker, n int) []byte
+	body    func(worker, n int) []byte // nil: a GET
 }
 
 // sample is one measurement.
@@ -25,8 +25,9 @@ type sample struct {
 }
 
 // drive sends the load over the given number of connections, one request at a time
-// on each, and fails on the first answer that is not 200.
-func drive(ctx context.Context, l load, connections int, length time.Duration) (sample, error) {
+// on each, and fails on the first answer that is not 200. rate is how many a second are
+// sent, and then their times are since they were due; 0: as many as there can be.
+func drive(ctx context.Context, l load, connections, rate int, length time.Duration) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	client := &fasthttp.Client{
@@ -43,7 +44,13 @@ func drive(ctx context.Context, l load, connections int, length time.Duration) (
 	var group sync.WaitGroup
 	for worker := range connections {
 		group.Go(func() {
-			latencies[worker], failures[worker] = repeat(ctx, client, l, worker)
+			due := func(int) time.Time { return time.Now() }
+			if rate > 0 {
+				due = func(n int) time.Time {
+					return start.Add(time.Duration(n*connections+worker) * time.Second / time.Duration(rate))
+				}
+			}
+			latencies[worker], failures[worker] = repeat(ctx, client, l, worker, due)
 		})
 	}
 	group.Wait()
@@ -70,20 +77,25 @@ func sampleOf(latencies [][]time.Duration, elapsed time.Duration) (sample, error
 	}, nil
 }
 
-func repeat(ctx context.Context, client *fasthttp.Client, l load, worker int) ([]time.Duration, error) {
+func repeat(ctx context.Context, client *fasthttp.Client, l load, worker int, due func(n int) time.Time) ([]time.Duration, error) {
 	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(request)
 	defer fasthttp.ReleaseResponse(response)
 	request.SetRequestURI(l.url)
-	request.Header.SetMethod(fasthttp.MethodPost)
-	request.Header.SetContentType("application/json")
+	if l.body != nil {
+		request.Header.SetMethod(fasthttp.MethodPost)
+		request.Header.SetContentType("application/json")
+	}
 	for name, value := range l.headers {
 		request.Header.Set(name, value)
 	}
 	latencies := make([]time.Duration, 0, 1<<16)
 	for n := 0; ctx.Err() == nil; n++ {
-		request.SetBodyRaw(l.body(worker, n))
-		start := time.Now()
+		if l.body != nil {
+			request.SetBodyRaw(l.body(worker, n))
+		}
+		start := due(n)
+		time.Sleep(time.Until(start))
 		if err := client.Do(request, response); err != nil {
 			return nil, err
 		}

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,25 +16,46 @@ type row struct {
 	goal           string
 	kikuai, bare   sample
 	ratio, ratio99 float64
+	used, bareUsed map[string]time.Duration // processor time per request
 }
 
 const chatBody = `{"model":"` + model + `","max_tokens":64,"messages":[` +
 	`{"role":"system","content":"You are a helpful assistant."},` +
 	`{"role":"user","content":"How do I read a file line by line in Go? Please show a short example."}]}`
 
-func (s *site) measure(ctx context.Context, rounds int, length time.Duration, connections int, profiles string) ([]row, error) {
-	var updates atomic.Int64
-	updates.Store(time.Now().Unix())
+const (
+	longPrompt  = 100 << 10 // bytes
+	webhookRate = 5000      // updates a second
+)
+
+// comparison is a kind of work with its baseline.
+type comparison struct {
+	row          row
+	kikuai, bare load
+}
+
+// pairs are what clients of a server ask for.
+func (s *site) pairs() []comparison {
 	fixed := func(int, int) []byte { return []byte(chatBody) }
-	fresh := func(int, int) []byte { return update(updates.Add(1)) }
-	pairs := []struct {
-		row          row
-		kikuai, bare load
-	}{
+	long := strings.Replace(chatBody, "How do", strings.Repeat("All work and no play makes a dull test. ", longPrompt/40)+"How do", 1)
+	longBody := func(int, int) []byte { return []byte(long) }
+	fresh := func(int, int) []byte { return update(s.updates.Add(1)) }
+	bearer := map[string]string{"Authorization": "Bearer " + s.key}
+	return []comparison{
 		{
 			row:    row{work: "paid, non-streamed completion", goal: "≥ 0.6, p99 ≤ 2×"},
-			kikuai: load{name: "kikuai completion", url: s.kikuai + "/v1/chat/completions", headers: map[string]string{"Authorization": "Bearer " + s.key}, body: fixed},
+			kikuai: load{name: "kikuai completion", url: s.kikuai + "/v1/chat/completions", headers: bearer, body: fixed},
 			bare:   load{name: "bare, two Redis calls and upstream", url: s.bare + "/two", body: fixed},
+		},
+		{
+			row:    row{work: "the same with a prompt of 100 KB"},
+			kikuai: load{name: "kikuai long prompt", url: s.kikuai + "/v1/chat/completions", headers: bearer, body: longBody},
+			bare:   load{name: "bare, two Redis calls and upstream", url: s.bare + "/two", body: longBody},
+		},
+		{
+			row:    row{work: "balance", goal: "≥ 0.6"},
+			kikuai: load{name: "kikuai balance", url: s.kikuai + "/api/v1/balance", headers: bearer},
+			bare:   load{name: "bare, one Redis call", url: s.bare + "/one", body: func(int, int) []byte { return nil }},
 		},
 		{
 			row:    row{work: "webhook acknowledgement", goal: "≥ 0.6"},
@@ -46,20 +63,24 @@ func (s *site) measure(ctx context.Context, rounds int, length time.Duration, co
 			bare:   load{name: "bare, one Redis call", url: s.bare + "/one", body: fresh},
 		},
 	}
+}
+
+func (s *site) measure(ctx context.Context, rounds int, length time.Duration, connections int, profiles string) ([]row, error) {
+	pairs := s.pairs()
 	rows := make([]row, 0, len(pairs))
 	for _, pair := range pairs {
 		for _, warm := range []load{pair.bare, pair.kikuai} {
-			if _, err := drive(ctx, warm, connections, time.Second); err != nil {
+			if _, err := drive(ctx, warm, connections, 0, time.Second); err != nil {
 				return nil, err
 			}
 		}
-		var ours, theirs []sample
+		var ours, theirs []trial
 		for range rounds {
-			bare, err := drive(ctx, pair.bare, connections, length)
+			bare, err := try(ctx, pair.bare, s.theirs(), connections, length)
 			if err != nil {
 				return nil, err
 			}
-			kikuai, err := drive(ctx, pair.kikuai, connections, length)
+			kikuai, err := try(ctx, pair.kikuai, s.ours(), connections, length)
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +91,9 @@ func (s *site) measure(ctx context.Context, rounds int, length time.Duration, co
 				return nil, err
 			}
 		}
-		rows = append(rows, compare(pair.row, ours, theirs))
+		r := compare(pair.row, samplesOf(ours), samplesOf(theirs))
+		r.used, r.bareUsed = usedOf(ours), usedOf(theirs)
+		rows = append(rows, r)
 	}
 	return rows, ctx.Err()
 }
@@ -89,6 +112,14 @@ func compare(r row, ours, theirs []sample) row {
 	return r
 }
 
+func samplesOf(trials []trial) []sample {
+	samples := make([]sample, len(trials))
+	for i := range trials {
+		samples[i] = trials[i].sample
+	}
+	return samples
+}
+
 func medianSample(samples []sample) sample {
 	var rates []float64
 	var p50s, p99s []time.Duration
@@ -103,6 +134,28 @@ func median[T float64 | time.Duration](values []T) T {
 	return sorted[len(sorted)/2]
 }
 
+// steady drives the webhook at a rate below what it can take, and then says how much memory
+// kikuai has after all loads.
+func (s *site) steady(ctx context.Context, rounds int, length time.Duration, connections int) (string, error) {
+	pairs := s.pairs()
+	webhook := pairs[len(pairs)-1].kikuai
+	var samples []sample
+	for range rounds {
+		taken, err := drive(ctx, webhook, connections, webhookRate, length)
+		if err != nil {
+			return "", err
+		}
+		samples = append(samples, taken)
+	}
+	memory, err := residentMemory(s.kikuaiPID)
+	if err != nil {
+		return "", err
+	}
+	m := medianSample(samples)
+	return fmt.Sprintf("\nWebhook at %d updates a second, each timed from when it was due: p50 %s, **p99 %s**, goal < 10 ms. Resident memory of serve after all of this: **%d MB**, goal %s.\n",
+		webhookRate, fine(m.p50), fine(m.p99), memory>>20, goalMemory), nil
+}
+
 // table is the rows in print.
 func table(rows []row, rounds int, length time.Duration, connections int) string {
 	var b strings.Builder
@@ -112,7 +165,12 @@ func table(rows []row, rounds int, length time.Duration, connections int) string
 			r.kikuai.perSecond, r.bare.perSecond, r.ratio,
 			r.kikuai.p99.Round(100*time.Microsecond), r.bare.p99.Round(100*time.Microsecond), r.ratio99, r.goal)
 	}
-	fmt.Fprintf(&b, "\nMedians of %d rounds of %s in turn, %d connections, %s", rounds, length, connections, machine())
+	fmt.Fprintf(&b, "\nMedians of %d rounds of %s in turn, %d connections, %s\n", rounds, length, connections, machine())
+	fmt.Fprintf(&b, "\n| processor time per request, µs | | %s | all |\n|---|---|%s--:|\n", strings.Join(partyNames, " | "), strings.Repeat("--:|", len(partyNames)))
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | kikuai |%s\n", r.work, spent(r.used))
+		fmt.Fprintf(&b, "| | bare |%s\n", spent(r.bareUsed))
+	}
 	return b.String()
 }
 
@@ -123,24 +181,13 @@ func (s *site) profile(ctx context.Context, l load, connections int, dir string)
 	defer cancel()
 	driven := make(chan error, 1)
 	go func() {
-		_, err := drive(ctx, l, connections, length+time.Second)
+		_, err := drive(ctx, l, connections, 0, length+time.Second)
 		driven <- err
 	}()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.ops, int(length.Seconds())), http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
+	path := fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(length.Seconds()))
+	if err := s.fetch(ctx, path, filepath.Join(dir, strings.ReplaceAll(l.name, " ", "-")+".pprof")); err != nil {
+		cancel()
 		return errors.Join(err, <-driven)
-	}
-	defer func() { _ = response.Body.Close() }()
-	profile, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(l.name, " ", "-")+".pprof"), profile, 0o600); err != nil {
-		return err
 	}
 	return <-driven
 }
