@@ -22,14 +22,18 @@ import (
 type adminCommand struct {
 	User         adminUser         `cmd:"" help:"Show a Telegram user's account, which is opened if need be."`
 	Credit       adminCredit       `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
-	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once."`
+	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once; key list and key set show and change keys."`
 	Revoke       adminRevoke       `cmd:"" help:"Revoke an API key."`
+	Ban          adminBan          `cmd:"" help:"Keep a Telegram user's account from spending and topping up."`
+	Unban        adminUnban        `cmd:"" help:"Take a ban back."`
+	Broadcast    adminBroadcast    `cmd:"" help:"Messages to many."`
 	Budget       adminBudget       `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`
 	Limit        adminLimit        `cmd:"" help:"Show or set what may be done with an API key."`
 	Tier         adminTier         `cmd:"" help:"Limits that accounts have in common."`
 	Org          adminOrg          `cmd:"" help:"Organisations: several accounts under one limit and one budget."`
 	Refund       adminRefund       `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
 	Reconcile    adminReconcile    `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
+	Rebuild      adminRebuild      `cmd:"" help:"Have all that Redis holds of money made again from Postgres: after Postgres was restored from a backup."`
 	Verify       adminVerify       `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`
 	Transactions adminTransactions `cmd:"" help:"A Telegram user's transactions with their entries, the newest first."`
 	Audit        adminAudit        `cmd:"" help:"Who changed what."`
@@ -77,7 +81,7 @@ type office struct {
 // open reads the settings and connects. Postgres and Redis must both be there: an
 // operator wants to be told, not to wait.
 func (t *terminal) open() (*office, error) {
-	c, err := config.Load(t.lookup, config.NeedDatabase|config.NeedRedis|config.NeedPepper)
+	c, err := t.load(config.NeedDatabase | config.NeedRedis | config.NeedPepper)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func (t *terminal) open() (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openRedis(c.RedisURLs.Reveal(), false, log)
+	s, err := openRedis(c.RedisURLs.Reveal(), false, nil, log)
 	if err != nil {
 		pool.Close()
 		return nil, err

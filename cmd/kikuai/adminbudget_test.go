@@ -10,6 +10,7 @@ import (
 // TestE2EAdminBudget: a budget is in force when the command returns, of the account or
 // of a key, and gone when it is removed; what is not given stays.
 func TestE2EAdminBudget(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	serve := s.serve()
 	key := s.key(personID, "1")

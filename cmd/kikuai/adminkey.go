@@ -5,27 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kikuai/kikuai/billing"
 )
 
+// adminKey is about API keys: admin key makes one.
 type adminKey struct {
-	telegramUser `embed:""`
-	asJSON       `embed:""`
-	limitFlags   `embed:""`
-	Name         string `required:"" help:"What the owner will recognise it by."`
-	BudgetUSD    string `name:"budget-usd" placeholder:"20" help:"What may be spent with it in a month (UTC), in dollars."`
-	BudgetDayUSD string `name:"budget-day-usd" placeholder:"1.50" help:"What may be spent with it in a day (UTC), in dollars."`
+	Make adminKeyMake `cmd:"" default:"withargs" help:"Make an API key for a Telegram user's account and print it, this once. The word make may be left out."`
+	List adminKeyList `cmd:"" help:"The keys of a Telegram user's account, with what they are for and what was spent with them."`
+	Set  adminKeySet  `cmd:"" help:"Change what is given of a key."`
+}
+
+type adminKeyMake struct {
+	telegramUser     `embed:""`
+	asJSON           `embed:""`
+	limitFlags       `embed:""`
+	restrictionFlags `embed:""`
+	Name             string `required:"" help:"What the owner will recognise it by."`
+	BudgetUSD        string `name:"budget-usd" placeholder:"20" help:"What may be spent with it in a month (UTC), in dollars."`
+	BudgetDayUSD     string `name:"budget-day-usd" placeholder:"1.50" help:"What may be spent with it in a day (UTC), in dollars."`
 }
 
 // spec is the key that the flags describe.
-func (c adminKey) spec() (spec billing.KeySpec, err error) {
-	spec = billing.KeySpec{Name: c.Name, By: operator()}
-	change, err := c.change()
+func (c adminKeyMake) spec() (spec billing.KeySpec, err error) {
+	change, err := c.restrict(time.Now())
 	if err != nil {
 		return spec, err
 	}
-	spec.Limits = change.Of(billing.Limits{})
+	if change.Limits, err = c.change(); err != nil {
+		return spec, err
+	}
+	spec = change.Spec(billing.KeySpec{Name: c.Name, By: operator()})
 	if spec.BudgetMonth, err = budgetFlag("--budget-usd", c.BudgetUSD); err != nil {
 		return spec, err
 	}
@@ -49,7 +60,7 @@ func budgetFlag(name, usd string) (int64, error) {
 	return nano, nil
 }
 
-func (c adminKey) Run(t *terminal) error {
+func (c adminKeyMake) Run(t *terminal) error {
 	if strings.TrimSpace(c.Name) == "" {
 		return errors.New("--name is empty: say what the key is for")
 	}
@@ -65,23 +76,19 @@ func (c adminKey) Run(t *terminal) error {
 		spec.AccountID = account.ID
 		key, secret, err := o.Keys.Create(t.ctx, spec)
 		if err != nil {
-			return err
+			return flagFault(err)
 		}
 		answer := struct {
-			AccountID  int64  `json:"account_id"`
 			TelegramID int64  `json:"telegram_id"`
-			KeyID      int64  `json:"key_id"`
 			Key        string `json:"key"`
-			Name       string `json:"name"`
-			limitsAnswer
-			BudgetDay   int64 `json:"budget_day_nano_usd"`   // 0: no bound
-			BudgetMonth int64 `json:"budget_month_nano_usd"` // 0: no bound
-		}{account.ID, account.TelegramID, key.ID, secret, key.Name, limitsJSON(key.Limits), key.Budget.DayNano, key.Budget.MonthNano}
-		return c.print(t.out, answer,
-			[2]string{"account", decimal(account.ID)},
-			[2]string{"key id", decimal(key.ID)},
-			[2]string{"key", secret},
-			[2]string{"", "It is not shown again."})
+			keyAnswer
+		}{account.TelegramID, secret, keyJSON(key)}
+		return c.print(t.out, answer, append([][2]string{
+			{"account", decimal(account.ID)},
+			{"key id", decimal(key.ID)},
+			{"key", secret},
+			{"", "It is not shown again."},
+		}, restrictionRows(key.Restrictions)...)...)
 	})
 }
 

@@ -124,7 +124,7 @@ func (c adminLimit) Run(t *terminal) error {
 			err = billing.ErrKeyUnknown
 		}
 		if err == nil && !change.Empty() {
-			key, err = o.Keys.SetLimits(t.ctx, c.KeyID, change, operator())
+			key, err = o.Keys.Change(t.ctx, key.AccountID, key.ID, billing.KeyChange{Limits: change}, operator())
 		}
 		if errors.Is(err, billing.ErrKeyUnknown) {
 			return fmt.Errorf("there is no usable key %d: admin key printed a key's id when it was made", c.KeyID)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,16 +9,10 @@ import (
 	"github.com/kikuai/kikuai/billing"
 )
 
-// here runs a command in this process, which is faster than the binary and the same.
-func (s *site) here(args ...string) (code int, out, errs string) {
-	var stdout, stderr bytes.Buffer
-	code = run(s.t.Context(), args, func(name string) (string, bool) { value, set := s.env[name]; return value, set }, &stdout, &stderr)
-	return code, stdout.String(), stderr.String()
-}
-
 // TestE2EAdminLimits: tiers, organisations and limits of keys are what the commands say,
 // in force when they return, and written down with who did it.
 func TestE2EAdminLimits(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	serve := s.serve()
 	key := s.key(personID, "1")

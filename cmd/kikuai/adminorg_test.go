@@ -30,6 +30,7 @@ const inForce = 10 * time.Second
 // through, from the moment that the command returned: whichever account calls, and no
 // longer than it belongs to the organisation.
 func TestE2EOrganisation(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	one, two := s.key(personID, "1"), s.key(personID+1, "1")
 	person := func(n int) string { return fmt.Sprint(personID + n) }
@@ -81,6 +82,7 @@ func TestE2EOrganisation(t *testing.T) {
 // organisation and what it holds of the account takes nothing: the owner of the
 // organisation's shard gives it back when it is sure that there is no such hold.
 func TestE2EOrganisationCrash(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.withFailpoints()
 	key := s.key(personID, "1")

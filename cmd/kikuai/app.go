@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,15 +22,24 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/bot/outbox"
 	"github.com/kikuai/kikuai/cache"
 	"github.com/kikuai/kikuai/gateway"
 	"github.com/kikuai/kikuai/handlers"
+	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/people"
+	"github.com/kikuai/kikuai/handlers/talk"
+	"github.com/kikuai/kikuai/handlers/texts"
+	"github.com/kikuai/kikuai/handlers/till"
 	"github.com/kikuai/kikuai/internal/config"
 	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/internal/llm/route"
 	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/requestlog"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telemetry"
 	"github.com/kikuai/kikuai/ratelimit"
+	"github.com/kikuai/kikuai/webapp"
 )
 
 const (
@@ -48,6 +60,8 @@ type App struct {
 
 	registry *prometheus.Registry
 	stores   *stores
+	pools    map[string]func() *redis.PoolStats // of all clients of Redis, by what /performance/health calls them; none waits
+	eviction *evictionGuard
 
 	cacheRedis redis.UniversalClient
 	cache      *cache.Cache
@@ -55,6 +69,8 @@ type App struct {
 	answers    *cache.Space[[]byte] // nil: none are kept
 
 	postgres *pgxpool.Pool
+	replica  *pgxpool.Pool // nil: there is none
+	reads    *postgres.Reads
 	listener net.Listener
 
 	moneyLeases *stream.Leases
@@ -63,26 +79,37 @@ type App struct {
 	desk       *billing.Desk
 	drift      *billing.Drift
 	provider   *llm.Client
+	models     *llm.Catalogue
 	meter      *gateway.Meter
 	breaker    *ratelimit.Breaker
 	decisions  *ratelimit.Metrics
 	limiter    *ratelimit.Limiter
 	commands   *ratelimit.Guard
 	topUps     *ratelimit.Guard
+	files      *ratelimit.Guard
 	telegram   *tg.Bot      // nil without a token
 	webhook    *bot.Webhook // nil without a secret
 	router     *handlers.Router
+	botName    string // without @; "": not known
 	dispatcher *bot.Dispatcher
-	poller     *bot.Poller // nil unless polling
+	outbox     *outbox.Outbox
+	courier    *outbox.Courier
+	poller     *bot.Poller        // nil unless polling
+	requests   *requestlog.Writer // nil: no request log
+	traces     *telemetry.Traces  // nil: nothing is traced
+	live       *webapp.Live
 	server     *gateway.Server
 	ops        *telemetry.Ops
 	watch      *watch
+	vitals     *vitals
+	door       *frontDoor
 }
 
 // New wires the program. It binds the public listener and connects to nothing else:
 // stores that are away are waited for by Run.
 func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 	a := &App{config: c, log: log, registry: telemetry.NewRegistry()}
+	telemetry.BuildInfo(a.registry, version(), string(c.Profile))
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -99,22 +126,26 @@ func New(c *config.Config, log *slog.Logger, o Options) (_ *App, err error) {
 }
 
 func (a *App) openStores() (err error) {
-	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline, a.log); err != nil {
+	exchanges := telemetry.RedisExchanges(a.registry)
+	if a.stores, err = openRedis(a.config.RedisURLs.Reveal(), a.config.RedisAutoPipeline, exchanges, a.log); err != nil {
 		return err
 	}
 	if err = a.openCacheRedis(); err != nil {
 		return err
 	}
 	hook := telemetry.RedisHook(a.registry)
-	clients := append(a.stores.clients(), a.cacheRedis)
-	for _, client := range clients {
-		client.AddHook(hook)
+	a.pools = map[string]func() *redis.PoolStats{}
+	for name, client := range map[string]redis.UniversalClient{
+		"redis": a.stores.hot, "redis_background": a.stores.quick, "redis_blocking": a.stores.blocking, "redis_cache": a.cacheRedis,
+	} {
+		if client != a.stores.hot { // whose exchanges are observed
+			client.AddHook(hook)
+		}
+		a.pools[name] = telemetry.Promptly(client.PoolStats)
 	}
-	telemetry.RedisPool(a.registry, clients...)
-	a.postgres, err = postgres.New(context.Background(), a.config.DatabaseURL.Reveal(), postgres.Options{
-		MaxConns: a.config.PostgresMaxConns, Registerer: a.registry, Tracer: telemetry.NewPostgresTracer(a.registry),
-	})
-	return err
+	telemetry.RedisPool(a.registry, slices.Collect(maps.Values(a.pools))...)
+	a.eviction = newEvictionGuard(a.stores.quick, a.log, a.registry, a.config.Profile == config.Development)
+	return a.openPostgres()
 }
 
 func (a *App) openMoney() (err error) {
@@ -122,11 +153,14 @@ func (a *App) openMoney() (err error) {
 		Redis:         a.stores.gathered,
 		Blocking:      a.stores.blocking,
 		Postgres:      a.postgres,
+		Reads:         a.reads,
 		Leases:        a.moneyLeases,
 		Log:           a.log,
 		Registerer:    a.registry,
 		Peppers:       a.config.KeyPeppers.Reveal(),
 		WelcomeCredit: a.config.WelcomeCredit.Nano(),
+		ReferralNano:  a.config.Referral.Nano(),
+		ReferralMost:  a.config.ReferralMost,
 		StarNano:      a.config.StarValue.Nano(),
 		LowBalance:    a.config.LowBalance.Nano(),
 		Stripe:        stripeOptions(a.config),
@@ -145,7 +179,7 @@ func (a *App) leases(name string) *stream.Leases {
 }
 
 func (a *App) openMeter() error {
-	catalogue, err := a.catalogue()
+	catalogue, err := loadCatalogue(a.config)
 	if err != nil {
 		return err
 	}
@@ -155,6 +189,7 @@ func (a *App) openMeter() error {
 	if _, err := catalogue.Model(a.config.ChatModel); err != nil {
 		a.log.Warn("CHAT_MODEL is not available: chat messages will be refused", "model", a.config.ChatModel)
 	}
+	a.models = catalogue
 	a.provider = llm.NewClient(llm.ClientOptions{Registerer: a.registry})
 	a.meter, err = gateway.NewMeter(gateway.MeterOptions{
 		Redis:      a.stores.gathered,
@@ -166,18 +201,23 @@ func (a *App) openMeter() error {
 		Registerer: a.registry,
 		Limits:     a.houseLimits(),
 		Everyone:   int64(a.config.GlobalPerMinute),
+		Groups:     a.desk.Keys,
 		Claims:     a.desk.Organisations,
 		Breaker:    a.breaker,
-		Silence:    a.stores.ears.silence,
-		Decisions:  a.decisions,
+		Circuits: route.BreakerOptions{
+			Failures: a.config.BreakerFailures, Recovery: a.config.BreakerRecovery, Trials: a.config.BreakerHalfOpenCalls,
+		},
+		Silence:   a.stores.ears.silence,
+		HoldLife:  a.config.HoldLife,
+		Decisions: a.decisions,
 	})
 	return err
 }
 
-// catalogue reads the file that CATALOG_FILE names, or the embedded one.
-func (a *App) catalogue() (*llm.Catalogue, error) {
+// loadCatalogue reads the file that CATALOG_FILE names, or the embedded one.
+func loadCatalogue(c *config.Config) (*llm.Catalogue, error) {
 	text := llm.DefaultCatalogue
-	if name := a.config.CatalogFile; name != "" {
+	if name := c.CatalogFile; name != "" {
 		var err error
 		if text, err = os.ReadFile(name); err != nil {
 			return nil, fmt.Errorf("CATALOG_FILE: %w", err)
@@ -188,38 +228,69 @@ func (a *App) catalogue() (*llm.Catalogue, error) {
 
 func (a *App) openBot(o Options) (err error) {
 	inbox := bot.NewInbox(a.stores.gathered)
-	username := ""
 	if a.config.TelegramToken.IsSet() {
 		if a.telegram, err = bot.NewClient(a.config.TelegramToken.Reveal(), a.config.TelegramAPIURL, nil); err != nil {
 			return err
 		}
-		username = a.username()
+		a.botName = a.username()
+	}
+	sender := bot.NewSender(bot.SenderOptions{Client: a.telegram, Redis: a.stores.gathered, Log: a.log, Registerer: a.registry})
+	a.outbox = outbox.New(a.postgres)
+	a.courier = outbox.NewCourier(outbox.CourierOptions{
+		Outbox: a.outbox, Sender: bot.NewBatcher(sender), Log: a.log, Registerer: a.registry,
+	})
+	book, err := texts.Load()
+	if err != nil {
+		return err
 	}
 	a.router = handlers.New(handlers.Options{
-		Accounts:   a.desk.Accounts,
-		Keys:       a.desk.Keys,
-		Payments:   a.desk.Payments,
-		Ledger:     a.desk.Ledger,
-		Notices:    a.desk.Notices,
-		Jobs:       a.desk.Jobs,
-		Tiers:      a.desk.Tiers,
-		Sender:     bot.NewSender(bot.SenderOptions{Client: a.telegram, Log: a.log, Registerer: a.registry}),
-		Completer:  a.meter,
-		Redis:      a.stores.gathered,
-		Cache:      a.cache,
-		CacheTTL:   a.config.CacheTTL,
-		Answers:    a.forgetAnswers,
-		Commands:   a.commands,
-		TopUps:     a.topUps,
-		Log:        a.log,
-		Registerer: a.registry,
-		Username:   username,
-		BotID:      botID(a.config.TelegramToken.Reveal()),
-		Support:    a.config.SupportContact,
-		Model:      a.config.ChatModel,
-		MaxOutput:  a.config.ChatMaxOutput,
-		BaseURL:    a.baseURL(),
+		Hall: hall.Options{
+			Accounts: a.desk.Accounts,
+			Keys:     a.desk.Keys,
+			Settings: a.desk.Settings,
+			Tiers:    a.desk.Tiers,
+			Texts:    book,
+			Sender:   sender,
+			Outbox:   a.outbox,
+			Redis:    a.stores.gathered,
+			Cache:    a.cache,
+			CacheTTL: a.config.CacheTTL,
+			Answers:  a.forgetAnswers,
+			Commands: a.commands,
+			TopUps:   a.topUps,
+			Log:      a.log,
+			Username: a.botName,
+			BotID:    botID(a.config.TelegramToken.Reveal()),
+			Admins:   a.config.Admins,
+			Support:  a.config.SupportContact,
+			Model:    a.config.ChatModel,
+			BaseURL:  a.baseURL(),
+		},
+		Till: till.Options{
+			Payments:   a.desk.Payments,
+			Gifts:      a.desk.Gifts,
+			Ledger:     a.desk.Ledger,
+			Notices:    a.desk.Notices,
+			Jobs:       a.desk.Jobs,
+			Registerer: a.registry,
+		},
+		Talk: talk.Options{
+			Completer:    a.meter,
+			Files:        bot.NewFiles(a.telegram, nil),
+			Hearer:       a.meter,
+			HearModel:    a.config.HearingModel,
+			Subscriber:   a.stores.blocking,
+			MaxOutput:    a.config.ChatMaxOutput,
+			SummaryModel: a.config.SummaryModel,
+			Catalogue:    a.models,
+			Later:        inbox,
+		},
+		People: people.Options{Payments: a.desk.Payments, Gifts: a.desk.Gifts},
+		App: func(ctx context.Context) string {
+			return miniApp(ctx, http.DefaultClient, a.config.PublicURL, a.config.TelegramAPIURL)
+		},
 	})
+	inbox.Heed(a.router.Talk.Heed)
 	a.dispatcher = bot.NewDispatcher(bot.DispatcherOptions{
 		Redis:       a.stores.quick,
 		Blocking:    a.stores.blocking,
@@ -244,11 +315,8 @@ func (a *App) openBot(o Options) (err error) {
 
 // openServer binds the public listener, so that an address in use is told at once.
 func (a *App) openServer() (err error) {
-	probes := map[string]func(context.Context) error{
-		"redis":    redisServes(a.stores.quick),
-		"postgres": postgresProbe(a.postgres, a.log),
-		"leases":   leasesProbe(a.moneyLeases, a.stores.quick),
-	}
+	a.watch = newWatch(a.log, a.dependencies(), a.registry)
+	probes := map[string]probe{checkRedis: a.watch.last(checkRedis), checkPostgres: a.watch.last(checkPostgres), checkLeases: a.watch.last(checkLeases)}
 	var webhook fiber.Handler
 	if a.webhook != nil {
 		webhook = a.webhook.Handle
@@ -256,6 +324,8 @@ func (a *App) openServer() (err error) {
 	options := gateway.Options{
 		Meter:      a.meter,
 		Keys:       a.desk.Keys,
+		KeyMaker:   a.desk.Keys,
+		KeyBook:    a.desk.Keys,
 		Checkouts:  a.desk.Checkouts,
 		TopUps:     a.topUps,
 		Proxies:    a.config.Proxies,
@@ -265,9 +335,11 @@ func (a *App) openServer() (err error) {
 		Webhook:    webhook,
 		Probes:     probes,
 		BodyLimit:  a.config.BodyLimit,
+		Notice:     a.config.DrainNotice,
 	}
+	options.Account = a.account()
 	if a.telegram != nil {
-		options.Invoices = a.router
+		options.Invoices = a.router.Till
 	}
 	if most := a.config.AuthFailures; most > 0 {
 		options.Failures = addresses{a.limiter, int64(most)}
@@ -275,11 +347,18 @@ func (a *App) openServer() (err error) {
 	if a.answers != nil {
 		options.Answers = a.answers
 	}
+	if err = a.openTrails(&options); err != nil {
+		return err
+	}
+	if err = a.openMiniApp(&options); err != nil {
+		return err
+	}
 	a.server, err = gateway.New(options)
 	if err != nil {
 		return err
 	}
-	a.watch = &watch{log: a.log, probes: map[string]probe{"Redis": redisProbe(a.stores.quick), "Postgres": probes["postgres"]}}
+	a.vitals = newVitals(a.stores.quick, a.desk.Ledger, a.postgres, a.log, a.registry)
+	a.door = newFrontDoor(a.config.PublicURL, a.config.PublicProbe, a.log, a.registry)
 	a.ops = telemetry.NewOps(a.config.OpsAddr, a.registry, a.health(probes), a.log)
 	if a.listener, err = net.Listen("tcp", a.config.ListenAddr); err != nil {
 		return fmt.Errorf("LISTEN_ADDR: %w", err)
@@ -289,22 +368,27 @@ func (a *App) openServer() (err error) {
 
 // Run serves until ctx ends, then stops in order: first what takes work in, with the
 // drain time for what is under way, then what settles it, then what records it.
+//
+// A Redis that may evict money is refused before anything is taken in.
 func (a *App) Run(ctx context.Context) error {
-	edge := stage{{"HTTP", a.serve}, {"jobs", a.runJobs}}
+	if err := a.eviction.look(ctx); err != nil {
+		return err
+	}
+	edge := stage{{"HTTP", a.serve}, {"sockets", a.live.Run}, {"jobs", a.runJobs}, {"front door", a.door.run}}
 	if a.telegram != nil {
-		edge = append(edge, service{"dispatcher", a.dispatcher.Run})
+		edge = append(edge, service{"dispatcher", a.dispatcher.Run}, service{"stops", a.router.Talk.Listen}, service{"courier", a.courier.Run})
 	} else {
 		a.log.Warn("no TELEGRAM_BOT_TOKEN: updates are kept until a server with one runs")
 	}
 	if a.poller != nil {
 		edge = append(edge, service{"poller", a.poller.Run})
 	}
-	a.log.Info("started", "version", version(), "listen", a.listener.Addr().String(), "ops", a.config.OpsAddr, "profile", string(a.config.Profile))
+	a.announce()
 	err := runStages(ctx, a.log, []stage{
 		edge,
-		{{"meter", a.closeMeter}},
+		append(stage{{"meter", a.closeMeter}}, a.trails()...),
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}, {"limits", a.limiter.Run}},
+		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"vitals", a.vitals.run}, {"eviction", a.eviction.run}, {"replica", a.reads.Run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}, {"limits", a.limiter.Run}, {"providers", a.meter.Watch}},
 	})
 	a.log.Info("stopped")
 	return err
@@ -352,8 +436,10 @@ func (a *App) Close() error {
 	if a.cacheRedis != nil {
 		errs = append(errs, a.cacheRedis.Close())
 	}
-	if a.postgres != nil {
-		a.postgres.Close()
+	for _, pool := range []*pgxpool.Pool{a.replica, a.postgres} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 	if a.stores != nil {
 		errs = append(errs, a.stores.close())

@@ -51,7 +51,7 @@ func (s *site) newDesk() func() (*billing.Desk, error) {
 			return nil, err
 		}
 		s.t.Cleanup(pool.Close)
-		stores, err := openRedis(strings.Split(s.env["REDIS_URL"], ","), false, testenv.Logger(s.t))
+		stores, err := openRedis(strings.Split(s.env["REDIS_URL"], ","), false, nil, testenv.Logger(s.t))
 		if err != nil {
 			return nil, err
 		}

@@ -28,13 +28,19 @@ func (a *App) openCacheRedis() error {
 	if len(urls) == 0 {
 		urls = a.config.RedisURLs.Reveal()
 	}
+	client, err := cacheClient(urls)
+	a.cacheRedis = client
+	return err
+}
+
+// cacheClient makes a client of the cache's Redis, which connects when it is used.
+func cacheClient(urls []string) (redis.UniversalClient, error) {
 	options, err := cache.FailFast(urls)
 	if err != nil {
-		return errCacheURL
+		return nil, errCacheURL
 	}
 	options.PoolSize = cachePool
-	a.cacheRedis = redis.NewUniversalClient(options)
-	return nil
+	return redisClient(options), nil
 }
 
 // openCache makes the cache and what is kept in it for the whole program. Balances, API

@@ -77,11 +77,12 @@ func everything(t *testing.T, client *redis.Client) map[string]string {
 // TestE2ECacheHoldsNoMoney walks through the bot and the API with a cache of its own, and
 // then looks at everything in that: no balance, API key or limit has come there.
 func TestE2ECacheHoldsNoMoney(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	shelf := testenv.RedisServer(t)
 	s.env["CACHE_REDIS_URL"], s.env["CACHE_COMPRESSION_THRESHOLD"] = shelf.URL(), strconv.Itoa(1<<30)
 	serve := s.serve()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 
@@ -98,7 +99,7 @@ func TestE2ECacheHoldsNoMoney(t *testing.T) {
 		if err != nil {
 			t.Fatalf("no message like %q: %v", pattern, err)
 		}
-		return call.Params["text"]
+		return call.Params["text"] + call.Params["caption"]
 	}
 	tell := func(text, pattern string) string {
 		t.Helper()
@@ -170,7 +171,7 @@ func TestE2ECacheHoldsNoMoney(t *testing.T) {
 	tell("a word with the model", `balance \$`)
 	available, _ := s.balance(own)
 	hidden.money(available)
-	tell("/usage "+time.Now().UTC().Format("2006-01"), `Spending on|Nothing was spent`)
+	tell("/usage "+time.Now().UTC().Format("2006-01"), `Spending:|Nothing was spent`)
 	tell("/balance", `^Balance:`)
 	tell("/keys", `Your API keys`)
 	tell("/topup 5", `.`)

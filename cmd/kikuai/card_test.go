@@ -110,6 +110,7 @@ func (s *site) post(ctx context.Context, path string, header http.Header, body s
 // TestE2ECard: a key holder pays by card. Two servers are told of it, five times each
 // and at once; the balance has it once, and what is given back once.
 func TestE2ECard(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.takeCards()
 	other := s.another()
@@ -177,6 +178,7 @@ func TestE2ECard(t *testing.T) {
 // TestE2ECardGivenBack: an operator gives card payments back: whole, after a part, and
 // one whose money is spent.
 func TestE2ECardGivenBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.takeCards()
 	serve := s.serve()
@@ -245,9 +247,10 @@ func TestE2ECardGivenBack(t *testing.T) {
 // TestE2EStarsOverHTTP: a key holder asks for an invoice in Telegram Stars, and its link
 // is paid in Telegram.
 func TestE2EStarsOverHTTP(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	serve := s.serve()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	ctx := t.Context()
 	s.telegram.User(personID, "Ada")
 	if err := s.telegram.SetStars(personID, 1000); err != nil {
@@ -280,6 +283,7 @@ func TestE2EStarsOverHTTP(t *testing.T) {
 // TestE2ECardBadAmounts: amounts that are none, over HTTP; and a server that takes no
 // cards, or was given half of what it takes.
 func TestE2ECardBadAmounts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.takeCards()
 	serve := s.serve()

@@ -25,7 +25,7 @@ func several(t *testing.T, servers int, changes ...func(*site)) (sites []*site, 
 		sites = append(sites, s.another())
 	}
 	behindBalancer(t, sites...)
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	return sites, w
 }
 
@@ -75,14 +75,17 @@ func killed(t *testing.T, servers int, length, every time.Duration) {
 func (l *load) administer(n int) {
 	s := l.w.s
 	id, key := fmt.Sprint(9_500_000+n%20), fmt.Sprintf("while-%d", n)
-	s.command("admin", "credit", "--telegram-id", id, "--usd", "0.10", "--idempotency-key", key)
+	s.operator("credit", "--telegram-id", id, "--usd", "0.10", "--idempotency-key", key)
 	l.w.credited("admin:" + key)
 	var made struct {
 		KeyID int64 `json:"key_id"`
 	}
-	s.admin(&made, "key", "--telegram-id", id, "--name", "while")
+	s.arranged(&made, "key", "--telegram-id", id, "--name", "while")
 	l.w.keyed(made.KeyID)
 }
 
 // TestE2EKills: a few kills of one of two servers under mixed load.
-func TestE2EKills(t *testing.T) { killed(t, 2, 12*time.Second, 3*time.Second) }
+func TestE2EKills(t *testing.T) {
+	t.Parallel()
+	killed(t, 2, 12*time.Second, 3*time.Second)
+}

@@ -25,11 +25,12 @@ func onCluster(t *testing.T) (*site, *testenv.RedisClusterHandle) {
 // TestE2ECluster: two servers on a Redis Cluster do all that they do on one Redis,
 // and a node that loses everything costs its shards a rebuild and the others nothing.
 func TestE2ECluster(t *testing.T) {
+	t.Parallel()
 	s, cluster := onCluster(t)
 	serve := s.serve()
 	other := s.another()
 	second := other.serve()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 
 	// By webhook: a person presses Start, chats, and makes a key.
 	const first, people = 6_000_001, 6 // on several shards
@@ -97,6 +98,7 @@ func (s *site) deadLettersOnCluster() {
 // TestE2EClusterNodeAway: while a node is away its shards answer 503 in bounded time,
 // the others go on, and all is well when it is back.
 func TestE2EClusterNodeAway(t *testing.T) {
+	t.Parallel()
 	// The library sends a command that timed out once more, and each may wait behind
 	// another: four times half a second, and the connections to be made.
 	const callMost = 5 * time.Second

@@ -15,15 +15,16 @@ import (
 type adminDeadLetters struct {
 	List   adminDeadList   `cmd:"" default:"withargs" help:"Show them."`
 	Replay adminDeadReplay `cmd:"" help:"Put them back into the inbox."`
+	Drop   adminDeadDrop   `cmd:"" help:"Forget them for good."`
 }
 
 // letters opens the dead letters; done closes what they are read by.
 func (t *terminal) letters() (letters *bot.DeadLetters, done func() error, err error) {
-	c, err := config.Load(t.lookup, config.NeedRedis)
+	c, err := t.load(config.NeedRedis)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := openRedis(c.RedisURLs.Reveal(), false, telemetry.NewTextLogger(t.errs, slog.LevelWarn))
+	s, err := openRedis(c.RedisURLs.Reveal(), false, nil, telemetry.NewTextLogger(t.errs, slog.LevelWarn))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,5 +93,24 @@ func (c adminDeadReplay) Run(t *terminal) (err error) {
 		replayed++
 	}
 	_, err = fmt.Fprintf(t.out, "Replayed %d.\n", replayed)
+	return err
+}
+
+type adminDeadDrop struct {
+	ID []string `arg:"" help:"Ids as dead-letters list prints them."`
+}
+
+func (c adminDeadDrop) Run(t *terminal) (err error) {
+	dead, done, err := t.letters()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	for i, id := range c.ID {
+		if err := dead.Drop(t.ctx, id); err != nil {
+			return fmt.Errorf("after %d dropped: %w", i, err)
+		}
+	}
+	_, err = fmt.Fprintf(t.out, "Dropped %d.\n", len(c.ID))
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/kikuai/kikuai/bot"
-	"github.com/kikuai/kikuai/handlers"
 	"github.com/kikuai/kikuai/internal/config"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
@@ -20,6 +19,7 @@ import (
 	"github.com/kikuai/kikuai/internal/telegramsim/ui"
 	"github.com/kikuai/kikuai/internal/telemetry"
 	"github.com/kikuai/kikuai/internal/testenv/pgserver"
+	"github.com/kikuai/kikuai/webapp"
 )
 
 // devCommand runs everything on one machine. What the environment names is used;
@@ -53,9 +53,12 @@ func (c devCommand) Run(t *terminal) (err error) {
 	if err := d.build(t.ctx, c.Chat); err != nil {
 		return err
 	}
-	settings, err := config.Load(d.find, config.NeedServe)
+	settings, err := config.Load(d.find, config.NeedServe, t.names...)
 	if err != nil {
 		return err
+	}
+	for _, note := range settings.Notes() {
+		log.Warn(note)
 	}
 	if err := postgres.Migrate(t.ctx, settings.DatabaseURL.Reveal()); err != nil {
 		return err
@@ -68,7 +71,7 @@ func (c devCommand) Run(t *terminal) (err error) {
 	if err := d.introduce(t.ctx, app, settings); err != nil {
 		return err
 	}
-	if err := d.welcome(t, settings); err != nil {
+	if err := d.welcome(t, settings, app.turnedOn()); err != nil {
 		return err
 	}
 	return app.Run(t.ctx)
@@ -78,11 +81,18 @@ func (c devCommand) Run(t *terminal) (err error) {
 // polled for must not have a webhook.
 func (d *devSite) introduce(ctx context.Context, app *App, c *config.Config) error {
 	if d.page != "" {
-		return introduce(ctx, app.telegram, c)
+		m, err := listsOf(c)
+		if err != nil {
+			return err
+		}
+		if webapp.Built() { // which nobody can be asked yet
+			m.app = c.PublicURL + miniAppAt
+		}
+		return errors.Join(bot.SetWebhook(ctx, app.telegram, c.PublicURL+"/webhook", c.WebhookSecret.Reveal()), m.show(ctx, app.telegram))
 	}
 	return errors.Join(
 		bot.DeleteWebhook(ctx, app.telegram),
-		bot.SetCommands(ctx, app.telegram, handlers.Commands()),
+		showMenus(ctx, app.telegram, c),
 	)
 }
 
@@ -210,7 +220,7 @@ func (d *devSite) model(context.Context) error {
 		return fmt.Errorf("simulated model: %w", err)
 	}
 	d.closers = append(d.closers, sim.Close)
-	catalogue, err := simulated(llm.DefaultCatalogue, sim.URL()+"/v1")
+	catalogue, err := simulated(llm.DefaultCatalogue, sim.URL())
 	if err != nil {
 		return err
 	}
@@ -233,7 +243,7 @@ func (d *devSite) telegram(_ context.Context, chat string) error {
 	}
 	sim, err := telegramsim.Start(telegramsim.Options{
 		Token: devToken, Username: "kikuai_bot", Name: "KikuAI", Log: d.log, Addr: addr,
-		DataFile: filepath.Join(d.data, "telegram.json"), UI: ui.Files,
+		DataFile: filepath.Join(d.data, "telegram.json"), UI: ui.Files, Privacy: true,
 	})
 	if err != nil {
 		return fmt.Errorf("simulated Telegram: %w", err)
@@ -251,7 +261,7 @@ func (d *devSite) telegram(_ context.Context, chat string) error {
 // welcome says where everything is. Of the stores it names those that dev brought:
 // kikuai admin is led to them by REDIS_URL and DATABASE_URL, and they listen on
 // loopback alone. Others have passwords that are not ours to show.
-func (d *devSite) welcome(t *terminal, c *config.Config) error {
+func (d *devSite) welcome(t *terminal, c *config.Config, on turnedOn) error {
 	chat := d.page
 	if chat == "" {
 		chat = "in Telegram, with your bot"
@@ -267,6 +277,7 @@ func (d *devSite) welcome(t *terminal, c *config.Config) error {
 			lines = append(lines, fmt.Sprintf("  %-9s %s", store[0], url))
 		}
 	}
+	lines = append(lines, "", on.sentence())
 	_, err := fmt.Fprintln(t.out, strings.Join(lines, "\n")+"\n")
 	return err
 }

@@ -15,15 +15,19 @@ import (
 const walker = "../../internal/telegramsim/e2e"
 
 // TestE2EBrowser starts kikuai dev with nothing but a folder, walks its chat page in a
-// headless browser, stops it, and finds the data again at a second start.
+// headless browser, with KIKUAI_TOUR=1 through every command and every button too, stops it,
+// and finds the data again at a second start.
 func TestE2EBrowser(t *testing.T) {
+	t.Parallel()
 	installWalker(t)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	s := &site{t: t, binary: path, client: http.DefaultClient, env: map[string]string{"LISTEN_ADDR": freeAddr(t), "OPS_ADDR": freeAddr(t)}}
+	s := &site{t: t, binary: path, client: http.DefaultClient, env: map[string]string{
+		"LISTEN_ADDR": freeAddr(t), "OPS_ADDR": freeAddr(t), "ADMIN_TELEGRAM_IDS": "1001",
+	}}
 	s.url = "http://" + s.env["LISTEN_ADDR"]
 	page := freeAddr(t)
 	dev := s.spawn("dev", "--data", data, "--chat", page)
@@ -34,7 +38,7 @@ func TestE2EBrowser(t *testing.T) {
 
 	walk := exec.Command("node", "walk.mjs")
 	walk.Dir = walker
-	walk.Env = append(os.Environ(), "PAGE_URL=http://"+page+"/", "API_URL="+s.url, "STEP_MS=60000", "TOPUP=250", "SHOTS="+os.Getenv("KIKUAI_SHOTS"))
+	walk.Env = append(os.Environ(), "PAGE_URL=http://"+page+"/", "API_URL="+s.url, "STEP_MS=60000", "TOPUP=250", "TOUR="+os.Getenv("KIKUAI_TOUR"), "SHOTS="+os.Getenv("KIKUAI_SHOTS"))
 	out, err := walk.Output()
 	if err != nil {
 		t.Fatalf("walk: %v\n%s", err, stderrOf(err))
@@ -69,7 +73,7 @@ func TestE2EBrowser(t *testing.T) {
 		t.Errorf("after a second start %+v, before %+v", after, before)
 	}
 	interrupt(t, dev)
-	if kept, err := os.ReadFile(filepath.Join(data, "conversations.json")); err != nil || !strings.Contains(string(kept), "conv:") {
+	if kept, err := os.ReadFile(filepath.Join(data, "conversations.json")); err != nil || !strings.Contains(string(kept), "talk:") {
 		t.Errorf("conversations are not kept: %v", err)
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"fmt"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/kikuai/kikuai/internal/llm"
 )
 
 // simulated is the catalogue with every provider replaced by the simulated model at
-// baseURL: the models keep their names and prices, and none needs a key.
-func simulated(catalogue []byte, baseURL string) ([]byte, error) {
+// an address: the models keep their names, prices and protocols, and none needs a key.
+func simulated(catalogue []byte, address string) ([]byte, error) {
 	var file map[string]any
 	if err := yaml.Unmarshal(catalogue, &file); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
@@ -22,7 +24,12 @@ func simulated(catalogue []byte, baseURL string) ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("catalogue: a provider is %T", p)
 		}
-		providers[i] = map[string]any{"name": provider["name"], "protocol": "openai", "base_url": baseURL, "local": true}
+		in := map[string]any{"name": provider["name"], "protocol": provider["protocol"], "base_url": address, "local": true}
+		if in["protocol"] != llm.ProtocolAnthropic {
+			in["protocol"], in["base_url"] = llm.ProtocolOpenAI, address+"/v1"
+			in["responses"] = provider["name"] == "openai"
+		}
+		providers[i] = in
 	}
 	return yaml.Marshal(file)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,10 +14,17 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-const (
-	devTick       = 100 * time.Millisecond
-	conversations = "conv:"
-)
+const devTick = 100 * time.Millisecond
+
+// conversations begin the keys that make up a conversation: its turns, what is kept beside
+// them, and what was chosen for its topic.
+var conversations = [...]string{"talk:", "gist:", "choice:"}
+
+// conversationFile is what is kept between two runs, by key.
+type conversationFile struct {
+	Lists  map[string][]string          `json:"lists"`
+	Hashes map[string]map[string]string `json:"hashes"`
+}
 
 // devStore is the embedded Redis of kikuai dev. It lives in memory: money is rebuilt
 // from Postgres at the next start, and conversations are kept in a file.
@@ -65,29 +73,46 @@ func (s *devStore) load() error {
 	if err != nil {
 		return err
 	}
-	var kept map[string][]string
+	var kept conversationFile
 	if err := json.Unmarshal(raw, &kept); err != nil {
 		return fmt.Errorf("%s is damaged (%w): remove it to start with empty conversations", s.file, err)
 	}
-	for key, turns := range kept {
+	for key, turns := range kept.Lists {
 		if _, err := s.server.Push(key, turns...); err != nil {
 			return err
+		}
+	}
+	for key, fields := range kept.Hashes {
+		for field, value := range fields {
+			s.server.HSet(key, field, value)
 		}
 	}
 	return nil
 }
 
 func (s *devStore) save() error {
-	kept := map[string][]string{}
+	kept := conversationFile{Lists: map[string][]string{}, Hashes: map[string]map[string]string{}}
 	for _, key := range s.server.Keys() {
-		if !strings.HasPrefix(key, conversations) {
+		if !slices.ContainsFunc(conversations[:], func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
 			continue
 		}
-		turns, err := s.server.List(key)
-		if err != nil {
-			return err
+		switch s.server.Type(key) {
+		case "list":
+			turns, err := s.server.List(key)
+			if err != nil {
+				return err
+			}
+			kept.Lists[key] = turns
+		case "hash":
+			fields, err := s.server.HKeys(key)
+			if err != nil {
+				return err
+			}
+			kept.Hashes[key] = make(map[string]string, len(fields))
+			for _, field := range fields {
+				kept.Hashes[key][field] = s.server.HGet(key, field)
+			}
 		}
-		kept[key] = turns
 	}
 	raw, err := json.Marshal(kept)
 	if err != nil {

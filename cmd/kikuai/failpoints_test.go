@@ -30,7 +30,8 @@ func failpoints(t *testing.T, marks []string) {
 	s.withFailpoints()
 	s.takeCards()
 	s.env["WELCOME_CREDIT_USD"] = "5"
-	s.command("webhook", "set")
+	s.env["REFERRAL_CREDIT_USD"] = "0.25"
+	s.arrange("webhook", "set")
 	w := newWitness(s)
 	var table strings.Builder
 	lines := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
@@ -59,7 +60,7 @@ func allMarks(t *testing.T) []string {
 	here := regexp.MustCompile(`failpoint\.Here\("([^"]+)"\)`)
 	step := regexp.MustCompile(`\.step\("([^"]+)"\)`)
 	var marks []string
-	for _, dir := range []string{"billing", "bot", "gateway", "handlers", "webapp", "cmd/kikuai"} {
+	for _, dir := range []string{"billing", "bot", "gateway", "handlers", "handlers/hall", "handlers/people", "handlers/talk", "handlers/till", "webapp", "cmd/kikuai"} {
 		files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -135,6 +136,7 @@ func (p *passage) work(try int) {
 	all.Go(func() { p.administer(serial) })
 	all.Go(func() { p.payByCard(ctx, c, serial) })
 	all.Go(func() { p.stars(ctx, serial) })
+	all.Go(func() { p.gifts(ctx, serial) })
 	all.Wait()
 }
 
@@ -167,7 +169,7 @@ func (p *passage) decode(out []byte, into any) {
 // chat lets two new people write, who get their welcome credit and their answers.
 func (p *passage) chat(ctx context.Context, serial int) {
 	report, err := p.w.s.telegram.Replay(ctx, telegramsim.ReplayOptions{
-		Chats: 2, PerChat: 3, FirstChat: int64(8_000_000 + 2*serial), Wait: 50 * time.Second, Written: p.w.wrote,
+		Chats: 2, PerChat: 3, FirstChat: int64(8_000_000 + 2*serial), Topics: true, Wait: 50 * time.Second, Written: p.w.wrote,
 		Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
 	})
 	// Others write meanwhile, so that what is not acknowledged yet is left to the verdict.
@@ -284,5 +286,6 @@ func (p *passage) organise(serial int, telegramID string) {
 // TestE2EFailpoints kills the server between two durable steps at a few places; the
 // proof of the same name does so at all of them.
 func TestE2EFailpoints(t *testing.T) {
+	t.Parallel()
 	failpoints(t, []string{"money.applied", "call.answered", "webhook.persisted"})
 }

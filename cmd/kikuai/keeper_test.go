@@ -127,14 +127,21 @@ func (s *site) insist(mark string, args ...string) (out []byte, killed bool) {
 	}
 }
 
+// buildDir holds what the tests build, until they end.
+var buildDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "kikuai-e2e-") })
+
 // build compiles kikuai with more arguments and returns the binary's path.
 func build(args ...string) (string, error) {
-	dir, err := os.MkdirTemp("", "kikuai-e2e-")
+	parent, err := buildDir()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(parent, "")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "kikuai")
-	out, err := exec.Command("go", append(append([]string{"build"}, args...), "-o", path, ".")...).CombinedOutput()
+	out, err := exec.Command("go", append(append([]string{"build", "-ldflags=-s -w"}, args...), "-o", path, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}

@@ -114,7 +114,7 @@ func (l *load) while(writing time.Duration, happens func(ctx context.Context)) s
 	all.Go(func() {
 		var err error
 		result.report, err = l.w.s.telegram.Replay(t.Context(), telegramsim.ReplayOptions{
-			Chats: l.chats, PerChat: max(1, int(l.rate*writing.Seconds())/l.chats), FirstChat: l.firstChat, Rate: l.rate,
+			Chats: l.chats, PerChat: max(1, int(l.rate*writing.Seconds())/l.chats), FirstChat: l.firstChat, Rate: l.rate, Topics: true,
 			Wait: 2 * time.Minute, Written: l.w.wrote,
 			Text: func(_ int64, i int) string { return fmt.Sprintf("message %d", i) },
 		})

@@ -17,6 +17,7 @@ import (
 // TestE2ELoading: a Redis that is reading its file back means 503 with Retry-After,
 // quickly; what it had read is in force again when it is done, with nothing lost.
 func TestE2ELoading(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	// Redis' own brake for such tests: so many µs for each command of the file. It looks
 	// at its clients, and answers that it is loading, each 1,024 commands.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
+	_ "time/tzdata" // people's zones, where the machine knows none
 
 	"github.com/alecthomas/kong"
 
@@ -19,39 +21,65 @@ import (
 
 // commands is the command line.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the bot, the API and the money engine."`
-	Dev     devCommand     `cmd:"" help:"Run everything on this machine, with a simulated Telegram and a simulated model."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
-	Webhook webhookCommand `cmd:"" help:"Tell Telegram where to deliver updates."`
-	Admin   adminCommand   `cmd:"" help:"Accounts, credits, keys and dead letters."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve    serveCommand    `cmd:"" help:"Run the bot, the API and the money engine."`
+	Dev      devCommand      `cmd:"" help:"Run everything on this machine, with a simulated Telegram and a simulated model."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the database's schema up to date."`
+	Webhook  webhookCommand  `cmd:"" help:"Tell Telegram where to deliver updates."`
+	Doctor   doctorCommand   `cmd:"" help:"Look the deployment over, from outside and inside, and say how to mend what is wrong; exit code 1 for a fault."`
+	Admin    adminCommand    `cmd:"" help:"Accounts, credits, keys and dead letters."`
+	Health   healthCommand   `cmd:"" help:"Ask the server of this machine whether it lives, or with --ready whether it can serve; exit code 1 if not."`
+	Simulate simulateCommand `cmd:"" help:"Be a Telegram with thousands of people for any bot, and measure how it does."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // terminal is where a command reads its settings and writes its answers.
 type terminal struct {
 	ctx    context.Context
 	lookup config.Lookup
+	names  []string // of all variables that are set, for those that are misspelt
 	out    io.Writer
 	errs   io.Writer
 }
 
+// load reads the settings, and says what looks like a mistake in them.
+func (t *terminal) load(need config.Need) (*config.Config, error) {
+	c, err := config.Load(t.lookup, need, t.names...)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range c.Notes() {
+		fmt.Fprintln(t.errs, "Notice: "+note)
+	}
+	return c, nil
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr, variableNames(os.Environ())...)
 	stop()
 	os.Exit(code)
+}
+
+// variableNames are those of an environment.
+func variableNames(environ []string) []string {
+	names := make([]string, len(environ))
+	for i, entry := range environ {
+		names[i], _, _ = strings.Cut(entry, "=")
+	}
+	return names
 }
 
 // run parses and carries out one command line; it returns the exit code: 0 done,
 // 1 failed, 2 a command line that cannot be understood or a reconciliation that could
 // not look at everything.
-func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.Writer) int {
+func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.Writer, names ...string) int {
 	exited := -1
 	parser, err := kong.New(&commands{},
 		kong.Name("kikuai"),
 		kong.Description("A prepaid AI gateway whose front door is a Telegram bot."),
 		kong.Writers(out, errs),
 		kong.Exit(func(code int) { exited = code }),
+		kong.Vars{"simulated_token": devToken},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
@@ -66,7 +94,7 @@ func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.
 		fmt.Fprintf(errs, "kikuai: %v\nkikuai --help lists the commands.\n", err)
 		return 2
 	}
-	if err := parsed.Run(&terminal{ctx: ctx, lookup: lookup, out: out, errs: errs}); err != nil {
+	if err := parsed.Run(&terminal{ctx: ctx, lookup: lookup, names: names, out: out, errs: errs}); err != nil {
 		fmt.Fprintln(errs, "kikuai:", err)
 		var exit exitError
 		if errors.As(err, &exit) {
@@ -93,8 +121,15 @@ func (versionCommand) Run(t *terminal) error {
 	return err
 }
 
-// version is the module's version, or the revision that the binary was built from.
+// release is the version that a build is given: -ldflags "-X main.release=v1.0.0".
+var release string
+
+// version is what the build was given, else the module's version, else the revision that
+// the binary was built from.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -10,14 +10,11 @@ import (
 type migrateCommand struct{}
 
 func (migrateCommand) Run(t *terminal) error {
-	c, err := config.Load(t.lookup, config.NeedDatabase)
+	c, err := t.load(config.NeedDatabase)
 	if err != nil {
 		return err
 	}
 	if err := postgres.Migrate(t.ctx, c.DatabaseURL.Reveal()); err != nil {
-		return err
-	}
-	if _, err = fmt.Fprintln(t.out, "The database's schema is up to date."); err != nil {
 		return err
 	}
 	pool, err := postgres.Open(t.ctx, c.DatabaseURL.Reveal(), postgres.Options{MaxConns: 1})
@@ -25,6 +22,17 @@ func (migrateCommand) Run(t *terminal) error {
 		return err
 	}
 	defer pool.Close()
+	ahead, err := postgres.Ahead(t.ctx, pool)
+	if err != nil {
+		return err
+	}
+	said := "The database's schema is up to date."
+	if ahead > 0 {
+		said = fmt.Sprintf("The database's schema is of a later release, by %d migrations, and was left as it is: this one works with it.", ahead)
+	}
+	if _, err = fmt.Fprintln(t.out, said); err != nil {
+		return err
+	}
 	may, err := postgres.MayRewrite(t.ctx, pool)
 	if err == nil && may {
 		_, err = fmt.Fprintln(t.errs, "Notice: "+adviceOnRole+".")

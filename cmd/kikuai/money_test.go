@@ -73,6 +73,7 @@ func (s *site) overdraft(telegramID, workers int, affordable int64, sites ...*si
 
 // TestE2EMoney: 200 workers on two servers, money for 100 calls, then for one.
 func TestE2EMoney(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	other := s.another()
 	first, second := s.serve(), other.serve()

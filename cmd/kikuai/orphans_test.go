@@ -21,7 +21,10 @@ import (
 // within 30 seconds of the hold's deadline, the other call not at all, and nothing is
 // held any more.
 func TestE2EOrphans(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
+	const life = 15 * time.Second
+	s.env["HOLD_LIFE"] = life.String()
 	s.model.Assign("sim-slow", llmsim.Script{Tokens: 3000, Cadence: 10 * time.Millisecond})
 	s.model.Assign("sim-tokens-100", llmsim.Script{Headers: time.Hour})
 	serve := s.serve()
@@ -51,11 +54,10 @@ func TestE2EOrphans(t *testing.T) {
 	said := <-words
 	shard, id, _ := strings.Cut(strings.TrimPrefix(mark, "mark:"), ":")
 	deadline := int64(redis.ZScore(t.Context(), "exp:"+shard, id).Val())
-	if left := deadline - redis.Time(t.Context()).Val().UnixMilli(); left <= 0 || left > time.Minute.Milliseconds() {
+	if left := deadline - redis.Time(t.Context()).Val().UnixMilli(); left <= 0 || left > life.Milliseconds() {
 		t.Errorf("the hold lives for another %d ms", left)
 	}
 	serve = s.serve()
-	t.Parallel() // the holds have a minute to live: others may use it
 
 	s.until(2*time.Minute, "settled", func() bool {
 		_, heldOne := s.balance(streamed)

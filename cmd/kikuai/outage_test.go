@@ -13,6 +13,7 @@ import (
 // TestE2EOutages: Redis away means 503 with Retry-After and a red /readyz, Postgres away
 // means calls go on; /health stays green, and both recover without a restart.
 func TestE2EOutages(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	database := testenv.PostgresServer(t)
 	s.env["DATABASE_URL"], s.database = database.URL(), database.URL()
@@ -87,6 +88,7 @@ func TestE2EOutages(t *testing.T) {
 
 // TestE2EStartWithoutStores: what is away at the start is named and waited for.
 func TestE2EStartWithoutStores(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.redis.Stop()
 	serve := s.spawn("serve")
@@ -108,6 +110,7 @@ func TestE2EStartWithoutStores(t *testing.T) {
 
 // TestE2EFaultyConfiguration: every fault in one message, and no secret in it.
 func TestE2EFaultyConfiguration(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.env = map[string]string{"KIKUAI_ENV": "production", "LISTEN_ADDR": "nonsense", "KEY_PEPPER": "short-and-secret"}
 	out, errs, err := s.try("serve")
@@ -126,6 +129,7 @@ func TestE2EFaultyConfiguration(t *testing.T) {
 
 // TestE2EAdminFirst: everything can be prepared before the first server runs.
 func TestE2EAdminFirst(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var credited accountAnswer
 	s.admin(&credited, "credit", "--telegram-id", "7", "--usd", "2", "--idempotency-key", "a")
@@ -146,6 +150,7 @@ func TestE2EAdminFirst(t *testing.T) {
 
 // TestE2EAdminCommands: credits are idempotent, faults are told.
 func TestE2EAdminCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	serve := s.serve()
 	credit := func(usd, key string) (string, error) {

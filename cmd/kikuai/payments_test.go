@@ -21,15 +21,15 @@ const (
 	payerID  = 6_000_001
 )
 
-// till is a site at which people pay.
-type till struct {
+// cashier is a site at which people pay.
+type cashier struct {
 	*site
 	ctx context.Context
 }
 
 // openTill starts a site whose Telegram has a clock two minutes behind, so that what
 // happened there is old enough to be compared with the books at once.
-func openTill(t *testing.T) *till {
+func openTill(t *testing.T) *cashier {
 	t.Helper()
 	s := newSite(t, func(o *telegramsim.Options) {
 		o.RetryScale = 0.05
@@ -37,11 +37,11 @@ func openTill(t *testing.T) *till {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	return &till{s, ctx}
+	return &cashier{s, ctx}
 }
 
 // hear waits for something that the bot says.
-func (s *till) hear(who int64, pattern string) telegramsim.Call {
+func (s *cashier) hear(who int64, pattern string) telegramsim.Call {
 	s.t.Helper()
 	call, err := s.telegram.WaitSent(s.ctx, who, said(pattern))
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *till) hear(who int64, pattern string) telegramsim.Call {
 }
 
 // come presses Start and returns the person's account.
-func (s *till) come(who int64, name string) accountAnswer {
+func (s *cashier) come(who int64, name string) accountAnswer {
 	s.t.Helper()
 	s.telegram.User(who, name)
 	if _, err := s.telegram.StartBot(who, ""); err != nil {
@@ -61,14 +61,14 @@ func (s *till) come(who int64, name string) accountAnswer {
 	return s.user(who)
 }
 
-func (s *till) user(who int64) (user accountAnswer) {
+func (s *cashier) user(who int64) (user accountAnswer) {
 	s.t.Helper()
 	s.admin(&user, "user", "--telegram-id", fmt.Sprint(who))
 	return user
 }
 
 // invoice asks for an invoice and returns its message.
-func (s *till) invoice(who, stars int64) int64 {
+func (s *cashier) invoice(who, stars int64) int64 {
 	s.t.Helper()
 	if _, err := s.telegram.Say(who, fmt.Sprintf("/topup %d", stars)); err != nil {
 		s.t.Fatal(err)
@@ -82,7 +82,7 @@ func (s *till) invoice(who, stars int64) int64 {
 	return call.Message.MessageID
 }
 
-func (s *till) pay(p telegramsim.Purchase) telegramsim.Payment {
+func (s *cashier) pay(p telegramsim.Purchase) telegramsim.Payment {
 	s.t.Helper()
 	paid, err := s.telegram.Pay(s.ctx, p)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *till) pay(p telegramsim.Purchase) telegramsim.Payment {
 }
 
 // has waits until the person's account has so much.
-func (s *till) has(who, nano int64) {
+func (s *cashier) has(who, nano int64) {
 	s.t.Helper()
 	desk := s.desk()
 	var got billing.Account
@@ -106,7 +106,7 @@ func (s *till) has(who, nano int64) {
 }
 
 // due makes a scheduled job due now.
-func (s *till) due(job string) {
+func (s *cashier) due(job string) {
 	s.t.Helper()
 	pool, err := postgres.Open(s.ctx, s.database, postgres.Options{MaxConns: 1})
 	if err != nil {
@@ -121,9 +121,10 @@ func (s *till) due(job string) {
 // TestE2EPayments: Stars come once, however often they are told, and go once, however
 // often they are asked back; what nobody told is found.
 func TestE2EPayments(t *testing.T) {
+	t.Parallel()
 	s := openTill(t)
 	serve := s.serve()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	const welcome = 500_000_000
 	account := s.come(payerID, "Ada").AccountID
 	invoice := s.invoice(payerID, 100)
@@ -189,7 +190,7 @@ func TestE2EPayments(t *testing.T) {
 }
 
 // linkOf is a link to an invoice of the account's, as the Mini App would show it.
-func (s *till) linkOf(account int64) string {
+func (s *cashier) linkOf(account int64) string {
 	s.t.Helper()
 	_, key, err := s.desk().Keys.Create(s.ctx, billing.KeySpec{AccountID: account, Name: "links"})
 	if err != nil {
@@ -206,7 +207,7 @@ func (s *till) linkOf(account int64) string {
 }
 
 // spendAll takes all that the account has.
-func (s *till) spendAll(account int64) {
+func (s *cashier) spendAll(account int64) {
 	s.t.Helper()
 	desk := s.desk()
 	balance, err := desk.Accounts.Balance(s.ctx, account)
@@ -224,6 +225,7 @@ func (s *till) spendAll(account int64) {
 
 // TestE2ECheckouts: a rush to the till while the chats are busy.
 func TestE2ECheckouts(t *testing.T) {
+	t.Parallel()
 	s := openTill(t)
 	s.rush(100, 20)
 	if waits := s.checkoutWaits(); len(waits) != 100 || waits[98] > 5*time.Second {
@@ -233,7 +235,7 @@ func TestE2ECheckouts(t *testing.T) {
 
 // checkoutWaits are the times from the delivery of each pre-checkout query to its
 // answer, the shortest first: what the payer waits for the program.
-func (s *till) checkoutWaits() []time.Duration {
+func (s *cashier) checkoutWaits() []time.Duration {
 	answered := map[int64]time.Time{}
 	for _, call := range s.telegram.Calls() {
 		if call.Method == "answerPreCheckoutQuery" && call.OK() {
@@ -252,11 +254,11 @@ func (s *till) checkoutWaits() []time.Duration {
 
 // rush lets many people pay at once while others wait for slow answers; everybody's
 // payment is answered in time, and credited.
-func (s *till) rush(people, chats int) telegramsim.CheckoutReport {
+func (s *cashier) rush(people, chats int) telegramsim.CheckoutReport {
 	s.t.Helper()
 	s.env["CHAT_MODEL"], s.env["WELCOME_CREDIT_USD"] = "slow", "5"
 	serve := s.serve()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	desk := s.desk()
 	const firstPayer, firstChat, stars = 9_000_001, 9_500_001, 7
 	offers := make(map[int64]string, people)
@@ -312,9 +314,10 @@ func (s *till) rush(people, chats int) telegramsim.CheckoutReport {
 // TestE2EPaymentsKilled: the server dies between two durable steps of a payment or a
 // refund, and somebody else goes on.
 func TestE2EPaymentsKilled(t *testing.T) {
+	t.Parallel()
 	s := openTill(t)
 	s.withFailpoints()
-	s.command("webhook", "set")
+	s.arrange("webhook", "set")
 	for n, mark := range []string{"payments.credited", "handlers.paid", "notices.sent", "payments.refunded"} {
 		who := int64(payerID + 10 + n)
 		k := s.keep(mark)

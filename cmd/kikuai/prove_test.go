@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/telegramsim/crowd"
 )
 
 // TestProveInbox: 200 chats × 50 messages, kill -9 and restart every two seconds.
 func TestProveInbox(t *testing.T) {
-	crashes(t, crowd{chats: 200, each: 50, killEvery: 2 * time.Second, within: 25 * time.Minute})
+	crashes(t, throng{chats: 200, each: 50, rate: 50, killEvery: 2 * time.Second, within: 25 * time.Minute})
 }
 
 // TestProveMoney: 200 workers on money for K calls, a hundred times over with another K
@@ -97,4 +99,43 @@ func TestProveSwitch(t *testing.T) {
 			t.Errorf("%d of %d answers took longer than %s", n, len(took), answerMost)
 		}
 	})
+}
+
+// TestProveRolling restarts two servers in turn under 500 live streams.
+func TestProveRolling(t *testing.T) {
+	rolling(t, rollout{streams: 500, cadence: 250 * time.Millisecond, short: 40, drain: 20 * time.Second})
+}
+
+// TestProveChats: how soon people are answered at 100 messages a second, and then 2,000 people with 20 messages each
+// through kills of one of two servers every five seconds, while Telegram answers 10 % of calls with 429 and 2 % with
+// 502. PROVE_CHATS and PROVE_EACH make it smaller.
+func TestProveChats(t *testing.T) {
+	size := chatting{chats: proveInt(t, "PROVE_CHATS", 2000), each: proveInt(t, "PROVE_EACH", 20), rate: 100, killEvery: 5 * time.Second, within: 30 * time.Minute}
+	c := newChatters(t, plainBinary, 3*size.chats*size.each)
+	quick, err := crowd.Run(t.Context(), c.telegram, crowd.Options{Chats: size.chats, Each: 3, Rate: size.rate, FirstChat: 8_000_001})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("response at %.0f messages a second:\n%s", size.rate, quick)
+	if !quick.Kept() || quick.Duplicated > 0 {
+		t.Errorf("lost %d, reordered %d, duplicated %d", quick.Lost, quick.Reordered, quick.Duplicated)
+	}
+	if p50, p99 := time.Duration(quick.FirstFrame.P50), time.Duration(quick.FirstFrame.P99); p50 > 500*time.Millisecond || p99 > 2*time.Second {
+		t.Errorf("first frame p50 %s, p99 %s", p50, p99)
+	}
+	chats(t, c, size)
+}
+
+// proveInt is a size of a proof that the environment may change.
+func proveInt(t *testing.T, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s: %q", name, text)
+	}
+	return n
 }

@@ -30,17 +30,11 @@ func (s *site) reconciled() {
 	}
 }
 
-// reconcile runs the command and returns what it found and its exit code.
+// reconcile runs the command in this process and returns what it found and its exit code.
 func (s *site) reconcile(args ...string) (answer reconcileAnswer, code int) {
 	s.t.Helper()
-	out, errs, err := s.try(append([]string{"admin", "reconcile", "--json"}, args...)...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := json.Unmarshal(out, &answer); err != nil {
+	code, out, errs := s.here(append([]string{"admin", "reconcile", "--json"}, args...)...)
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
 		s.t.Fatalf("admin reconcile: %v\n%s%s", err, out, errs)
 	}
 	return answer, code
@@ -49,6 +43,7 @@ func (s *site) reconcile(args ...string) (answer reconcileAnswer, code int) {
 // TestE2EReconcile: nothing is found where nothing is wrong, with and without a server;
 // what is wrong is told, and what cannot be compared is never called right.
 func TestE2EReconcile(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.reconciled() // before the first server
 	serve := s.serve()
@@ -133,6 +128,7 @@ func (s *site) metrics() (int, string) {
 
 // TestE2EReconcileInTheDark: with a store away nothing is said to be right.
 func TestE2EReconcileInTheDark(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	database := testenv.PostgresServer(t)
 	s.env["DATABASE_URL"], s.database = database.URL(), database.URL()
@@ -163,6 +159,7 @@ func TestE2EReconcileInTheDark(t *testing.T) {
 // TestE2EVerifyAndAudit: whole chains are said to hold and a forged link is told; what
 // operators did can be read again, page by page.
 func TestE2EVerifyAndAudit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	serve := s.serve()
 	key := s.key(personID, "0.010000007")
@@ -252,6 +249,7 @@ func (s *site) forge(query string) {
 
 // TestE2EClusterReconcile: on a cluster every node is looked at.
 func TestE2EClusterReconcile(t *testing.T) {
+	t.Parallel()
 	s, cluster := onCluster(t)
 	serve := s.serve()
 	for n := range stream.Shards {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/gateway"
@@ -29,6 +30,9 @@ const (
 	// redisLines is how many pipelines to a cluster run side by side, each for its
 	// range of slots: a node that hangs holds up its own and no others.
 	redisLines = 16
+	// clusterLook is how old what is known of a cluster's layout may be. Nobody says that a
+	// replica has taken its master's place but another node, when it is asked.
+	clusterLook = time.Second
 )
 
 var errRedisURL = errors.New("REDIS_URL cannot be read: redis://:password@host:6379/0 is its shape; several, comma-separated, are a cluster")
@@ -51,29 +55,40 @@ func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
 	l.log.DebugContext(ctx, "redis library: "+fmt.Sprintf(format, v...))
 }
 
-// openRedis connects lazily: a Redis that is away fails the calls, not the start.
-func openRedis(urls []string, autoPipeline bool, log *slog.Logger) (*stores, error) {
+// openRedis connects lazily: a Redis that is away fails the calls, not the start. exchanges
+// is told how long the request path's connections waited for answers; nil: nobody is.
+func openRedis(urls []string, autoPipeline bool, exchanges prometheus.Observer, log *slog.Logger) (*stores, error) {
 	redis.SetLogger(redisLog{log}) // the library has but one, for the whole process
 	options, err := redisOptions(urls)
 	if err != nil {
 		return nil, err
 	}
 	shared := newEars()
-	client := func(silence time.Duration, pool int) redis.UniversalClient {
+	client := func(silence time.Duration, pool int, exchanges prometheus.Observer) redis.UniversalClient {
 		o := *options
 		o.ReadTimeout, o.WriteTimeout, o.PoolTimeout, o.PoolSize = silence, silence, silence, pool
-		o.DialTimeout, o.Dialer = redisMost, shared.dialer(silence, redisMost, o.TLSConfig)
-		return redis.NewUniversalClient(&o)
+		o.DialTimeout, o.Dialer = redisMost, shared.dialer(silence, redisMost, o.TLSConfig, exchanges)
+		return redisClient(&o)
 	}
-	s := &stores{quick: client(redisCall, redisPool), hot: client(redisHot, redisPool), blocking: client(redisCall, redisBlocking), ears: shared}
+	s := &stores{quick: client(redisCall, redisPool, nil), hot: client(redisHot, redisPool, exchanges), blocking: client(redisCall, redisBlocking, nil), ears: shared}
 	s.gathered = s.hot
 	if autoPipeline {
 		if s.gathered, err = autoPipelined(s.hot); err != nil {
 			return nil, errors.Join(fmt.Errorf("gather Redis calls: %w", err), s.close())
 		}
 	}
-	s.gathered = gateway.Joining(s.gathered)
+	s.gathered = gateway.Joining(s.gathered, s.hot)
 	return s, nil
+}
+
+// redisClient makes a client of one server or of a cluster.
+func redisClient(o *redis.UniversalOptions) redis.UniversalClient {
+	if !o.IsClusterMode {
+		return redis.NewUniversalClient(o)
+	}
+	cluster := o.Cluster()
+	cluster.ClusterStateReloadInterval = clusterLook // the library's is a minute, without word of a master that died
+	return redis.NewClusterClient(cluster)
 }
 
 func redisOptions(urls []string) (*redis.UniversalOptions, error) {
@@ -82,6 +97,7 @@ func redisOptions(urls []string) (*redis.UniversalOptions, error) {
 		MaxRetries:            -1, // scripts are idempotent, but a retry is the caller's to decide
 		MaxRedirects:          redisRedirects,
 		DialerRetries:         1,
+		Protocol:              2, // nothing here is pushed to a client, and looking for it costs every answer
 	}
 	for _, url := range urls {
 		one, err := redis.ParseURL(url)
@@ -99,22 +115,19 @@ func redisOptions(urls []string) (*redis.UniversalOptions, error) {
 }
 
 // autoPipelined is behind REDIS_AUTOPIPELINE because the library calls it
-// experimental.
+// experimental. It is the deferred kind: who reads an answer waits for it, in a way of
+// their own where they must not wait for long.
 func autoPipelined(client redis.UniversalClient) (redis.Cmdable, error) {
 	o := redis.DefaultBlockingAutoPipelineOptions()
 	o.MaxQueuedCommands = redisQueued
 	switch c := client.(type) {
 	case *redis.Client:
-		return c.AutoPipelineWithOptions(o)
+		return c.AsyncAutoPipelineWithOptions(o)
 	case *redis.ClusterClient:
 		o.NumShards = redisLines
-		return c.AutoPipelineWithOptions(o)
+		return c.AsyncAutoPipelineWithOptions(o)
 	}
 	return client, nil
-}
-
-func (s *stores) clients() []redis.UniversalClient {
-	return []redis.UniversalClient{s.quick, s.hot, s.blocking}
 }
 
 func (s *stores) close() error {

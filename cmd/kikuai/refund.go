@@ -11,7 +11,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
-	"github.com/kikuai/kikuai/handlers"
+	"github.com/kikuai/kikuai/handlers/till"
 	"github.com/kikuai/kikuai/internal/config"
 	"github.com/kikuai/kikuai/internal/telemetry"
 )
@@ -88,7 +88,7 @@ func (c adminRefund) refunder(t *terminal, o *office, provider string) (billing.
 	}
 	log := telemetry.NewTextLogger(t.errs, slog.LevelWarn)
 	sender := bot.NewSender(bot.SenderOptions{Client: client, Log: log, Registerer: prometheus.NewRegistry()})
-	return handlers.StarRefunds{Sender: sender, Payer: c.TelegramID}, nil
+	return till.StarRefunds{Sender: sender, Payer: c.TelegramID}, nil
 }
 
 // posted waits for a moment until the refund is in the ledger.

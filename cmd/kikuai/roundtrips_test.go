@@ -10,6 +10,7 @@ import (
 // account have, and a third where an organisation, or a limit of the whole installation,
 // has a say before.
 func TestE2ERoundTrips(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	// A call's own commands carry its hold's name; nothing in the background does.
 	through := newTap(t, s.redis.Addr, "api-")

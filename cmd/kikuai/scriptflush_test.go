@@ -12,6 +12,7 @@ import (
 // TestE2EScriptFlush: a Redis that forgets its scripts in the middle of the load is told
 // them again, and no client notices.
 func TestE2EScriptFlush(t *testing.T) {
+	t.Parallel()
 	const workers, each = 4, 40
 	s := newSite(t)
 	serve := s.serve()

@@ -30,11 +30,15 @@ func tuneMemory(lookup config.Lookup) {
 
 func (serveCommand) Run(t *terminal) (err error) {
 	tuneMemory(t.lookup)
-	c, err := config.Load(t.lookup, config.NeedServe)
+	c, err := config.Load(t.lookup, config.NeedServe, t.names...)
 	if err != nil {
 		return err
 	}
-	app, err := New(c, newLogger(c, t.errs), Options{})
+	log := newLogger(c, t.errs)
+	for _, note := range c.Notes() {
+		log.Warn(note)
+	}
+	app, err := New(c, log, Options{})
 	if err != nil {
 		return err
 	}

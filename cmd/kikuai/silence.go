@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ears know when Redis was last heard from, on any connection. They tell a Redis that is
@@ -38,10 +40,11 @@ const silenceGrace = 10 * time.Millisecond
 func newEars() *ears { return &ears{born: time.Now()} }
 
 // dialer makes connections that give up after so much silence, or after most of it all.
-func (e *ears) dialer(silence, most time.Duration, config *tls.Config) func(ctx context.Context, network, address string) (net.Conn, error) {
+// exchanges is told how long they waited for answers; nil: nobody is.
+func (e *ears) dialer(silence, most time.Duration, config *tls.Config, exchanges prometheus.Observer) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		known, _ := e.heard.LoadOrStore(address, new(atomic.Int64))
-		c := &patientConn{ears: e, heard: known.(*atomic.Int64), silence: silence, most: most}
+		c := &patientConn{ears: e, heard: known.(*atomic.Int64), silence: silence, most: most, exchanges: exchanges}
 		var err error
 		for _, within := range []time.Duration{silence, most - silence} {
 			if c.Conn, err = dial(ctx, network, address, config, within); err == nil {
@@ -71,6 +74,9 @@ type patientConn struct {
 	silence time.Duration
 	most    time.Duration
 	patient bool // the deadline is ours, and not that of a caller who cannot wait so long
+
+	exchanges prometheus.Observer // nil: nobody observes them
+	asked     time.Time           // when what is not answered yet was begun to be sent; zero: all is
 }
 
 // NetConn is the connection itself, for those who look whether it still stands.
@@ -92,7 +98,17 @@ func (c *patientConn) SetDeadline(at time.Time) error {
 	return errors.Join(c.SetReadDeadline(at), c.SetWriteDeadline(at))
 }
 
+// Read waits for an answer. Like Write, it is called by one goroutine at a time.
 func (c *patientConn) Read(b []byte) (int, error) {
+	n, err := c.wait(b)
+	if !c.asked.IsZero() {
+		c.exchanges.Observe(time.Since(c.asked).Seconds())
+		c.asked = time.Time{}
+	}
+	return n, err
+}
+
+func (c *patientConn) wait(b []byte) (int, error) {
 	began, looked := time.Now(), false
 	for {
 		n, err := c.Conn.Read(b)
@@ -116,6 +132,9 @@ func (c *patientConn) Read(b []byte) (int, error) {
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
+	if c.exchanges != nil && c.asked.IsZero() {
+		c.asked = time.Now()
+	}
 	n, err := c.Conn.Write(b)
 	if !timedOut(err) {
 		return n, err

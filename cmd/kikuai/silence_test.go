@@ -36,7 +36,7 @@ func answering(t *testing.T) (address string, accepted <-chan net.Conn) {
 func TestSilence(t *testing.T) {
 	const silence, most = 100 * time.Millisecond, 20 * time.Second
 	address, accepted := answering(t)
-	connect := newEars().dialer(silence, most, nil)
+	connect := newEars().dialer(silence, most, nil, nil)
 	pair := func() (client, server net.Conn) {
 		t.Helper()
 		client, err := connect(t.Context(), "tcp", address)
@@ -89,7 +89,7 @@ func TestSilenceHasAnEnd(t *testing.T) {
 	const silence, most = 200 * time.Millisecond, 400 * time.Millisecond
 	address, accepted := answering(t)
 	e := newEars()
-	client, err := e.dialer(silence, most, nil)(t.Context(), "tcp", address)
+	client, err := e.dialer(silence, most, nil, nil)(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,5 +115,56 @@ func TestSilenceHasAnEnd(t *testing.T) {
 		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("deadline in %s: %v", within, err)
 		}
+	}
+}
+
+// counter counts what it observes.
+type counter struct{ n int }
+
+func (c *counter) Observe(seconds float64) {
+	if seconds >= 0 {
+		c.n++
+	}
+}
+
+// TestExchanges: what was sent and what is waited for are one exchange, in however many
+// pieces they go and come, and whether or not an answer comes.
+func TestExchanges(t *testing.T) {
+	const silence = 100 * time.Millisecond
+	address, accepted := answering(t)
+	exchanges := &counter{}
+	client, err := newEars().dialer(silence, 2*silence, nil, exchanges)(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server := <-accepted
+	defer server.Close()
+	for range 3 {
+		for range 2 {
+			if _, err := client.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := server.Write([]byte{1, 2}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := io.ReadFull(client, make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if exchanges.n != 3 {
+		t.Errorf("%d exchanges, want 3", exchanges.n)
+	}
+	if _, err := client.Write([]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || exchanges.n != 4 {
+		t.Errorf("a silent server: %v, %d exchanges, want 4", err, exchanges.n)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	tg "github.com/go-telegram/bot"
 
 	"github.com/kikuai/kikuai/bot"
-	"github.com/kikuai/kikuai/handlers"
 	"github.com/kikuai/kikuai/internal/config"
 )
 
@@ -19,7 +18,7 @@ type webhookCommand struct {
 }
 
 func (t *terminal) telegram(need config.Need) (*config.Config, *tg.Bot, error) {
-	c, err := config.Load(t.lookup, need|config.NeedTelegram)
+	c, err := t.load(need | config.NeedTelegram)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,8 +44,7 @@ func (webhookSet) Run(t *terminal) error {
 func introduce(ctx context.Context, client *tg.Bot, c *config.Config) error {
 	return errors.Join(
 		bot.SetWebhook(ctx, client, c.PublicURL+"/webhook", c.WebhookSecret.Reveal()),
-		bot.SetCommands(ctx, client, handlers.Commands()),
-		bot.SetMenuButton(ctx, client, "", ""),
+		showMenus(ctx, client, c),
 	)
 }
 
