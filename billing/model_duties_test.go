@@ -57,7 +57,9 @@ func (a *modelAccount) post(e modelEvent) {
 	}
 	a.writeOff += e.writeOff
 	a.revenue += e.captured + e.writeOff
-	a.posted[e.hold], a.costs[e.hold] = true, e.captured+e.writeOff
+	if !a.posted[e.hold] { // a second event bears a name of its own in the ledger
+		a.posted[e.hold], a.costs[e.hold] = true, e.captured+e.writeOff
+	}
 	a.use(e)
 }
 

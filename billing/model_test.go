@@ -51,7 +51,7 @@ type modelAccount struct {
 	lateOff           map[string]bool       // holds of which a late cost is written off
 	queue             []modelEvent
 	posted            map[string]bool  // holds that the ledger knows
-	costs             map[string]int64 // of these, what it has of their calls
+	costs             map[string]int64 // of these, what it has of their calls under their own names
 	ofAccount, ofKey  modelBudget
 	own               int64                 // bought, or credited otherwise than by gifts
 	gifts             map[string]*modelGift // given, by the name of the wish

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -206,13 +208,13 @@ func TestE2ESimulate(t *testing.T) {
 	s.env["WELCOME_CREDIT_USD"] = "5"
 	serve := s.serve()
 	pids := filepath.Join(t.TempDir(), "server.pid")
-	note := func() {
+	mayDie := func() { // whoever dies before it has worked shows nothing
 		t.Helper()
 		if err := os.WriteFile(pids, fmt.Appendln(nil, serve.cmd.Process.Pid), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	note()
+	mayDie()
 	done := make(chan struct{})
 	var out []byte
 	var simulated error
@@ -221,13 +223,23 @@ func TestE2ESimulate(t *testing.T) {
 		out, _, simulated = s.try("simulate", "--listen", api, "--webhook", s.url+"/webhook", "--token", simToken, "--secret", simSecret,
 			"--chats", "20", "--each", "4", "--rate", "10", "--too-many", "5", "--bad-gateway", "2", "--kill", pids, "--every", "4s", "--json")
 	}()
-	for running := true; running; {
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	called := s.model.Count()
+	for running, immune := true, false; running; {
 		select {
 		case <-done:
 			running = false
 		case <-serve.ended:
-			serve = s.spawn("serve")
-			note()
+			if err := os.Remove(pids); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			serve, called, immune = s.spawn("serve"), s.model.Count(), true
+		case <-look.C:
+			if immune && s.model.Count() > called {
+				mayDie()
+				immune = false
+			}
 		}
 	}
 	if simulated != nil {

@@ -100,8 +100,9 @@ func (s *site) deadLettersOnCluster() {
 func TestE2EClusterNodeAway(t *testing.T) {
 	t.Parallel()
 	// The library sends a command that timed out once more, and each may wait behind
-	// another: four times half a second, and the connections to be made.
-	const callMost = 5 * time.Second
+	// another: four times half a second, and the connections to be made; and the time that
+	// a busy machine adds.
+	const callMost = 10 * time.Second
 	s, cluster := onCluster(t)
 	serve := s.serve()
 	node := cluster.NodeOf(billing.EpochKey(1))
@@ -130,9 +131,11 @@ func TestE2EClusterNodeAway(t *testing.T) {
 			}
 		}
 		for _, c := range there {
-			if status, body := s.chat(c.key, "echo", "hello", 10); status != http.StatusOK {
-				t.Errorf("%s: a call of another node: %d %s", name, status, body)
-			}
+			// Half a second is little on a busy machine: one that was late is made again.
+			s.until(callMost, name+": answered by another node", func() bool {
+				status, _ := s.chat(c.key, "echo", "hello", 10)
+				return status == http.StatusOK
+			})
 		}
 		outage.end()
 		s.until(30*time.Second, fmt.Sprintf("back from %s", name), func() bool {

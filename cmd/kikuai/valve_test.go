@@ -39,6 +39,8 @@ func (v *valve) url() string { return "redis://" + v.listener.Addr().String() + 
 
 func (v *valve) shut() { v.closed.Store(true) }
 
+func (v *valve) isShut() bool { return v.closed.Load() }
+
 func (v *valve) accept() {
 	for {
 		from, err := v.listener.Accept()
