@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"gopkg.in/yaml.v3"
@@ -53,6 +54,9 @@ func (d document) serve(c *fiber.Ctx) error {
 	}
 	return tagged(c, d.kind, d.content, d.tag)
 }
+
+// builtIn are the documents, made once: they are the same for every server of a process.
+var builtIn = sync.OnceValues(newDocuments)
 
 // newDocuments makes them from the description.
 func newDocuments() (d documents, err error) {

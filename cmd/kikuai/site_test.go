@@ -163,7 +163,7 @@ func freeAddr(t *testing.T) string {
 }
 
 func (s *site) environ() []string {
-	environ := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	environ := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=" + os.Getenv("GORACE")}
 	for name, value := range s.env {
 		environ = append(environ, name+"="+value)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 	"gopkg.in/yaml.v3"
@@ -32,8 +33,11 @@ type tongue struct {
 	forms       forms
 }
 
-// Load reads the texts that are built into the program. An error is a mistake in them.
-func Load() (*Book, error) { return load(files, Languages()) }
+// Load is the texts that are built into the program, read once: that takes more time than
+// all else of a start. An error is a mistake in them.
+func Load() (*Book, error) { return builtIn() }
+
+var builtIn = sync.OnceValues(func() (*Book, error) { return load(files, Languages()) })
 
 func load(files fs.FS, languages []string) (*Book, error) {
 	b := &Book{tongues: map[string]*tongue{}}
