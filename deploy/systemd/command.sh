@@ -22,7 +22,11 @@ for file in "$dir"/secrets/*; do
 	name=$(basename "$file")
 	case $name in
 	owner_url | *_password) ;;
-	*) export "$(printf %s "$name" | tr '[:lower:]' '[:upper:]')_FILE=$file" ;;
+	*)
+		setting=$(printf %s "$name" | tr '[:lower:]' '[:upper:]')
+		unset "$setting" # of the shell that this is run in
+		export "${setting}_FILE=$file"
+		;;
 	esac
 done
 exec kikuai "$@"

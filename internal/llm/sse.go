@@ -17,7 +17,7 @@ var ErrEventTooLong = errors.New("llm: a server-sent event is too long")
 
 // Event is one server-sent event. Its bytes are valid until the next call of Next.
 type Event struct {
-	Raw  []byte // as it came, with the blank line that ends it
+	Raw  []byte // as it came, with the blank line that ends it, which may be LF in place of CRLF
 	Data []byte // the data lines, joined
 }
 
@@ -147,9 +147,14 @@ func (r *EventReader) take(text []byte, from int) {
 
 // cut ends the event at the blank line that r.line has just passed.
 func (r *EventReader) cut(rest []byte) (Event, bool) {
-	if r.skipLF && r.line < len(rest) && rest[r.line] == '\n' {
+	switch {
+	case r.skipLF && r.line < len(rest) && rest[r.line] == '\n':
 		r.line++
 		r.skipLF = false
+	case r.skipLF && r.line > 1 && rest[r.line-2] == '\n':
+		// Its LF is still on the way and will be passed over. Who reads what is forwarded
+		// may know no line that ends in CR alone.
+		rest[r.line-1] = '\n'
 	}
 	event := Event{Raw: rest[:r.line]}
 	switch r.lines {

@@ -60,6 +60,30 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Many clients know LF and CRLF alone. What such a one reads of a stream does not depend on
+// where it was cut on its way here.
+func TestEventsForScanners(t *testing.T) {
+	const text = "event: x\r\ndata: a\r\n\r\n: ping\r\n\r\ndata: b\r\n\r\ndata: c\n\n"
+	for cut := range len(text) + 1 {
+		_, raw, err := events(io.MultiReader(strings.NewReader(text[:cut]), strings.NewReader(text[cut:])), 0)
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		var got []string
+		for event := range strings.SplitSeq(strings.ReplaceAll(raw, "\r\n", "\n"), "\n\n") {
+			for line := range strings.SplitSeq(event, "\n") {
+				if data, is := strings.CutPrefix(line, "data: "); is {
+					got = append(got, data)
+				}
+			}
+			got = append(got, "")
+		}
+		if want := []string{"a", "", "b", "", "c", "", ""}; !slices.Equal(got, want) {
+			t.Errorf("cut at %d: %q of %q", cut, got, raw)
+		}
+	}
+}
+
 func TestEventBounds(t *testing.T) {
 	long := "data: " + strings.Repeat("x", 1000) + "\n\n"
 	if got, _, err := events(strings.NewReader(long), 2000); !errors.Is(err, io.EOF) || len(got) != 1 {

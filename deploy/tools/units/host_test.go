@@ -142,8 +142,11 @@ func TestCommandOfServices(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "kikuai"), []byte("#!/bin/sh\necho \"$@\"\nenv\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	said := script(t, []string{"KIKUAI_DIR=" + dir, "PATH=" + bin + ":" + os.Getenv("PATH")}, "deploy/systemd/command.sh", "admin", "audit")
+	said := script(t, []string{"KIKUAI_DIR=" + dir, "REDIS_URL=redis://the-shells-own", "PATH=" + bin + ":" + os.Getenv("PATH")}, "deploy/systemd/command.sh", "admin", "audit")
 	lines := strings.Split(said, "\n")
+	if strings.Contains(said, "the-shells-own") { // beside its file it would be refused
+		t.Errorf("given the shell's own setting, too:\n%s", said)
+	}
 	for _, want := range []string{"admin audit", "PUBLIC_URL=https://bot.example.org", "SUPPORT_CONTACT=somebody here", "ADMIN_TELEGRAM_IDS=1,2"} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("no %q in\n%s", want, said)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strconv"
+	"sync"
 )
 
 const (
@@ -23,15 +23,32 @@ const (
 // has its port.
 var ErrPortTaken = errors.New("port taken by another process")
 
-// FreePort returns a TCP port on 127.0.0.1 that nothing listens on. Another
-// process may take it before the caller does; callers try again then.
+// given are the UDP ports of the numbers that FreePort has returned. They are bound as long
+// as this process lives, so that no other one is given a number whose server is stopped, or
+// has not begun to listen.
+var given struct {
+	mu    sync.Mutex
+	ports []net.PacketConn
+}
+
+// FreePort returns a TCP port on 127.0.0.1 that nothing listens on, and that no other call
+// returns, in whichever process. One that looks for its ports by itself may take it before
+// the caller does; callers try again then.
 func FreePort() (int, error) {
 	for range portTries {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		l, err := net.Listen("tcp", address(port))
+		taken, err := net.ListenPacket("udp", address(port))
 		if err != nil {
 			continue
 		}
+		l, err := net.Listen("tcp", address(port))
+		if err != nil {
+			_ = taken.Close()
+			continue
+		}
+		given.mu.Lock()
+		given.ports = append(given.ports, taken)
+		given.mu.Unlock()
 		if err := l.Close(); err != nil {
 			return 0, err
 		}
@@ -58,9 +75,7 @@ func OnFreePorts(n int, launch func(ports []int) error) error {
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(ports, port) {
-				ports = append(ports, port)
-			}
+			ports = append(ports, port)
 		}
 		return launch(ports)
 	})

@@ -3,11 +3,32 @@ package child
 import (
 	"context"
 	"errors"
+	"net"
 	"os/exec"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// TestFreePort: a port that was given is not given again, here or to another process, whether
+// or not anything listens on it.
+func TestFreePort(t *testing.T) {
+	seen := map[int]bool{}
+	for range 200 {
+		port, err := FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[port] {
+			t.Fatalf("%d is given twice", port)
+		}
+		seen[port] = true
+		if other, err := net.ListenPacket("udp", address(port)); err == nil {
+			t.Errorf("%d is free for another process", port)
+			_ = other.Close()
+		}
+	}
+}
 
 // TestOnFreePorts: a server whose port was taken is started on others, a few times; one
 // that fails otherwise is not.
