@@ -17,6 +17,11 @@ var internalBugs = []mutation{
 		pkg: "internal/llm", test: "TestMessagesEvents",
 	},
 	{
+		bug:   "forward a blank line whose LF is still on the way as a CR alone",
+		edits: []edit{{"internal/llm/sse.go", "\t\trest[r.line-1] = '\\n'\n", "\t\t_ = rest[r.line-1]\n"}},
+		pkg:   "internal/llm", test: "TestEventsForScanners",
+	},
+	{
 		bug: "send the event with the usage before the cost is known",
 		edits: []edit{{"internal/llm/messagesanswer.go",
 			"\tif !a.delta {\n\t\treturn e.Raw, nil\n\t}\n",
