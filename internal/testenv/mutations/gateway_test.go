@@ -275,6 +275,13 @@ var gatewayBugs = []mutation{
 		pkg: "gateway", test: "TestAnsweredIsBooked",
 	},
 	{
+		bug: "hold in memory alone what an answer cost",
+		edits: []edit{{"gateway/booking.go",
+			"captured, err = r.holds.Record(context.Background(), s); err == nil",
+			"captured, err = (billing.Captured{Nano: s.Cost, Late: true}), nil; err == nil"}},
+		pkg: "cmd/kikuai", test: "TestE2EAnsweredIsBooked",
+	},
+	{
 		bug: "give an answer out that is nowhere in the books",
 		edits: []edit{{"gateway/live.go",
 			"receipt, settlement, err := l.settle(l.usage(reported))\n\tif err != nil {",
