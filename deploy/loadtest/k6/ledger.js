@@ -10,7 +10,7 @@ const length = seconds(300);
 export const options = bounded({
   ledger: {
     executor: 'constant-arrival-rate', rate, timeUnit: '1s', duration: `${length}s`,
-    preAllocatedVUs: clients(100), maxVUs: clients(1000), // a second of calls, which is what one may take
+    preAllocatedVUs: clients(100), maxVUs: clients(400),
   },
 }, unsent(rate * length));
 
