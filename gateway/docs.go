@@ -55,8 +55,8 @@ func (d document) serve(c *fiber.Ctx) error {
 	return tagged(c, d.kind, d.content, d.tag)
 }
 
-// builtIn are the documents, made once: they are the same for every server of a process.
-var builtIn = sync.OnceValues(newDocuments)
+// builtInDocuments are the documents, made once: they are the same for every server of a process.
+var builtInDocuments = sync.OnceValues(newDocuments)
 
 // newDocuments makes them from the description.
 func newDocuments() (d documents, err error) {

@@ -150,7 +150,7 @@ func New(o Options) (*Server, error) {
 		bodyLimit: min(o.BodyLimit, hardBodyLimit), notice: o.Notice, pingEvery: o.PingEvery, batchIn: o.BatchIn, now: o.Now, born: o.Now().Unix(),
 	}
 	var err error
-	if s.documents, err = builtIn(); err != nil {
+	if s.documents, err = builtInDocuments(); err != nil {
 		return nil, err
 	}
 	if s.graph, err = newGraph(); err != nil {

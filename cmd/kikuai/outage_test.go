@@ -193,7 +193,7 @@ func TestE2EAdminCommands(t *testing.T) {
 	}
 	s.command("admin", "revoke", "--key-id", fmt.Sprint(made.KeyID))
 	s.command("admin", "revoke", "--telegram-id", "7", "--key", made.Key)
-	s.until(5*time.Second, "told that the key is revoked", func() bool { // servers remember the 429 until they hear of it
+	s.until(5*time.Second, "told that the key is revoked", func() bool { // remembered as denied for a moment, at most
 		code, body := s.get("/v1/models", made.Key)
 		if code != 401 && code != 429 {
 			t.Fatalf("a revoked key answers %d %s", code, body)

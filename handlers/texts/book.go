@@ -33,8 +33,8 @@ type tongue struct {
 	forms       forms
 }
 
-// Load is the texts that are built into the program, read once: that takes more time than
-// all else of a start. An error is a mistake in them.
+// Load is the texts that are built into the program, read once: that is a good part of a
+// start. An error is a mistake in them.
 func Load() (*Book, error) { return builtIn() }
 
 var builtIn = sync.OnceValues(func() (*Book, error) { return load(files, Languages()) })
