@@ -60,7 +60,10 @@ func TestE2EBrowser(t *testing.T) {
 		var user accountAnswer
 		redis, database := devStores(t, dev)
 		s.env["REDIS_URL"], s.env["DATABASE_URL"], s.env["KIKUAI_ENV"] = redis, database, "development"
-		s.admin(&user, "user", "--telegram-id", "1001")
+		s.until(time.Minute, "telling the balance that Redis has", func() bool {
+			s.admin(&user, "user", "--telegram-id", "1001")
+			return user.BalanceCurrent
+		})
 		delete(s.env, "REDIS_URL")
 		delete(s.env, "DATABASE_URL")
 		return user
