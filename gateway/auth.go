@@ -47,9 +47,8 @@ func (s *Server) known(key billing.PresentedKey, err error) error {
 // learn is known of a call from that address.
 func (s *Server) learn(from netip.Addr, key billing.PresentedKey, err error) error {
 	var refused *CallError
-	var restricted *restrictedError
 	switch {
-	case errors.Is(err, errKeyUnknown), errors.As(err, &restricted) && restricted.strange():
+	case strange(err):
 		return s.strangers.failed(s.base, from, key.Name(), err)
 	case err == nil, errors.As(err, &refused) && refused.Decision != nil:
 		s.strangers.welcome(key.Name())

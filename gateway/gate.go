@@ -286,6 +286,9 @@ func (g *gate) decide(ctx context.Context, c caller, r *reservation,
 // judged counts and remembers what the limits said, and turns a denial into its error.
 func (g *gate) judged(c caller, p pass, err error) (pass, error) {
 	if !p.limited {
+		if strange(err) { // a key that ended says so at once, whatever limit denied it before
+			g.refusals.forget(c.name())
+		}
 		return p, err
 	}
 	g.metrics.Decided(&p.decision)

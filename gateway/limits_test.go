@@ -304,6 +304,23 @@ func TestDeniedCallersAskNobody(t *testing.T) {
 	r.do("GET", "/v1/models", token, "").want(t, 200)
 }
 
+// TestKeyThatEndedIsNotDenied: a key that was denied by a limit and then revoked is told so
+// within a second, and from then on each time.
+func TestKeyThatEndedIsNotDenied(t *testing.T) {
+	r := newRig(t)
+	id, _ := r.account(10 * dollar)
+	made, token, err := r.desk.Keys.Create(t.Context(), billing.KeySpec{AccountID: id, Limits: billing.Limits{RequestsPerMinute: 1}})
+	r.must(err)
+	r.do("GET", "/v1/models", token, "").want(t, 200)
+	r.do("GET", "/v1/models", token, "").want(t, 429)
+	r.must(r.desk.Keys.Revoke(t.Context(), id, made.ID, billing.House))
+	r.eventually("the key is none", func() bool { return r.do("GET", "/v1/models", token, "").status == 401 })
+	for range 20 {
+		r.do("GET", "/v1/models", token, "").want(t, 401)
+		r.chat(token, "paid").want(t, 401)
+	}
+}
+
 // TestHouseLimits: who has no limits of their own has the house's; a key with requests of
 // its own has no bucket of the house's, and a tier that Redis does not know is no freedom.
 func TestHouseLimits(t *testing.T) {

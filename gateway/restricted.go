@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -44,8 +45,12 @@ type restrictedError struct {
 
 func (e *restrictedError) Error() string { return "gateway: the key is restricted by " + e.by }
 
-// strange says that whoever holds the key may not be whose it is.
-func (e *restrictedError) strange() bool { return e.by != byModel }
+// strange says of a refusal that whoever sent the key may not be whose it is: it is none, or
+// is not to be used any more, or not from there.
+func strange(err error) bool {
+	var restricted *restrictedError
+	return errors.Is(err, errKeyUnknown) || errors.As(err, &restricted) && restricted.by != byModel
+}
 
 // restriction is what of the caller's key refuses its call, if anything does.
 func (c caller) restriction(p pass) error {

@@ -200,6 +200,9 @@ func TestE2EAdminCommands(t *testing.T) {
 		}
 		return code == 401
 	})
+	if code, body := s.get("/v1/models", made.Key); code != 401 {
+		t.Errorf("a key that was told to be revoked answers %d %s", code, body)
+	}
 	serve.stop()
 	s.reconciled()
 }

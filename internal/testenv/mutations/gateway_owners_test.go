@@ -3,6 +3,13 @@ package mutations
 // gatewayOwnersBugs are of keys and card payments.
 var gatewayOwnersBugs = []mutation{
 	{
+		bug: "deny a key that has ended by a limit it once reached",
+		edits: []edit{{"gateway/gate.go",
+			"if strange(err) {",
+			"if strange(err) && err == nil {"}},
+		pkg: "gateway", test: "TestKeyThatEnded",
+	},
+	{
 		bug: "charge a disputed payment back as often as it is told",
 		edits: []edit{{"billing/checkout_disputes.go",
 			"jsonb_build_object($2::text, $3::bigint)",
