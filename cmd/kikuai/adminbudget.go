@@ -19,21 +19,33 @@ type adminBudget struct {
 
 // over is the budget with what the flags change.
 func (c adminBudget) over(b billing.Budget) (billing.Budget, error) {
-	for _, f := range []struct {
-		name string
-		usd  *string
-		into *int64
-	}{{"--day-usd", c.DayUSD, &b.DayNano}, {"--month-usd", c.MonthUSD, &b.MonthNano}} {
-		if f.usd == nil {
-			continue
-		}
-		nano, err := billing.ParseUSD(*f.usd)
-		if err != nil {
-			return b, fmt.Errorf("%s: %w", f.name, err)
-		}
-		*f.into = nano
+	day, err := usdFlag("--day-usd", c.DayUSD)
+	if err != nil {
+		return b, err
+	}
+	month, err := usdFlag("--month-usd", c.MonthUSD)
+	if err != nil {
+		return b, err
+	}
+	if day != nil {
+		b.DayNano = *day
+	}
+	if month != nil {
+		b.MonthNano = *month
 	}
 	return b, nil
+}
+
+// usdFlag reads a sum in dollars, in nano-USD; nil was not given.
+func usdFlag(name string, usd *string) (*int64, error) {
+	if usd == nil {
+		return nil, nil
+	}
+	nano, err := billing.ParseUSD(*usd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &nano, nil
 }
 
 type budgetAnswer struct {

@@ -172,21 +172,11 @@ func (c adminKeySet) wish() (change billing.KeyChange, err error) {
 		return change, err
 	}
 	change.Name = c.Name
-	for _, flag := range []struct {
-		name string
-		usd  *string
-		into **int64
-	}{{"--budget-day-usd", c.DayUSD, &change.BudgetDay}, {"--budget-usd", c.MonthUSD, &change.BudgetMonth}} {
-		if flag.usd == nil {
-			continue
-		}
-		nano, err := billing.ParseUSD(*flag.usd)
-		if err != nil {
-			return change, fmt.Errorf("%s: %w", flag.name, err)
-		}
-		*flag.into = &nano
+	if change.BudgetDay, err = usdFlag("--budget-day-usd", c.DayUSD); err != nil {
+		return change, err
 	}
-	return change, nil
+	change.BudgetMonth, err = usdFlag("--budget-usd", c.MonthUSD)
+	return change, err
 }
 
 func (c adminKeySet) Run(t *terminal) error {

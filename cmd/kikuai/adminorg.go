@@ -28,21 +28,11 @@ func (f orgFlags) read() (change billing.OrganisationChange, err error) {
 	if change.Limits, err = f.change(); err != nil {
 		return change, err
 	}
-	for _, flag := range []struct {
-		name string
-		usd  *string
-		into **int64
-	}{{"--budget-day-usd", f.DayUSD, &change.BudgetDay}, {"--budget-usd", f.MonthUSD, &change.BudgetMonth}} {
-		if flag.usd == nil {
-			continue
-		}
-		nano, err := billing.ParseUSD(*flag.usd)
-		if err != nil {
-			return change, fmt.Errorf("%s: %w", flag.name, err)
-		}
-		*flag.into = &nano
+	if change.BudgetDay, err = usdFlag("--budget-day-usd", f.DayUSD); err != nil {
+		return change, err
 	}
-	return change, nil
+	change.BudgetMonth, err = usdFlag("--budget-usd", f.MonthUSD)
+	return change, err
 }
 
 type orgAnswer struct {

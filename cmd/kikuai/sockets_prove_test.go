@@ -3,18 +3,16 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv/processes"
 )
 
 const (
@@ -177,13 +175,9 @@ func (c *audience) call(desk *billing.Desk, account int64, id string) error {
 // resident is what a process has of the memory, in bytes.
 func resident(t *testing.T, p *process) int64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	bytes, err := processes.Resident(p.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
+	return bytes
 }

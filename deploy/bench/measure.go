@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv/processes"
 )
 
 // row compares one kind of work with its baseline; the figures are medians of rounds.
@@ -147,7 +149,7 @@ func (s *site) steady(ctx context.Context, rounds int, length time.Duration, con
 		}
 		samples = append(samples, taken)
 	}
-	memory, err := residentMemory(s.kikuaiPID)
+	memory, err := processes.Resident(s.kikuaiPID)
 	if err != nil {
 		return "", err
 	}

@@ -9,13 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv/processes"
 )
 
 const (
@@ -211,28 +211,13 @@ func (l listener) held(ctx context.Context, streams int, pid int) (int64, error)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for end := time.Now().Add(heldFor); time.Now().Before(end); <-tick.C {
-		now, err := residentMemory(pid)
+		now, err := processes.Resident(pid)
 		if err != nil {
 			return 0, err
 		}
 		most = max(most, now)
 	}
 	return most, nil
-}
-
-// residentMemory of a process, in bytes.
-func residentMemory(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, is := strings.CutPrefix(line, "VmRSS:"); is {
-			kilobytes, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kilobytes << 10, err
-		}
-	}
-	return 0, errors.New("the system does not tell how much memory a process has")
 }
 
 // measureStreams compares streams through kikuai with the same from the upstream itself.
@@ -268,7 +253,7 @@ func measureStreams(ctx context.Context, rounds int, length time.Duration, _ int
 		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | **%s** | **%s** | %s, %s |\n", streams,
 			fine(d.p50), fine(d.p99), fine(k.p50), fine(k.p99), fine(added50), fine(added99), goal50, goal99)
 	}
-	idle, err := residentMemory(site.kikuaiPID)
+	idle, err := processes.Resident(site.kikuaiPID)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/kikuai/kikuai/internal/testenv/processes"
 )
 
 const (
@@ -210,7 +212,7 @@ func (s *site) askOnce(ctx context.Context, q question, n int) (size int, took t
 
 // exportWhole reads all calls once and says how fast, and what it did to the server's memory.
 func (s *site) exportWhole(ctx context.Context, calls int) (string, error) {
-	before, err := residentMemory(s.kikuaiPID)
+	before, err := processes.Resident(s.kikuaiPID)
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +227,7 @@ func (s *site) exportWhole(ctx context.Context, calls int) (string, error) {
 	read := bufio.NewScanner(answer.Body)
 	for read.Scan() {
 		if lines++; lines%50_000 == 0 {
-			now, err := residentMemory(s.kikuaiPID)
+			now, err := processes.Resident(s.kikuaiPID)
 			if err != nil {
 				return "", err
 			}

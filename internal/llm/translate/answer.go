@@ -92,9 +92,6 @@ func MessagesAnswerToChat(answer []byte, a Answer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := reported(root); err != nil {
-		return nil, err
-	}
 	blocks := root.Get("content")
 	if !blocks.IsArray() {
 		return nil, ErrBroken
@@ -204,9 +201,6 @@ func (w *writer) array(name string, elements []byte) {
 func ChatAnswerToMessages(answer []byte, a Answer) ([]byte, error) {
 	root, err := parseAnswer(answer)
 	if err != nil {
-		return nil, err
-	}
-	if err := reported(root); err != nil {
 		return nil, err
 	}
 	choice := root.Get("choices.0")

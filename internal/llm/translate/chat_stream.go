@@ -45,9 +45,7 @@ func (s *ChatStream) Event(to, data []byte) ([]byte, error) {
 	}
 	switch root.Get("type").Str {
 	case "error":
-		if err = reported(root); err == nil {
-			err = ErrBroken
-		}
+		err = ErrBroken // it says no error
 	case "message_start":
 		message := root.Get("message")
 		s.counts.add(message.Get("usage"))

@@ -34,9 +34,6 @@ func (s *MessagesStream) Event(to, data []byte) ([]byte, error) {
 	if err != nil {
 		return to, err
 	}
-	if err := reported(root); err != nil {
-		return to, err
-	}
 	s.w.b = to
 	if !s.begun {
 		s.begin(root.Get("id").Str, s.answer.model(root))

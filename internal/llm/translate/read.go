@@ -52,14 +52,14 @@ func parse(body []byte) (gjson.Result, *Error) {
 	return root, nil
 }
 
-// parseAnswer reads what a provider sent. Bytes that are no UTF-8 are replaced, as
-// every client would. ErrBroken.
+// parseAnswer reads what a provider sent, an answer or an event. Bytes that are no UTF-8 are
+// replaced, as every client would. ErrBroken; *ProviderError where it is an error instead.
 func parseAnswer(body []byte) (gjson.Result, error) {
 	root, err := parse(bytes.ToValidUTF8(body, []byte("\uFFFD")))
 	if err != nil {
 		return gjson.Result{}, ErrBroken
 	}
-	return root, nil
+	return root, reported(root)
 }
 
 // tooDeep looks only at brackets outside strings.

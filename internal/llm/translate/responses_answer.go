@@ -224,9 +224,6 @@ func ChatAnswerToResponses(answer []byte, a Answer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := reported(root); err != nil {
-		return nil, err
-	}
 	choice := root.Get("choices.0")
 	message := choice.Get("message")
 	if !message.IsObject() {

@@ -37,9 +37,6 @@ func (s *ResponsesStream) Event(to, data []byte) ([]byte, error) {
 	if err != nil {
 		return to, err
 	}
-	if err := reported(root); err != nil {
-		return to, err
-	}
 	s.w.b = to
 	if !s.begun {
 		s.response.identify(root)

@@ -176,11 +176,8 @@ type chunkReader struct {
 	denied bool // a refusal has come
 }
 
-// read passes one chunk's first choice to q. ErrBroken, *ProviderError.
+// read passes one chunk's first choice to q. ErrBroken.
 func (r *chunkReader) read(q *sequence, root gjson.Result) error {
-	if err := reported(root); err != nil {
-		return err
-	}
 	if usage := root.Get("usage"); usage.IsObject() {
 		r.counts, r.told = readChatUsage(usage), true
 	}

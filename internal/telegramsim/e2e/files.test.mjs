@@ -1,36 +1,15 @@
 // Files on the chat page, against the stand-in: shown, opened, sent.
 
 import assert from 'node:assert/strict';
-import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { launch, SIZES } from './browser.mjs';
+import test from 'node:test';
 import { lowContrast } from './contrast.mjs';
-import { Fake } from './fake.mjs';
+import { ADA, id, stage } from './stage.mjs';
 
-const ADA = 1001;
 const GRACE = { id: 1002, is_bot: false, first_name: 'Grace' };
-const STEP_MS = 30000;
-const id = (name) => `[data-testid=${name}]`;
 
-let browser;
 let fake;
 let page;
-
-before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
-
-beforeEach(async () => {
-  fake = await new Fake({ frameMs: 15 }).listen();
-  fake.chats.get(ADA).started = true;
-  page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(STEP_MS);
-  await page.goto(fake.url);
-  await page.waitForSelector(`${id('app')}[data-state=online]`);
-});
-
-afterEach(async () => {
-  await page.close();
-  await fake.close();
-});
+stage((it) => ({ fake, page } = it), '/');
 
 test('a text file opens in place as text, whatever it holds; others are saved', async () => {
   fake.post(ADA, { document: { file_id: 'd1', file_name: 'page.html', file_size: 1536 }, caption: 'read this' });

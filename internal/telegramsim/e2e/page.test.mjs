@@ -1,41 +1,18 @@
 // The chat page in a real browser, against a stand-in that makes things happen.
 
 import assert from 'node:assert/strict';
-import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { launch, SIZES } from './browser.mjs';
+import test from 'node:test';
 import { lowContrast } from './contrast.mjs';
-import { compose, Fake } from './fake.mjs';
+import { compose } from './fake.mjs';
+import { ADA, id, openPage, stage } from './stage.mjs';
 
-const ADA = 1001;
-const STEP_MS = 30000;
-const id = (name) => `[data-testid=${name}]`;
-
-let browser;
 let fake;
 let page;
-let complaints;
-
-before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
-
-beforeEach(async () => {
-  fake = await new Fake({ frameMs: 15 }).listen();
-  complaints = [];
-  page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(STEP_MS);
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (m) => m.type() === 'error' && complaints.push(m.text()));
-});
-
-afterEach(async () => {
-  await page.close();
-  await fake.close();
-});
+stage((it) => ({ fake, page } = it));
 
 async function open({ started = true } = {}) {
   fake.chats.get(ADA).started = started;
-  await page.goto(fake.url);
-  await page.waitForSelector(`${id('app')}[data-state=online]`);
+  await openPage({ fake, page });
 }
 
 const last = () => page.locator(id('message')).last();
@@ -61,7 +38,6 @@ test('every entity is shown as what it is, and model text is never markup', asyn
   assert.equal(await spoiler.getAttribute('role'), 'button');
   await spoiler.press('Enter');
   assert.match(await spoiler.getAttribute('class'), /shown/);
-  assert.deepEqual(complaints, []);
 });
 
 test('Start, a streamed answer, and the same chat after a reload', async () => {
@@ -340,5 +316,4 @@ test('a strict content policy is kept', async () => {
   await page.waitForSelector(id('draft'));
   await page.locator(id('user-menu')).click();
   assert.deepEqual(await page.evaluate(() => window.violations), []);
-  assert.deepEqual(complaints, []);
 });

@@ -1,40 +1,14 @@
 // Topics, inline mode, quoting, albums and forced replies on the chat page, against the stand-in.
 
 import assert from 'node:assert/strict';
-import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { launch, SIZES } from './browser.mjs';
+import test from 'node:test';
+import { SIZES } from './browser.mjs';
 import { lowContrast } from './contrast.mjs';
-import { Fake } from './fake.mjs';
+import { ADA, id, stage, STEP_MS } from './stage.mjs';
 
-const ADA = 1001;
-const STEP_MS = 30000;
-const id = (name) => `[data-testid=${name}]`;
-
-let browser;
 let fake;
 let page;
-let complaints;
-
-before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
-
-beforeEach(async () => {
-  fake = await new Fake({ frameMs: 15 }).listen();
-  fake.chats.get(ADA).started = true;
-  complaints = [];
-  page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(STEP_MS);
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (m) => m.type() === 'error' && complaints.push(m.text()));
-  await page.goto(fake.url);
-  await page.waitForSelector(`${id('app')}[data-state=online]`);
-});
-
-afterEach(async () => {
-  assert.deepEqual(complaints, []);
-  await page.close();
-  await fake.close();
-});
+stage((it) => ({ fake, page } = it), '/');
 
 const textIs = (selector, text) => page.waitForFunction(([s, t]) => [...document.querySelectorAll(s)].some((n) => n.textContent.includes(t)), [selector, text]);
 const texts = () => page.locator(`${id('message')} ${id('message-text')}`).allTextContents();

@@ -1,40 +1,17 @@
 // Paying in Stars on the chat page, in a real browser, against the stand-in.
 
 import assert from 'node:assert/strict';
-import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { launch, SIZES } from './browser.mjs';
-import { Fake } from './fake.mjs';
+import test from 'node:test';
 import { lowContrast } from './contrast.mjs';
+import { ADA, id, openPage, stage } from './stage.mjs';
 
-const ADA = 1001;
-const id = (name) => `[data-testid=${name}]`;
-
-let browser;
 let fake;
 let page;
-let complaints;
+stage((it) => ({ fake, page } = it));
 
-before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
-
-beforeEach(async () => {
-  fake = await new Fake({ frameMs: 15 }).listen();
+async function open(path) {
   fake.chats.get(ADA).started = true;
-  complaints = [];
-  page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(30000);
-  page.on('pageerror', (error) => complaints.push(String(error)));
-});
-
-afterEach(async () => {
-  assert.deepEqual(complaints, []);
-  await page.close();
-  await fake.close();
-});
-
-async function open(path = '/') {
-  await page.goto(fake.url + path);
-  await page.waitForSelector(`${id('app')}[data-state=online]`);
+  await openPage({ fake, page }, path);
 }
 
 const textIs = (selector, text) => page.waitForFunction(([s, t]) => [...document.querySelectorAll(s)].some((n) => n.textContent.includes(t)), [id(selector), text]);

@@ -105,15 +105,22 @@ func parseStat(text string) (stat, error) {
 	}, nil
 }
 
-func memoryOf(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+func memoryOf(pid int) (int64, error) { return kibibytes(pid, "smaps_rollup", "Pss:") }
+
+// Resident is what a process has of the machine's memory, in bytes; what it shares with
+// others counts whole.
+func Resident(pid int) (int64, error) { return kibibytes(pid, "status", "VmRSS:") }
+
+// kibibytes reads a line of one of a process' files, in bytes.
+func kibibytes(pid int, file, name string) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if share, is := strings.CutPrefix(line, "Pss:"); is {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(share), "kB")), 10, 64)
-			return kib << 10, err
+		if rest, is := strings.CutPrefix(line, name); is {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return n << 10, err
 		}
 	}
 	return 0, errors.New("the system does not tell how much memory a process has")
