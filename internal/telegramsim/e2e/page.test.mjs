@@ -8,7 +8,7 @@ import { ADA, id, openPage, stage } from './stage.mjs';
 
 let fake;
 let page;
-stage((it) => ({ fake, page } = it));
+const answersFail = stage((it) => ({ fake, page } = it));
 
 async function open({ started = true } = {}) {
   fake.chats.get(ADA).started = started;
@@ -161,6 +161,7 @@ test('edits, deletions and replies', async () => {
 });
 
 test('a broken stream is said, and mended with what was missed', async () => {
+  answersFail();
   await open();
   fake.post(ADA, 'before');
   await textIs(id('message-text'), 'before');
@@ -179,6 +180,7 @@ test('a broken stream is said, and mended with what was missed', async () => {
 });
 
 test('the page waits for a simulator that is not there yet', async () => {
+  answersFail();
   fake.down = true;
   await page.goto(fake.url);
   await page.waitForSelector(`${id('app')}[data-state=lost]`);
@@ -255,6 +257,7 @@ test('reading above, the list stays, counts and returns', async () => {
 });
 
 test('text over the limit is counted, and a refused message comes back', async () => {
+  answersFail();
   await open();
   await page.locator(id('composer')).fill('x'.repeat(4100));
   await textIs('.count.over', '-4');

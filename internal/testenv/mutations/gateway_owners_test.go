@@ -7,7 +7,7 @@ var gatewayOwnersBugs = []mutation{
 		edits: []edit{{"gateway/gate.go",
 			"if strange(err) {",
 			"if strange(err) && err == nil {"}},
-		pkg: "gateway", test: "TestKeyThatEnded",
+		pkg: "gateway", test: "TestKeyThatEndedIsNotDenied",
 	},
 	{
 		bug: "charge a disputed payment back as often as it is told",
