@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,16 +41,26 @@ func TestE2ELoadScripts(t *testing.T) {
 	defer cancel()
 	var running sync.WaitGroup
 	for _, script := range scripts {
-		running.Go(func() { s.shortLoad(ctx, script, keys) })
+		running.Go(func() {
+			var err error
+			for range 3 { // a busy machine may be late
+				if err = s.shortLoad(ctx, script, keys); err == nil || ctx.Err() != nil {
+					break
+				}
+			}
+			if err != nil {
+				t.Errorf("%s: %v", filepath.Base(script), err)
+			}
+		})
 	}
 	running.Wait()
 	s.reconciled()
 }
 
-// shortLoad runs one script under Node, which stands in for k6.
-func (s *site) shortLoad(ctx context.Context, script, keys string) {
-	name := strings.TrimSuffix(filepath.Base(script), ".js")
-	file := filepath.Join(s.t.TempDir(), name+".json")
+// shortLoad runs one script under Node, which stands in for k6, and says what was not as it
+// should be.
+func (s *site) shortLoad(ctx context.Context, script, keys string) error {
+	file := filepath.Join(s.t.TempDir(), "summary.json")
 	node := exec.CommandContext(ctx, "node", "--no-warnings", "--experimental-websocket", "--import", "../../deploy/loadtest/short/register.mjs",
 		"../../deploy/loadtest/short/run.mjs", script)
 	node.WaitDelay = 5 * time.Second
@@ -58,8 +69,7 @@ func (s *site) shortLoad(ctx context.Context, script, keys string) {
 	printed, err := node.CombinedOutput()
 	raw, readErr := os.ReadFile(file)
 	if readErr != nil {
-		s.t.Errorf("%s: %v\n%s", name, err, printed)
-		return
+		return fmt.Errorf("%w\n%s", err, printed)
 	}
 	var told struct {
 		Metrics map[string]struct {
@@ -69,14 +79,14 @@ func (s *site) shortLoad(ctx context.Context, script, keys string) {
 		}
 	}
 	if err := json.Unmarshal(raw, &told); err != nil {
-		s.t.Errorf("%s: %v", name, err)
-		return
+		return err
 	}
+	var faults []error
 	if requests := told.Metrics["http_reqs"].Values["count"]; requests < 4 {
-		s.t.Errorf("%s asked %g times", name, requests)
+		faults = append(faults, fmt.Errorf("it asked %g times", requests))
 	}
 	if failed := told.Metrics["http_req_failed"].Values["fails"]; told.Metrics["http_req_failed"].Values["passes"] > 0 {
-		s.t.Errorf("%s: not all of its requests were answered well, but %g\n%s", name, failed, printed)
+		faults = append(faults, fmt.Errorf("not all of its requests were answered well, but %g\n%s", failed, printed))
 	}
 	for metric, figures := range told.Metrics {
 		if figures.Type == "trend" || metric == "dropped_iterations" {
@@ -84,8 +94,9 @@ func (s *site) shortLoad(ctx context.Context, script, keys string) {
 		}
 		for bound, kept := range figures.Thresholds {
 			if !kept.OK {
-				s.t.Errorf("%s: %s: %s is not kept: %v\n%s", name, metric, bound, figures.Values, printed)
+				faults = append(faults, fmt.Errorf("%s: %s is not kept: %v", metric, bound, figures.Values))
 			}
 		}
 	}
+	return errors.Join(faults...)
 }

@@ -319,10 +319,10 @@ func (s *site) letters(t *testing.T) {
 	s.update(`{"update_id":`)
 	s.gauge("telegram_dead_letters", "1")
 	var list []struct{ ID string }
-	s.admin(&list, "dead-letters", "list")
-	if len(list) != 1 {
-		t.Fatalf("dead letters: %+v", list)
-	}
+	s.until(time.Minute, "listed", func() bool {
+		out, _, err := s.try("admin", "dead-letters", "list", "--json")
+		return err == nil && json.Unmarshal(out, &list) == nil && len(list) == 1
+	})
 	s.command("admin", "dead-letters", "drop", list[0].ID)
 	if _, _, err := s.try("admin", "dead-letters", "drop", list[0].ID); err == nil {
 		t.Error("a letter was dropped twice")

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	slots     = 16384
-	clusterIn = 20 * time.Second
+	slots        = 16384
+	clusterIn    = time.Minute
+	introducedIn = 10 * time.Second
 	// nodeTimeout is how long a node may be silent before the others take it for
 	// failed.
 	nodeTimeout = time.Second
@@ -133,6 +134,19 @@ func (c *Cluster) join(ctx context.Context) error {
 			return fmt.Errorf("number a node: %w", err)
 		}
 	}
+	for {
+		err := c.introduce(ctx)
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+}
+
+// introduce makes the nodes known to each other and waits for a while until each sees all:
+// a node that was busy just then forgets whom it was introduced to.
+func (c *Cluster) introduce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, introducedIn)
+	defer cancel()
 	for i, node := range c.Nodes {
 		for _, other := range c.Nodes[:i] {
 			if err := node.do(ctx, "CLUSTER", "MEET", "127.0.0.1", other.port, other.busPort); err != nil {
