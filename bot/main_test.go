@@ -73,9 +73,12 @@ type machine struct {
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	server := testenv.RedisServer(t)
-	client := server.ClientWith(quick())
+	client := server.Client() // of the test itself, which a busy machine may keep waiting
 	return &machine{t: t, server: server, client: client, inbox: NewInbox(client)}
 }
+
+// hasty is the inbox of a product that does not wait long for Redis.
+func (m *machine) hasty() *Inbox { return NewInbox(m.server.ClientWith(quick())) }
 
 func (m *machine) put(raw []byte) {
 	m.t.Helper()

@@ -77,7 +77,7 @@ func TestPollerDoesNotConfirmWhatIsNotKept(t *testing.T) {
 	m := newMachine(t)
 	updatesServer(a, map[int64][]byte{1: textUpdate(1, 7, "hi"), 2: textUpdate(2, 7, "hi")})
 	m.server.Pause()
-	poll1(t, a, m.inbox)
+	poll1(t, a, m.hasty())
 	until(t, "it is asked again", func() bool { return len(a.made()) >= 3 })
 	for _, c := range a.made() {
 		if c.params["offset"] != "0" {

@@ -31,7 +31,7 @@ func newDoor(t *testing.T) *door {
 	t.Helper()
 	m := newMachine(t)
 	registry := prometheus.NewRegistry()
-	w := NewWebhook(WebhookOptions{Inbox: m.inbox, Secret: testSecret, Log: testenv.Logger(t), Registerer: registry})
+	w := NewWebhook(WebhookOptions{Inbox: m.hasty(), Secret: testSecret, Log: testenv.Logger(t), Registerer: registry})
 	app := fiber.New(fiber.Config{BodyLimit: 4 << 20, DisableStartupMessage: true})
 	app.Post("/webhook", w.Handle)
 	return &door{machine: m, app: app, registry: registry}
