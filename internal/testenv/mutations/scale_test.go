@@ -69,7 +69,7 @@ var scaleBugs = []mutation{
 		bug: "run what follows an older release's migrations on a later one's schema",
 		edits: []edit{{"internal/postgres/migrations.go",
 			"if err != nil || ahead > 0 {",
-			"if err != nil {"}},
+			"if err != nil || ahead < 0 {"}},
 		pkg: "cmd/kikuai", test: "TestE2EReleases",
 	},
 }
