@@ -18,11 +18,6 @@ var watchBugs = []mutation{
 		pkg:   "cmd/kikuai", test: "TestE2EScraped",
 	},
 	{
-		bug:   "a balancer waits for Redis",
-		edits: []edit{{"cmd/kikuai/app.go", "checkRedis: a.watch.last(checkRedis)", "checkRedis: redisServes(a.stores.quick)"}},
-		pkg:   "cmd/kikuai", test: "TestE2EScraped",
-	},
-	{
 		bug:   "show what is away as there",
 		edits: []edit{{"cmd/kikuai/watch.go", "answers = 0\n", "answers = 1\n"}},
 		pkg:   "cmd/kikuai", test: "TestE2EScraped",
