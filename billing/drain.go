@@ -22,8 +22,8 @@ const (
 	// times as long as the last one took: what comes meanwhile is taken together. A batch
 	// costs as much as many events, so a busy machine, where it takes longer, does fewer.
 	restLeast = 60 * time.Millisecond
-	restMost  = 500 * time.Millisecond
-	restShare = 8
+	restMost  = 120 * time.Millisecond
+	restShare = 4
 )
 
 // drain applies the next events, at most batchMost, and says how many. Events
