@@ -69,7 +69,7 @@ func (s *site) shortLoad(ctx context.Context, script, keys string) error {
 	printed, err := node.CombinedOutput()
 	raw, readErr := os.ReadFile(file)
 	if readErr != nil {
-		return fmt.Errorf("%w\n%s", err, printed)
+		return fmt.Errorf("%w\n%s", errors.Join(readErr, err), printed)
 	}
 	var told struct {
 		Metrics map[string]struct {
