@@ -65,5 +65,5 @@ func (r *refusals) remember(caller string, e *ratelimit.ExceededError, d ratelim
 	r.denials.Remember(caller, tokens, e.RetryAfter)
 }
 
-// forget drops what is remembered of a caller who has just been let in.
+// forget drops what is remembered of a caller who has just been let in, or whose key has ended.
 func (r *refusals) forget(caller string) { r.denials.Forget(caller) }
