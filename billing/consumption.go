@@ -49,7 +49,6 @@ func (s *UsageSum) Add(other UsageSum) {
 type ConsumptionQuery struct {
 	UsageFilter
 	Edges          []time.Time // of the parts between From and To, ascending; none: it is one part
-	ToNow          bool        // the last edge, or To, is now: it cuts nothing, as nothing lies behind it yet
 	ByModel, ByKey bool
 	Most           int // rows; 0: no bound
 }

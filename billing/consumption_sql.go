@@ -108,11 +108,7 @@ func (q ConsumptionQuery) statement() (sql string, args []any) {
 	}
 	last := edges[len(edges)-1]
 	base, column, unit := usedHours, "hour", time.Hour
-	cutting := edges
-	if q.ToNow {
-		cutting = edges[:len(edges)-1]
-	}
-	hours, quarters := cutsOf(cutting, time.Hour), cutsOf(cutting, quarterHour)
+	hours, quarters := cutsOf(edges, time.Hour), cutsOf(edges, quarterHour)
 	if time.Duration(len(hours.edges))*2*time.Hour > last.Sub(edges[0]) && len(edges) > 2 {
 		base, column, unit, hours = usedQuarters, "quarter", quarterHour, cuts{}
 	}

@@ -110,10 +110,6 @@ func TestConsumption(t *testing.T) {
 				q.Edges = append(q.Edges, at)
 			}
 		}
-		if q.ToNow = round%4 == 1; q.ToNow {
-			q.Edges = append(q.Edges, slices.MaxFunc(calls, func(a, b UsedCall) int { return a.At.Compare(b.At) }).At.Add(time.Microsecond))
-			q.Edges = slices.DeleteFunc(q.Edges, q.Edges[len(q.Edges)-1].Before)
-		}
 		slices.SortFunc(q.Edges, time.Time.Compare)
 		if q.Edges = slices.CompactFunc(q.Edges, time.Time.Equal); len(q.Edges) < 2 {
 			continue

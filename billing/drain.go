@@ -16,14 +16,8 @@ import (
 const (
 	batchMost = 1000 // events of one transaction
 	blockFor  = 250 * time.Millisecond
+	drainGap  = 60 * time.Millisecond // between two batches that are not full: what comes meanwhile is taken together
 	applyIn   = 15 * time.Second
-
-	// Batches that are not full begin restLeast to restMost after each other, and restShare
-	// times as long as the last one took: what comes meanwhile is taken together. A batch
-	// costs as much as many events, so a busy machine, where it takes longer, does fewer.
-	restLeast = 60 * time.Millisecond
-	restMost  = 120 * time.Millisecond
-	restShare = 4
 )
 
 // drain applies the next events, at most batchMost, and says how many. Events
@@ -43,11 +37,10 @@ func (o *owner) drain(ctx context.Context) (int, error) {
 	if err := o.step("fetched"); err != nil {
 		return 0, err
 	}
-	began := time.Now()
 	if err := o.apply(ctx, events, to, false); err != nil {
 		return 0, err
 	}
-	o.at, o.took = to, time.Since(began)
+	o.at = to
 	if len(events) < batchMost {
 		o.oldest[o.shard].Store(0)
 	}

@@ -150,10 +150,9 @@ type owner struct {
 	shard   stream.Shard
 	log     *slog.Logger
 	at      position
-	fetched time.Time     // when it last looked for events
-	took    time.Duration // to apply its last batch
-	doubted int64         // the epoch whose data in Redis was found incomplete
-	ailing  bool          // a failure was logged and no success since
+	fetched time.Time // when it last looked for events
+	doubted int64     // the epoch whose data in Redis was found incomplete
+	ailing  bool      // a failure was logged and no success since
 }
 
 // session opens the shard and serves it until something fails.
@@ -201,7 +200,7 @@ func (o *owner) wait(ctx context.Context) error {
 		return redisError("wait for events", err)
 	}
 	// More will come, and one transaction may take them all. After a silence nothing waits.
-	timer := time.NewTimer(restAfter(o.took) - time.Since(o.fetched))
+	timer := time.NewTimer(drainGap - time.Since(o.fetched))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -209,11 +208,6 @@ func (o *owner) wait(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// restAfter is the time between the beginnings of two batches, the first of which took so long.
-func restAfter(took time.Duration) time.Duration {
-	return min(max(restLeast, restShare*took), restMost)
 }
 
 // step is a place between two durable steps, where tests crash the owner.

@@ -99,7 +99,7 @@ func (s *Server) consumed(ctx context.Context, v viewer, p usageSpan, g grouping
 	edges := g.edges(p)
 	if filter, visible := p.filter(v); visible {
 		list, err = s.account.Usage.Consumption(ctx, billing.ConsumptionQuery{
-			UsageFilter: filter, Edges: edges, ToNow: p.now, ByModel: g.has(groupModel), ByKey: g.has(groupKey), Most: usageRows + 1})
+			UsageFilter: filter, Edges: edges, ByModel: g.has(groupModel), ByKey: g.has(groupKey), Most: usageRows + 1})
 	}
 	if err != nil {
 		return answer, err

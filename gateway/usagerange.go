@@ -34,7 +34,6 @@ const (
 // usageSpan is which of an account's calls a request is about.
 type usageSpan struct {
 	from, to time.Time // in the zone; to is not in it
-	now      bool      // that is what to is, as none was asked for
 	zone     *time.Location
 	model    string
 	key      *int64
@@ -85,9 +84,7 @@ func (s *Server) readSpan(ctx context.Context, v viewer, parameter func(name str
 		p.key = &id
 	}
 	p.to = s.now().Truncate(time.Microsecond).In(p.zone) // which is what the books tell apart
-	p.now = true
 	if text := parameter("to"); text != "" {
-		p.now = false
 		if p.to, err = readMoment("to", text, p.zone, 1); err != nil {
 			return p, err
 		}

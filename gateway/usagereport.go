@@ -274,7 +274,7 @@ func (s *Server) reportDays(ctx context.Context, v Visit, p usageSpan, t *table)
 	}
 	filter, _ := p.filter(viewer{Visit: v})
 	edges := p.days()
-	list, err := s.account.Usage.Consumption(ctx, billing.ConsumptionQuery{UsageFilter: filter, Edges: edges, ToNow: p.now, ByModel: true, ByKey: true, Most: reportRows + 1})
+	list, err := s.account.Usage.Consumption(ctx, billing.ConsumptionQuery{UsageFilter: filter, Edges: edges, ByModel: true, ByKey: true, Most: reportRows + 1})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (s *site) reconciled() {
 	s.t.Helper()
 	answer, code := s.reconcile()
 	for end := time.Now().Add(time.Minute); code == 2 && time.Now().Before(end); { // a store was late
+		time.Sleep(100 * time.Millisecond)
 		answer, code = s.reconcile()
 	}
 	if code != 0 || len(answer.Differences) > 0 {

@@ -45,7 +45,7 @@ func (s *ChatStream) Event(to, data []byte) ([]byte, error) {
 	}
 	switch root.Get("type").Str {
 	case "error":
-		err = ErrBroken // it says no error
+		err = ErrBroken // an error that does not say which; others ended above
 	case "message_start":
 		message := root.Get("message")
 		s.counts.add(message.Get("usage"))

@@ -1,37 +1,19 @@
 // A Mini App in the page's frame, against the stand-in: what it is handed, told and may ask for.
 
 import assert from 'node:assert/strict';
-import test, { after, afterEach, before, beforeEach } from 'node:test';
-import { launch, SIZES } from './browser.mjs';
-import { Fake } from './fake.mjs';
+import test, { beforeEach } from 'node:test';
+import { ADA, id, stage } from './stage.mjs';
 
-const ADA = 1001;
-const id = (name) => `[data-testid=${name}]`;
-
-let browser;
 let fake;
 let page;
 let app;
-
-before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
+const answersFail = stage((it) => ({ fake, page } = it), '/');
 
 beforeEach(async () => {
-  fake = await new Fake({ frameMs: 15 }).listen();
-  fake.chats.get(ADA).started = true;
-  page = await browser.newPage({ viewport: SIZES.desktop });
-  page.setDefaultTimeout(30000);
-  await page.goto(fake.url);
-  await page.waitForSelector(`${id('app')}[data-state=online]`);
   fake.emit(ADA, 'menu_button', { menu_button: { type: 'web_app', text: 'Open', web_app: { url: `${fake.url}/app?a=1` } } });
   await page.getByRole('button', { name: 'Open', exact: true }).click();
   await page.waitForSelector(`${id('mini-app')}[data-state=ready]`);
   app = page.frames().find((f) => f.url().includes('/app?a=1'));
-});
-
-afterEach(async () => {
-  await page.close();
-  await fake.close();
 });
 
 const say = (type, data) => app.evaluate(([t, d]) => window.say(t, d), [type, data]);
@@ -88,6 +70,7 @@ test('a popup is answered by its button, and closing asks where something may be
 });
 
 test('an invoice is paid with pretend Stars, and what became of it is told', async () => {
+  answersFail();
   fake.links.set('abc', { title: 'Credit', description: 'x', stars: 100 });
   await say('web_app_open_invoice', { slug: 'abc' });
   await page.locator(id('pay-confirm')).click();
