@@ -304,20 +304,31 @@ func TestDeniedCallersAskNobody(t *testing.T) {
 	r.do("GET", "/v1/models", token, "").want(t, 200)
 }
 
-// TestKeyThatEndedIsNotDenied: a key that was denied by a limit and then revoked is told so
-// within a second, and from then on each time.
+// TestKeyThatEndedIsNotDenied: a key that was denied by a limit, and then was revoked or
+// expired, is told so within a second, and from then on each time.
 func TestKeyThatEndedIsNotDenied(t *testing.T) {
 	r := newRig(t)
-	id, _ := r.account(10 * dollar)
-	made, token, err := r.desk.Keys.Create(t.Context(), billing.KeySpec{AccountID: id, Limits: billing.Limits{RequestsPerMinute: 1}})
-	r.must(err)
-	r.do("GET", "/v1/models", token, "").want(t, 200)
-	r.do("GET", "/v1/models", token, "").want(t, 429)
-	r.must(r.desk.Keys.Revoke(t.Context(), id, made.ID, billing.House))
-	r.eventually("the key is none", func() bool { return r.do("GET", "/v1/models", token, "").status == 401 })
-	for range 20 {
-		r.do("GET", "/v1/models", token, "").want(t, 401)
-		r.chat(token, "paid").want(t, 401)
+	for name, end := range map[string]func(account, key int64) error{
+		"revoked": func(account, key int64) error {
+			return r.desk.Keys.Revoke(t.Context(), account, key, billing.House)
+		},
+		"expired": func(account, key int64) error {
+			soon := r.client.Time(t.Context()).Val().Add(time.Second)
+			_, err := r.desk.Keys.Change(t.Context(), account, key, billing.KeyChange{ExpiresAt: &soon}, billing.House)
+			return err
+		},
+	} {
+		id, _ := r.account(10 * dollar)
+		key, token, err := r.desk.Keys.Create(t.Context(), billing.KeySpec{AccountID: id, Limits: billing.Limits{RequestsPerMinute: 1}})
+		r.must(err)
+		r.do("GET", "/v1/models", token, "").want(t, 200)
+		r.do("GET", "/v1/models", token, "").want(t, 429)
+		r.must(end(id, key.ID))
+		r.eventually(name+": it says so", func() bool { return r.do("GET", "/v1/models", token, "").status == 401 })
+		for range 20 {
+			r.do("GET", "/v1/models", token, "").want(t, 401)
+			r.chat(token, "paid").want(t, 401)
+		}
 	}
 }
 
