@@ -238,15 +238,17 @@ func (c *courier) deliver(u *update) {
 	if c.ctx.Err() != nil {
 		return // stopped meanwhile: the update stays in the log for whoever comes next
 	}
-	ok := o.failure == ""
-	if ok {
-		c.s.record.acknowledged(u, sent, o.took)
-		if c.s.faults.duplicate() {
-			o.failure, o.closed, ok = "Webhook connection closed", true, false // the answer is lost on its way
-		}
-	}
+	acknowledged := o.failure == ""
+	ok := acknowledged && !c.s.faults.duplicate()
 	if ok {
 		c.s.updates.remove(u.ID)
+	} else if acknowledged {
+		o.failure, o.closed = "Webhook connection closed", true // the answer is lost on its way
+	}
+	if acknowledged { // whoever waits for it finds it pending no more
+		c.s.record.acknowledged(u, sent, o.took)
+	}
+	if ok {
 		c.s.replyCall(o.answer)
 	} else {
 		c.s.record.attemptFailed(u)

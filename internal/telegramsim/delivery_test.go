@@ -233,14 +233,15 @@ func TestDuplicatesAndReplies(t *testing.T) {
 	for i := range int64(20) {
 		started(t, s, 1+i, "P")
 	}
-	for ctx := soon(t); s.Deliveries().Duplicates == 0 || s.Deliveries().Pending > 0; {
+	settled := func() bool {
+		d := s.Deliveries()
+		return d.Pending == 0 && d.Acknowledged == 20 && d.Duplicates > 0 && int64(len(h.seen())) == 20+d.Duplicates
+	}
+	for ctx := soon(t); !settled(); {
 		if ctx.Err() != nil {
-			t.Fatalf("%+v", s.Deliveries())
+			t.Fatalf("%+v, %d arrivals", s.Deliveries(), len(h.seen()))
 		}
 		<-time.After(5 * time.Millisecond)
-	}
-	if d := s.Deliveries(); d.Acknowledged != 20 || int64(len(h.seen())) != 20+d.Duplicates {
-		t.Fatalf("%+v, %d arrivals", d, len(h.seen()))
 	}
 }
 

@@ -15,6 +15,7 @@ test('a text file opens in place as text, whatever it holds; others are saved', 
   fake.post(ADA, { document: { file_id: 'd1', file_name: 'page.html', file_size: 1536 }, caption: 'read this' });
   fake.post(ADA, { document: { file_id: 'd2', file_name: 'a.zip', file_size: 12 } });
   const [text, archive] = [page.locator(id('document')).first(), page.locator(id('document')).last()];
+  await page.locator(id('document')).nth(1).waitFor();
   assert.match(await text.textContent(), /page\.html1\.5 KB/);
   assert.equal(await archive.getAttribute('download'), 'a.zip');
   await text.click();

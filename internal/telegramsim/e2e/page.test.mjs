@@ -49,6 +49,7 @@ test('Start, a streamed answer, and the same chat after a reload', async () => {
   await page.waitForSelector(`${id('draft')} .caret`);
   await textIs(`${id('message')} ${id('message-text')}`, '$0.000035');
   await page.waitForSelector(id('draft'), { state: 'detached' });
+  await textIs(`${id('message')} ${id('message-text')}`, 'Hello');
   const before = await texts();
   assert.equal(before.length, 4);
   await page.reload();
@@ -107,7 +108,7 @@ test('buttons: toast, alert, busy until answered', async () => {
   await textIs(id('alert'), 'You pressed alert:1.');
   await page.keyboard.press('Escape');
   await page.waitForSelector(id('alert'), { state: 'detached' });
-  assert.equal(await page.locator('[aria-busy=true]').count(), 0);
+  await page.waitForSelector('[aria-busy=true]', { state: 'detached' });
   assert.equal(fake.presses, 2);
 });
 

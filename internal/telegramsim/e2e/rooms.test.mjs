@@ -75,8 +75,8 @@ test('inline mode: asked at rest, offered, chosen; Enter alone sends the words',
   await page.keyboard.press('Enter');
   await textIs(id('via'), 'via @kikuai_dev_bot');
   assert.deepEqual(asked('choose').map((c) => c.result), ['two']);
-  assert.equal(await page.locator(id('composer')).inputValue(), '');
-  assert.equal(await page.locator(id('inline-results')).isVisible(), false);
+  await page.locator(id('inline-results')).waitFor({ state: 'hidden' });
+  await page.waitForFunction((s) => document.querySelector(s).value === '', id('composer'));
   await page.locator(id('composer')).fill('@kikuai_dev_bot just words');
   await page.keyboard.press('Enter');
   await textIs(id('message-text'), '@kikuai_dev_bot just words');

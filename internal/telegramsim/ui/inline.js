@@ -58,7 +58,7 @@ export function createInline(store, act, sent) {
   async function load(id) {
     if (id !== query || id === shown) return;
     const { answer } = await act.offered(id);
-    if (!answer || id !== query) return;
+    if (!answer || id !== query || id === shown) return; // told of it twice, it is shown once
     clearTimeout(timer);
     shown = id;
     render(answer);

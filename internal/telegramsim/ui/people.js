@@ -23,6 +23,8 @@ export function createPeople(store, act) {
     name.textContent = me.first_name;
     opener.setAttribute('aria-label', `Chatting as ${me.first_name}. Change person`);
     if (panel.hidden) return;
+    const written = panel.contains(document.activeElement) && document.activeElement.matches('input') ? document.activeElement : null;
+    const [from, to] = [written?.selectionStart, written?.selectionEnd];
     panel.replaceChildren(
       el('p', { class: 'panel-title' }, 'Chatting as'),
       ...state.users.map((user) => person(user, user.id === me.id)),
@@ -47,6 +49,10 @@ export function createPeople(store, act) {
           },
         },
       }, icon('block'), state.blocked ? 'Unblock the bot' : 'Stop and block the bot'));
+    if (!written) return;
+    const again = panel.querySelector(`input[data-testid="${written.dataset.testid}"]`);
+    again?.focus();
+    again?.setSelectionRange(from, to);
   }
 
   function opened() {
