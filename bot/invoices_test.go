@@ -159,7 +159,7 @@ func TestCheckoutsWaitForNothing(t *testing.T) {
 		id++
 		m.put(checkoutUpdate(id, 7+shards*id))
 	}
-	deadline := time.After(time.Second)
+	deadline := time.After(patience)
 	for range cap(answered) {
 		select {
 		case <-answered:

@@ -92,7 +92,7 @@ func TestFloodPausesOnlyItsChat(t *testing.T) {
 	var once sync.Once
 	a.script(func(c call) (out reply) {
 		if c.chat() == 7 {
-			once.Do(func() { out = refusal(429, "Too Many Requests: retry after 1", `"retry_after":1`) })
+			once.Do(func() { out = refusal(429, "Too Many Requests: retry after 3", `"retry_after":3`) })
 		}
 		return out
 	})
@@ -108,14 +108,16 @@ func TestFloodPausesOnlyItsChat(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if took := time.Since(started); took > 900*time.Millisecond {
-		t.Errorf("other chats waited %v", took)
+	select {
+	case <-done:
+		t.Fatalf("other chats waited %v", time.Since(started))
+	default:
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(started); took < time.Second || took > 1500*time.Millisecond {
-		t.Errorf("sent after %v, want 1 s", took)
+	if took := time.Since(started); took < 3*time.Second || took > patience {
+		t.Errorf("sent after %v, want 3 s", took)
 	}
 }
 
@@ -135,7 +137,7 @@ func TestLongFloodIsReturnedAtOnce(t *testing.T) {
 	if _, err := s.Send(ctx, Message{ChatID: 7, Text: "y"}); !errors.Is(err, ErrTryLater) {
 		t.Errorf("Send while paused: %v", err)
 	}
-	if took := time.Since(started); took > time.Second {
+	if took := time.Since(started); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}
 	if n := len(a.made()); n != 1 {

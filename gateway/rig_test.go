@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp/stackless.funcWorker")) // compresses, for the process' life
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // rig is the gateway on real servers, with a scripted provider.
 type rig struct {

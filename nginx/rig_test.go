@@ -14,7 +14,7 @@ import (
 )
 
 // patience is for what comes in a moment, on a machine that does much else.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 

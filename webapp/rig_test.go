@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience = 30 * time.Second
+	patience = time.Minute
 	dollar   = billing.NanoPerUSD
 )
 

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	patience = 30 * time.Second
+	patience = time.Minute
 	dollar   = billing.NanoPerUSD
 	simKey   = "sk-sim" // which the provider asks for
 )

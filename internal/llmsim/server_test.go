@@ -378,10 +378,10 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// await waits for a request, for at most ten seconds.
+// await waits for a request, for at most a minute.
 func await(t *testing.T, sim *Server, want func(Request) bool) Request {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got, err := sim.Await(ctx, want)
 	if err != nil {

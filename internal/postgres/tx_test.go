@@ -42,7 +42,7 @@ func sum(t *testing.T, pool *pgxpool.Pool) (first, second int) {
 // TestInTxRepeatsAfterSerializationFailure lets two transactions read the same
 // row before either writes it: Postgres must refuse one with 40001.
 func TestInTxRepeatsAfterSerializationFailure(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	pool := accounts(t)
 	met := rendezvous(2)
@@ -82,7 +82,7 @@ func TestInTxRepeatsAfterSerializationFailure(t *testing.T) {
 // TestInTxRepeatsAfterDeadlock lets two transactions lock two rows in opposite
 // order: Postgres must end one with 40P01.
 func TestInTxRepeatsAfterDeadlock(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	pool := accounts(t)
 	met := rendezvous(2)
@@ -119,7 +119,7 @@ func TestInTxRepeatsAfterDeadlock(t *testing.T) {
 }
 
 func TestInTxGivesUpAfterABound(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	pool := accounts(t)
 	runs := 0

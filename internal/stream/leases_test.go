@@ -20,7 +20,7 @@ import (
 
 const (
 	shortTTL = time.Second
-	patience = 20 * time.Second
+	patience = time.Minute
 	poll     = 5 * time.Millisecond
 )
 
@@ -410,7 +410,7 @@ func TestKilledHolderIsReplacedAtOnce(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- leases.Run(ctx, d.own("next")) }()
 	until(t, "the next one holds all", func() bool { return d.counts()["next"] == stream.Shards })
-	if took := time.Since(killed); took > time.Second {
+	if took := time.Since(killed); took > 4*time.Second {
 		t.Errorf("taken over after %v", took)
 	} else {
 		t.Logf("taken over after %v; the lease would have lived 5 s", took)

@@ -54,7 +54,7 @@ func client(t *testing.T, s *Server, o ...tg.Option) *tg.Bot {
 // soon bounds what a test waits for.
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
