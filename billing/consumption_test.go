@@ -26,7 +26,7 @@ func (r *rig) called(account int64, dice *rand.Rand, from, to time.Time, n int) 
 			at = at.Truncate(time.Hour).Add(-time.Duration(i/5%2) * time.Millisecond)
 		}
 		u := Usage{Prompt: 100 + dice.Int64N(100), Cached: dice.Int64N(50), Completion: dice.Int64N(100), Estimated: i%7 == 0, Characters: dice.Int64N(3)}
-		e := event{id: eventID{at.UnixMilli(), int64(i)}, epoch: 1, kind: kindSettle, hold: fmt.Sprintf("at-%d-%d", account, i), book: bookRevenue,
+		e := event{shard: shardOf(account), id: eventID{at.UnixMilli(), int64(i)}, epoch: 1, kind: kindSettle, hold: fmt.Sprintf("at-%d-%d", account, i), book: bookRevenue,
 			account: account, key: dice.Int64N(3), captured: 1 + dice.Int64N(1000)}
 		e.reference = holdReference(e.hold)
 		e.details = payloadOf(&Settlement{Model: fmt.Sprintf("model-%d", dice.IntN(3)), Deployment: "d", Source: SourceAPI, Usage: u})
@@ -38,7 +38,7 @@ func (r *rig) called(account int64, dice *rand.Rand, from, to time.Time, n int) 
 			Amounts: Amounts{Prompt: u.Prompt, Cached: u.Cached, Completion: u.Completion, Characters: u.Characters, Nano: e.captured}})
 	}
 	r.must(postgres.InTx(r.t.Context(), r.pool, func(tx pgx.Tx) error {
-		_, err := insertEvents(r.t.Context(), tx, shardOf(account), events, byCause, 0)
+		_, err := insertEvents(r.t.Context(), tx, events, byCause, 0)
 		return err
 	}))
 	return calls

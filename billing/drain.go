@@ -11,13 +11,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/stream"
 )
 
 const (
-	batchMost = 1000 // events of one transaction
-	blockFor  = 250 * time.Millisecond
-	drainGap  = 60 * time.Millisecond // between two batches that are not full: what comes meanwhile is taken together
-	applyIn   = 15 * time.Second
+	batchMost   = 1000 // events of one transaction
+	blockFor    = 250 * time.Millisecond
+	drainGap    = 40 * time.Millisecond // between two batches that are not full: what comes meanwhile is taken together
+	portionMost = 200                   // events that a shard brings into a transaction with others
+	applyIn     = 15 * time.Second
 )
 
 // drain applies the next events, at most batchMost, and says how many. Events
@@ -81,7 +83,6 @@ func (o *owner) catchUp(ctx context.Context) error {
 // fetch reads the events after the position, and makes sure on the way that the
 // stream still is what it was: same epoch, and the last applied event in place.
 func (o *owner) fetch(ctx context.Context) ([]event, error) {
-	o.fetched = time.Now()
 	pipe := o.redis.Pipeline()
 	epoch := pipe.Get(ctx, epochKey(o.shard))
 	messages := pipe.XRangeN(ctx, evKey(o.shard), o.at.last.String(), "+", batchMost+1)
@@ -98,7 +99,7 @@ func (o *owner) fetch(ctx context.Context) ([]event, error) {
 		}
 		found = found[1:]
 	}
-	events, err := decodeEvents(found[:min(len(found), batchMost)])
+	events, err := decodeEvents(o.shard, found[:min(len(found), batchMost)])
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +111,14 @@ func (o *owner) fetch(ctx context.Context) ([]event, error) {
 	return events, nil
 }
 
-func decodeEvents(messages []redis.XMessage) ([]event, error) {
+func decodeEvents(s stream.Shard, messages []redis.XMessage) ([]event, error) {
 	events := make([]event, len(messages))
 	for i, m := range messages {
 		var err error
 		if events[i], err = decodeEvent(m); err != nil {
 			return nil, err
 		}
+		events[i].shard = s
 	}
 	return events, nil
 }
@@ -126,19 +128,13 @@ func decodeEvents(messages []redis.XMessage) ([]event, error) {
 // Redis did take the money; with skip it is left out, which is right where Redis
 // is about to be rebuilt from the ledger.
 func (o *owner) apply(ctx context.Context, events []event, to position, skip bool) error {
-	select {
-	case o.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	mine := portion{shard: o.shard, events: events, from: o.at, to: to}
+	repeats, err := 0, errApart
+	if !skip && !o.ailing && len(events) <= portionMost {
+		repeats, err = o.together(ctx, mine)
 	}
-	defer func() { <-o.slots }()
-	ctx, cancel := context.WithTimeout(ctx, applyIn)
-	defer cancel()
-
-	// Nearly never does the ledger have one: asking first would cost every event a look-up.
-	repeats, err := o.post(ctx, events, to, byCause, skip)
-	if errors.Is(err, errRepeated) {
-		repeats, err = o.post(ctx, events, to, byCauseIfNew, skip)
+	if errors.Is(err, errApart) {
+		repeats, err = o.alone(ctx, mine, skip)
 	}
 	if err != nil {
 		return fmt.Errorf("apply events: %w", err)
@@ -160,26 +156,50 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 	return nil
 }
 
-// post is apply's transaction. repeats are the events whose causes the ledger, or another of
-// them, had already; with byCause it is errRepeated where the ledger has one.
-func (o *owner) post(ctx context.Context, events []event, to position, named naming, skip bool) (repeats int, err error) {
-	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error {
-		if err := movePosition(ctx, tx, o.shard, o.at, to); err != nil {
+// alone applies one shard's portion.
+func (e *Engine) alone(ctx context.Context, s portion, skip bool) (repeats int, err error) {
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-e.slots }()
+	ctx, cancel := context.WithTimeout(ctx, applyIn)
+	defer cancel()
+
+	// Nearly never does the ledger have one: asking first would cost every event a look-up.
+	repeats, err = e.post(ctx, []portion{s}, byCause, skip)
+	if errors.Is(err, errRepeated) {
+		repeats, err = e.post(ctx, []portion{s}, byCauseIfNew, skip)
+	}
+	return repeats, err
+}
+
+// post is the transaction of one or more portions. repeats are the events whose causes the
+// ledger, or another of them, had already; with byCause it is errRepeated where the ledger
+// has one.
+func (e *Engine) post(ctx context.Context, portions []portion, named naming, skip bool) (repeats int, err error) {
+	events := portions[0].events
+	for _, s := range portions[1:] {
+		events = append(events[:len(events):len(events)], s.events...)
+	}
+	err = postgres.InTx(ctx, e.postgres, func(tx pgx.Tx) error {
+		if err := movePositions(ctx, tx, portions); err != nil {
 			return err
 		}
-		repeated, err := insertEvents(ctx, tx, o.shard, events, named, o.lowBalance)
+		repeated, err := insertEvents(ctx, tx, events, named, e.lowBalance)
 		if err != nil {
 			return err
 		}
 		if repeats = len(repeated); repeats > 0 && !skip {
-			if repeated, err = insertEvents(ctx, tx, o.shard, repeated, byEvent, o.lowBalance); err == nil && len(repeated) > 0 {
+			if repeated, err = insertEvents(ctx, tx, repeated, byEvent, e.lowBalance); err == nil && len(repeated) > 0 {
 				err = fmt.Errorf("billing: %d events are in the ledger beyond the position", len(repeated))
 			}
 			if err != nil {
 				return err
 			}
 		}
-		return o.step("applied")
+		return e.step("applied")
 	})
 	return repeats, err
 }

@@ -45,7 +45,9 @@ type Engine struct {
 	metrics   *metrics
 	now       func() time.Time
 	reapGrace time.Duration
-	slots     chan struct{} // bounds the transactions under way
+	slots     chan struct{} // bounds the transactions under way of one shard each
+	gathering gathering     // what goes into one with others'
+	began     time.Time     // owners look for events at the same moments, counted from here
 	oldest    [stream.Shards]atomic.Int64
 	debits    [stream.Shards]atomic.Int64 // that Redis is yet to take, or the ledger to show
 	pause     func(step string) error     // tests crash here; nil otherwise
@@ -65,6 +67,7 @@ func newEngine(c Config, s *scripts, m *metrics) *Engine {
 		now:       c.Now,
 		reapGrace: c.ReapGrace,
 		slots:     make(chan struct{}, appliesAtOnce),
+		began:     time.Now(),
 
 		lowBalance: c.LowBalance,
 	}
@@ -135,6 +138,7 @@ func (e *Engine) own(ctx context.Context, s stream.Shard) error {
 			o.ailing = true
 			o.log.WarnContext(ctx, "shard's money stands still", "err", err)
 		}
+		o.seeLag(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -150,9 +154,8 @@ type owner struct {
 	shard   stream.Shard
 	log     *slog.Logger
 	at      position
-	fetched time.Time // when it last looked for events
-	doubted int64     // the epoch whose data in Redis was found incomplete
-	ailing  bool      // a failure was logged and no success since
+	doubted int64 // the epoch whose data in Redis was found incomplete
+	ailing  bool  // a failure was logged and no success since
 }
 
 // session opens the shard and serves it until something fails.
@@ -199,14 +202,32 @@ func (o *owner) wait(ctx context.Context) error {
 	if err != nil {
 		return redisError("wait for events", err)
 	}
-	// More will come, and one transaction may take them all. After a silence nothing waits.
-	timer := time.NewTimer(drainGap - time.Since(o.fetched))
+	// More will come, here and on other shards, and one transaction may take them all.
+	timer := time.NewTimer(drainGap - time.Since(o.began)%drainGap)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
 		return nil
+	}
+}
+
+// seeLag has the lag of a shard that stands still show: whatever keeps it from the ledger,
+// its events wait.
+func (o *owner) seeLag(ctx context.Context) {
+	if o.at.epoch == 0 {
+		return // it was never opened: where it stands is not known
+	}
+	ctx, cancel := context.WithTimeout(ctx, pauseMost)
+	defer cancel()
+	after := eventID{ms: o.at.last.ms, seq: o.at.last.seq + 1}
+	waiting, err := o.redis.XRangeN(ctx, evKey(o.shard), after.String(), "+", 1).Result()
+	if err != nil || len(waiting) == 0 {
+		return
+	}
+	if oldest, err := parseEventID(waiting[0].ID); err == nil {
+		o.oldest[o.shard].Store(oldest.ms)
 	}
 }
 

@@ -54,6 +54,7 @@ func parseEventID(text string) (id eventID, err error) {
 
 // event is a debit on its way to the ledger.
 type event struct {
+	shard      stream.Shard
 	id         eventID
 	epoch      int64
 	kind       string

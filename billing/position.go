@@ -37,17 +37,29 @@ func readPosition(ctx context.Context, pool *pgxpool.Pool, s stream.Shard) (p po
 	return p, nil
 }
 
-// movePosition is the compare-and-set on which everything rests: of several
-// owners that saw the same position, one moves it.
-func movePosition(ctx context.Context, tx pgx.Tx, s stream.Shard, from, to position) error {
-	tag, err := tx.Exec(ctx, `
-		update stream_positions set epoch = $5, last_ms = $6, last_seq = $7, updated_at = now()
-		where shard = $1 and epoch = $2 and last_ms = $3 and last_seq = $4`,
-		int16(s), from.epoch, from.last.ms, from.last.seq, to.epoch, to.last.ms, to.last.seq)
+const movePositionsSQL = `
+	update stream_positions p set epoch = m.to_epoch, last_ms = m.to_ms, last_seq = m.to_seq, updated_at = now()
+	from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+		as m (shard, epoch, ms, seq, to_epoch, to_ms, to_seq)
+	where p.shard = m.shard and p.epoch = m.epoch and p.last_ms = m.ms and p.last_seq = m.seq`
+
+// movePositions is the compare-and-set on which everything rests: of several
+// owners that saw the same position of a shard, one moves it. errMoved where one of the
+// portions was seen at another position, or stands in them twice.
+func movePositions(ctx context.Context, tx pgx.Tx, portions []portion) error {
+	shards := make([]int16, len(portions))
+	var columns [6][]int64 // epoch, milliseconds and number: where each was seen, and where it goes
+	for i, s := range portions {
+		shards[i] = int16(s.shard)
+		for c, n := range [...]int64{s.from.epoch, s.from.last.ms, s.from.last.seq, s.to.epoch, s.to.last.ms, s.to.last.seq} {
+			columns[c] = append(columns[c], n)
+		}
+	}
+	tag, err := tx.Exec(ctx, movePositionsSQL, shards, columns[0], columns[1], columns[2], columns[3], columns[4], columns[5])
 	if err != nil {
 		return fmt.Errorf("move the position: %w", err)
 	}
-	if tag.RowsAffected() != 1 {
+	if tag.RowsAffected() != int64(len(portions)) {
 		return errMoved
 	}
 	return nil

@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/kikuai/kikuai/internal/stream"
 )
 
 const (
@@ -48,12 +46,12 @@ var errRepeated = errors.New("billing: the ledger has an event's cause already")
 // that falls below low nano-USD, unless it has a threshold of its own, is noticed.
 //
 // It holds the locks of the accounts, taken in the order of their ids, so nothing that it
-// writes waits for another but for the rollups, which only this shard writes.
-func insertEvents(ctx context.Context, tx pgx.Tx, s stream.Shard, events []event, named naming, low int64) ([]event, error) {
+// writes waits for another but for the rollups, which only the events' shards write.
+func insertEvents(ctx context.Context, tx pgx.Tx, events []event, named naming, low int64) ([]event, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
-	p := newPosting(s, events, named)
+	p := newPosting(events, named)
 	if err := p.look(ctx, tx, low); err != nil {
 		return nil, fmt.Errorf("post events: %w", err)
 	}
@@ -77,9 +75,8 @@ func repeated(err error) error {
 	return err
 }
 
-// posting is a batch of events of one shard on its way into the ledger.
+// posting is a batch of events on its way into the ledger.
 type posting struct {
-	shard      int16
 	events     []event
 	named      naming
 	references []string // the transactions' names, one for each event
@@ -103,9 +100,9 @@ type postedAccount struct {
 	moved        bool
 }
 
-func newPosting(s stream.Shard, events []event, named naming) *posting {
+func newPosting(events []event, named naming) *posting {
 	p := &posting{
-		shard: int16(s), events: events, named: named, references: make([]string, len(events)),
+		events: events, named: named, references: make([]string, len(events)),
 		accounts: map[int64]*postedAccount{}, posted: map[string]bool{}, ids: make([]int64, 0, len(events)),
 	}
 	for i := range events {
@@ -159,6 +156,7 @@ func (p *posting) look(ctx context.Context, tx pgx.Tx, low int64) error {
 func (p *posting) chain() error {
 	p.links, p.causes = make([]link, 0, len(p.events)), make([]*event, 0, len(p.events))
 	var buffer []byte
+	shards := make([]int16, len(p.events))
 	for i := range p.events {
 		e := &p.events[i]
 		if p.posted[p.references[i]] {
@@ -171,10 +169,11 @@ func (p *posting) chain() error {
 			return errors.New("billing: events of accounts that Postgres does not have")
 		}
 		account.seq++
+		shards[i] = int16(e.shard)
 		books, amounts := e.entries()
 		l := link{
 			id: p.ids[i], account: e.account, seq: account.seq, kind: e.kind, reference: p.references[i],
-			shard: &p.shard, epoch: &e.epoch, ms: &e.id.ms, ordinal: &e.id.seq, createdAt: e.at(),
+			shard: &shards[i], epoch: &e.epoch, ms: &e.id.ms, ordinal: &e.id.seq, createdAt: e.at(),
 			books: books, amounts: amounts,
 		}
 		buffer = l.bytes(append(buffer[:0], account.hash...))

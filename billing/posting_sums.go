@@ -13,7 +13,7 @@ import (
 
 const organisationDaysSQL = `
 	insert into organisation_days as d (organisation_id, day, shard, captured_nano)
-	select organisation, day, $1, captured from unnest($2::bigint[], $3::integer[], $4::bigint[]) as e (organisation, day, captured)
+	select * from unnest($1::bigint[], $2::integer[], $3::smallint[], $4::bigint[]) as e (organisation, day, shard, captured)
 	on conflict (organisation_id, day, shard) do update set captured_nano = d.captured_nano + excluded.captured_nano`
 
 // keysUsedSQL notes when keys were used, each at most once a minute: so a key in use costs
@@ -48,6 +48,7 @@ func (p *posting) sumOrganisations(batch *pgx.Batch) {
 	type organisationDay struct {
 		organisation int64
 		day          int32
+		shard        int16
 	}
 	sums := map[organisationDay]int64{}
 	var order []organisationDay
@@ -55,7 +56,7 @@ func (p *posting) sumOrganisations(batch *pgx.Batch) {
 		if e.kind != kindSettle || e.details.Organisation == 0 {
 			continue
 		}
-		by := organisationDay{e.details.Organisation, e.details.OrganisationDay}
+		by := organisationDay{e.details.Organisation, e.details.OrganisationDay, int16(e.shard)}
 		if _, seen := sums[by]; !seen {
 			order = append(order, by)
 		}
@@ -65,13 +66,14 @@ func (p *posting) sumOrganisations(batch *pgx.Batch) {
 		return
 	}
 	slices.SortFunc(order, func(a, b organisationDay) int {
-		return cmp.Or(cmp.Compare(a.organisation, b.organisation), cmp.Compare(a.day, b.day))
+		return cmp.Or(cmp.Compare(a.organisation, b.organisation), cmp.Compare(a.day, b.day), cmp.Compare(a.shard, b.shard))
 	})
-	organisations, days, captured := make([]int64, len(order)), make([]int32, len(order)), make([]int64, len(order))
+	organisations, captured := make([]int64, len(order)), make([]int64, len(order))
+	days, shards := make([]int32, len(order)), make([]int16, len(order))
 	for i, by := range order {
-		organisations[i], days[i], captured[i] = by.organisation, by.day, sums[by]
+		organisations[i], days[i], shards[i], captured[i] = by.organisation, by.day, by.shard, sums[by]
 	}
-	batch.Queue(organisationDaysSQL, p.shard, organisations, days, captured)
+	batch.Queue(organisationDaysSQL, organisations, days, shards, captured)
 }
 
 func (p *posting) sumKeys(batch *pgx.Batch) {

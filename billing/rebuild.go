@@ -78,7 +78,9 @@ func (o *owner) rebuild(ctx context.Context) error {
 	}
 	inRedis, _ := strconv.ParseInt(seen, 10, 64) // whatever else it says is no epoch of ours
 	next := position{epoch: max(o.at.epoch, inRedis) + 1}
-	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error { return movePosition(ctx, tx, o.shard, o.at, next) })
+	err = postgres.InTx(ctx, o.postgres, func(tx pgx.Tx) error {
+		return movePositions(ctx, tx, []portion{{shard: o.shard, from: o.at, to: next}})
+	})
 	if err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (o *owner) salvage(ctx context.Context) error {
 		if len(messages) == 0 {
 			return nil
 		}
-		events, err := decodeEvents(messages)
+		events, err := decodeEvents(o.shard, messages)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,8 @@ package billing
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,13 +101,15 @@ func TestRun(t *testing.T) {
 // time between included.
 func TestRunThroughOutages(t *testing.T) {
 	server, database := testenv.RedisServer(t), testenv.PostgresServer(t)
-	r := running(t, server.Client(), database, nil)
+	var log lockedText
+	r := running(t, server.Client(), database, nil, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	ctx := t.Context()
 	account := r.funded(t, 1000)
 	r.spend(account, "first", 100)
 	r.inLedger(t, account, 900)
 
 	database.Stop()
+	eventually(t, "every shard standing still", func() bool { return strings.Count(log.String(), "money stands still") == stream.Shards })
 	r.spend(account, "without-postgres", 100)
 	r.wantBalance(account, 800, 0)
 	eventually(t, "a lag that shows", func() bool { return r.desk.Engine.lag(shardOf(account)) > 0 })

@@ -12,9 +12,29 @@ var billingBugs = []mutation{
 	{
 		bug: "move the position without comparing it",
 		edits: []edit{{"billing/position.go",
-			"where shard = $1 and epoch = $2 and last_ms = $3 and last_seq = $4`",
-			"where shard = $1 and ($2::bigint, $3::bigint, $4::bigint) is not null`"}},
+			"where p.shard = m.shard and p.epoch = m.epoch and p.last_ms = m.ms and p.last_seq = m.seq`",
+			"where p.shard = m.shard`"}},
 		pkg: "billing", test: "TestTwoDrainers",
+	},
+	{
+		bug:   "fail all shards for one of them",
+		edits: []edit{{"billing/together.go", "len(portions) > 1 || errors.Is(err, errRepeated)", "len(portions) > stream.Shards"}},
+		pkg:   "billing", test: "TestApart",
+	},
+	{
+		bug:   "post each shard's events by itself",
+		edits: []edit{{"billing/together.go", "for n < len(g.waiting) && (n == 0 ||", "for n < len(g.waiting) && (n == 0 && "}},
+		pkg:   "billing", test: "TestTogether",
+	},
+	{
+		bug:   "write a shard's transactions under another's name",
+		edits: []edit{{"billing/posting.go", "shards[i] = int16(e.shard)", "shards[i] = int16(p.events[0].shard)"}},
+		pkg:   "billing", test: "TestTogether",
+	},
+	{
+		bug:   "hide the lag of a shard that stands still",
+		edits: []edit{{"billing/engine.go", "o.seeLag(ctx)\n", "\n"}},
+		pkg:   "billing", test: "TestRunThroughOutages",
 	},
 	{
 		bug: "no unique key on the keys of credits",
