@@ -26,6 +26,10 @@ var errApart = errors.New("billing: portions failed together")
 // keeps the others waiting no longer.
 const togetherIn = 3 * time.Second
 
+// gatherIn is how long the first portion waits for the others of its moment: owners look for events
+// at the same moments, and have what they find within about this time.
+const gatherIn = 3 * time.Millisecond
+
 // gathering brings portions together that come at the same time: while one transaction is
 // under way, the others wait for it, and the first of them takes all into the next one. Most
 // of what a small transaction costs Postgres, it costs whatever is in it.
@@ -48,7 +52,9 @@ type waitingPortion struct {
 // are counted with the portion of whoever made the transaction. errApart.
 func (e *Engine) together(ctx context.Context, s portion) (repeats int, err error) {
 	mine := &waitingPortion{portion: s, told: make(chan error, 1), turn: make(chan struct{}, 1)}
-	if !e.gathering.enter(mine) {
+	if e.gathering.enter(mine) {
+		time.Sleep(gatherIn)
+	} else {
 		select {
 		case err := <-mine.told:
 			return 0, err
