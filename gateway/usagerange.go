@@ -83,13 +83,14 @@ func (s *Server) readSpan(ctx context.Context, v viewer, parameter func(name str
 		}
 		p.key = &id
 	}
-	p.to = s.now().Truncate(time.Microsecond).In(p.zone) // which is what the books tell apart
+	year, month, day := s.now().In(p.zone).Date()
+	p.to = dayStart(year, month, day+1, p.zone) // whole days cost the books the least
 	if text := parameter("to"); text != "" {
 		if p.to, err = readMoment("to", text, p.zone, 1); err != nil {
 			return p, err
 		}
 	}
-	year, month, day := p.to.Add(-1).Date()
+	year, month, day = p.to.Add(-1).Date()
 	p.from = dayStart(year, month, day-daysBefore, p.zone)
 	if text := parameter("from"); text != "" {
 		if p.from, err = readMoment("from", text, p.zone, 0); err != nil {
