@@ -117,7 +117,7 @@ func hotQueries(r *rig, desk *Desk, o *owner) []hotQuery {
 	}
 	w := o.newSteward(o.shard)
 	hot := []hotQuery{
-		{"Posting events: the accounts", "For each batch of at most 1000 events of a shard, as all that is posted with `enable_seqscan` off; what is a row for each event is copied.",
+		{"Posting events: the accounts", "For each batch of at most 1000 events, as all that is posted with `enable_seqscan` off; what is a row for each event is copied.",
 			settle, []string{"select id, ledger_seq, ledger_hash", "for no key update"}, []string{"accounts_pkey"}},
 		{"Posting events: was a reference used", "For each batch.", settle, []string{"select reference from ledger_transactions"},
 			[]string{"ledger_transactions_reference_key"}},
