@@ -1,9 +1,11 @@
 // Simultaneous: a hundred clients that all call at the same moment, four calls of the mix
 // each, once a second.
 import exec from 'k6/execution';
-import { mix } from './lib/calls.js';
+import { mix, severalAtATime } from './lib/calls.js';
 import { pause } from './lib/pause.js';
 import { mixed, options as bounded, scaled, seconds, summary } from './lib/settings.js';
+
+severalAtATime();
 
 const clients = scaled(100);
 const together = 4;

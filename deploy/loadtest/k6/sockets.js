@@ -4,10 +4,12 @@ import exec from 'k6/execution';
 import { check } from 'k6';
 import { Counter, Rate, Trend } from 'k6/metrics';
 import { WebSocket } from 'k6/websockets';
-import { proxy } from './lib/calls.js';
+import { proxy, severalAtATime } from './lib/calls.js';
 import { pause } from './lib/pause.js';
 import { firstPerson, session } from './lib/people.js';
 import { base, options as bounded, patience, scaled, seconds, summary } from './lib/settings.js';
+
+severalAtATime();
 
 const sockets = scaled(5000);
 const clients = Math.ceil(sockets / 100);

@@ -38,6 +38,7 @@ function exchange(method, url, body, headers) {
   });
 }
 
+// asyncRequest is both of k6's: Node has none that waits, and scripts await what they are given.
 async function asyncRequest(method, url, body, { headers = {}, tags = {} } = {}) {
   const began = performance.now();
   let response;
@@ -54,4 +55,4 @@ async function asyncRequest(method, url, body, { headers = {}, tags = {} } = {})
   return response;
 }
 
-export default { asyncRequest };
+export default { request: asyncRequest, asyncRequest };
