@@ -29,8 +29,12 @@ type LowBalance struct {
 	ThresholdNano int64 `json:"threshold_nano"`
 }
 
-// noticeHeld is how long one who claims notices has for sending them.
-const noticeHeld = time.Minute
+// How long one who claims notices has for sending them. Who dies with a single one leaves
+// somebody without the answer that they wait for.
+const (
+	noticesHeld = time.Minute
+	noticeHeld  = 30 * time.Second
+)
 
 // Notice is something to tell an account's owner.
 type Notice struct {
@@ -85,17 +89,17 @@ const claimNotices = `
 // Claim takes at most limit notices that are due, for a minute: until then nobody else
 // is given them.
 func (n *Notices) Claim(ctx context.Context, limit int) ([]DueNotice, error) {
-	return n.claim(ctx, limit, "")
+	return n.claim(ctx, limit, "", noticesHeld)
 }
 
 // ClaimOne takes the notice with a unique key, if it is still to be sent and nobody is
-// sending it.
+// sending it, for thirty seconds.
 func (n *Notices) ClaimOne(ctx context.Context, uniqueKey string) ([]DueNotice, error) {
-	return n.claim(ctx, 1, uniqueKey)
+	return n.claim(ctx, 1, uniqueKey, noticeHeld)
 }
 
-func (n *Notices) claim(ctx context.Context, limit int, uniqueKey string) ([]DueNotice, error) {
-	rows, err := n.postgres.Query(ctx, claimNotices, limit, uniqueKey, noticeHeld)
+func (n *Notices) claim(ctx context.Context, limit int, uniqueKey string, held time.Duration) ([]DueNotice, error) {
+	rows, err := n.postgres.Query(ctx, claimNotices, limit, uniqueKey, held)
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)
 	}

@@ -126,7 +126,8 @@ func (p *passage) run() (killed bool, v *verdict, differences []differenceAnswer
 // work is something of everything.
 func (p *passage) work(try int) {
 	s := p.w.s
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	// Who dies with a claimed notice keeps it from the others for a minute, at most.
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
 	serial := 3*p.n + try
 	c := p.open(serial)

@@ -18,7 +18,7 @@ import (
 
 const (
 	noticesAtOnce = 25
-	noticeIn      = 20 * time.Second // for one; it is claimed for a minute
+	noticeIn      = 20 * time.Second // for one; it is claimed for half a minute at least
 	noticesIn     = 30 * time.Second // to begin the last of those claimed at once
 	noticeLater   = 5 * time.Minute
 	nanoPerCent   = billing.NanoPerUSD / 100
