@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -157,7 +158,7 @@ func (o *owner) apply(ctx context.Context, events []event, to position, skip boo
 }
 
 // alone applies one shard's portion.
-func (e *Engine) alone(ctx context.Context, s portion, skip bool) (repeats int, err error) {
+func (e *Engine) alone(ctx context.Context, p portion, skip bool) (repeats int, err error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -168,9 +169,9 @@ func (e *Engine) alone(ctx context.Context, s portion, skip bool) (repeats int, 
 	defer cancel()
 
 	// Nearly never does the ledger have one: asking first would cost every event a look-up.
-	repeats, err = e.post(ctx, []portion{s}, byCause, skip)
+	repeats, err = e.post(ctx, []portion{p}, byCause, skip)
 	if errors.Is(err, errRepeated) {
-		repeats, err = e.post(ctx, []portion{s}, byCauseIfNew, skip)
+		repeats, err = e.post(ctx, []portion{p}, byCauseIfNew, skip)
 	}
 	return repeats, err
 }
@@ -179,9 +180,9 @@ func (e *Engine) alone(ctx context.Context, s portion, skip bool) (repeats int, 
 // ledger, or another of them, had already; with byCause it is errRepeated where the ledger
 // has one.
 func (e *Engine) post(ctx context.Context, portions []portion, named naming, skip bool) (repeats int, err error) {
-	events := portions[0].events
-	for _, s := range portions[1:] {
-		events = append(events[:len(events):len(events)], s.events...)
+	events := slices.Clip(portions[0].events) // which is its owner's
+	for _, p := range portions[1:] {
+		events = append(events, p.events...)
 	}
 	err = postgres.InTx(ctx, e.postgres, func(tx pgx.Tx) error {
 		if err := movePositions(ctx, tx, portions); err != nil {

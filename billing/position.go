@@ -49,9 +49,9 @@ const movePositionsSQL = `
 func movePositions(ctx context.Context, tx pgx.Tx, portions []portion) error {
 	shards := make([]int16, len(portions))
 	var columns [6][]int64 // epoch, milliseconds and number: where each was seen, and where it goes
-	for i, s := range portions {
-		shards[i] = int16(s.shard)
-		for c, n := range [...]int64{s.from.epoch, s.from.last.ms, s.from.last.seq, s.to.epoch, s.to.last.ms, s.to.last.seq} {
+	for i, p := range portions {
+		shards[i] = int16(p.shard)
+		for c, n := range [...]int64{p.from.epoch, p.from.last.ms, p.from.last.seq, p.to.epoch, p.to.last.ms, p.to.last.seq} {
 			columns[c] = append(columns[c], n)
 		}
 	}

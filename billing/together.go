@@ -26,8 +26,8 @@ var errApart = errors.New("billing: portions failed together")
 // keeps the others waiting no longer.
 const togetherIn = 3 * time.Second
 
-// gatherIn is how long the first portion waits for the others of its moment: owners look for events
-// at the same moments, and have what they find within about this time.
+// gatherIn is how long the first portion waits for the others of its moment: owners look
+// for events at the same moments, and have what they find within about this time.
 const gatherIn = 3 * time.Millisecond
 
 // gathering brings portions together that come at the same time: while one transaction is
@@ -50,8 +50,8 @@ type waitingPortion struct {
 // together applies a portion, in one transaction with those that others have at the moment.
 // It does not end with ctx while it waits for others', which end within togetherIn. Repeats
 // are counted with the portion of whoever made the transaction. errApart.
-func (e *Engine) together(ctx context.Context, s portion) (repeats int, err error) {
-	mine := &waitingPortion{portion: s, told: make(chan error, 1), turn: make(chan struct{}, 1)}
+func (e *Engine) together(ctx context.Context, p portion) (repeats int, err error) {
+	mine := &waitingPortion{portion: p, told: make(chan error, 1), turn: make(chan struct{}, 1)}
 	if e.gathering.enter(mine) {
 		time.Sleep(gatherIn)
 	} else {
@@ -80,10 +80,10 @@ func (e *Engine) together(ctx context.Context, s portion) (repeats int, err erro
 }
 
 // enter says whether it is the portion's turn at once.
-func (g *gathering) enter(s *waitingPortion) bool {
+func (g *gathering) enter(p *waitingPortion) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(g.waiting, s)
+	g.waiting = append(g.waiting, p)
 	first := !g.busy
 	g.busy = true
 	return first

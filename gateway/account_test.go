@@ -170,6 +170,14 @@ func TestUsageQuestions(t *testing.T) {
 	if a := r.do("GET", "/api/v1/usage?from=2026-03-28&to=2026-03-28", key, "").want(t, 200); a.get("from").Str != "2026-03-28T00:00:00+05:30" || a.get("tz").Str != "Asia/Kolkata" {
 		t.Errorf("in the zone of the settings: %s", a.body)
 	}
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	r.must(err)
+	asked := time.Now().In(kolkata)
+	a := r.do("GET", "/api/v1/usage", key, "").want(t, 200)
+	from, to := a.get("from").Time(), a.get("to").Time()
+	if day := asked.AddDate(0, 0, 1).Format("2006-01-02") + "T00:00:00+05:30"; a.get("to").Str != day && time.Now().In(kolkata).Day() == asked.Day() || to.Sub(from) != 30*24*time.Hour {
+		t.Errorf("without an end, thirty days that end with today, %s: %s", day, a.body)
+	}
 	if a := r.do("GET", "/api/v1/usage?from=2026-03-28T00:00:00+02:00&to=2026-03-28T12:00:00Z&tz=UTC", key, "").want(t, 200); a.get("from").Str != "2026-03-27T22:00:00Z" {
 		t.Errorf("from a moment: %s", a.body)
 	}
