@@ -19,6 +19,7 @@ var (
 	ErrHoldConflict        = errors.New("billing: the hold was resolved or made with other arguments")
 	ErrHoldExpired         = errors.New("billing: the hold passed its deadline and was resolved then")
 	ErrHoldLife            = errors.New("billing: a hold lives for a millisecond to a day")
+	ErrUncommon            = errors.New("billing: not all of these holds are the common case: settle each by itself")
 	ErrHoldID              = errors.New("billing: a hold id has 1 to 128 characters of A-Z a-z 0-9 . _ : -")
 	ErrAccountUnknown      = errors.New("billing: no such account")
 	ErrAccountInactive     = errors.New("billing: the account may not spend")

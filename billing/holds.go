@@ -201,18 +201,11 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 	if err := s.check(); err != nil {
 		return Captured{}, err
 	}
-	s.Usage = s.Usage.Clamped()
-	payload := encodePayload(&s)
-	counts := s.Usage.counts()
-	mark := fingerprint(append(counts[:], s.Cost)...) + s.Source
-	keep := keepHold
-	if s.Source == SourceTelegram {
-		keep = keepChatHold
-	}
+	w := writtenOf(&s)
 	answer, err := h.scripts.settle.Run(ctx, h.redis,
 		[]string{EpochKey(s.AccountID), AcctKey(s.AccountID), HoldKey(s.AccountID, s.HoldID), ExpKey(s.AccountID),
 			evKey(shardOf(s.AccountID))},
-		s.HoldID, s.AccountID, s.KeyID, s.Cost, mark, payload, keep.Milliseconds()).Slice()
+		s.HoldID, s.AccountID, s.KeyID, s.Cost, w.mark, w.payload, w.keep.Milliseconds()).Slice()
 	if err != nil {
 		return Captured{}, redisError("settle", err)
 	}
@@ -223,7 +216,7 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 	}
 	switch status {
 	case "unknown", "closed": // before a closed shard opens again, its holds are wiped
-		return h.settleLate(ctx, s, payload)
+		return h.settleLate(ctx, s, w.payload)
 	case "expired":
 		return Captured{}, h.settleExpired(ctx, s, HoldExpiredError{Captured: numbers[0], WriteOff: numbers[1], Available: numbers[2]})
 	}
@@ -236,6 +229,60 @@ func (h *Holds) Settle(ctx context.Context, s Settlement) (Captured, error) {
 		h.metrics.writeOff.Add(float64(c.WriteOff))
 	}
 	return c, nil
+}
+
+// written is what a settlement leaves in Redis besides numbers.
+type written struct {
+	mark    string        // what a repeat must repeat
+	payload []byte        // of the event
+	keep    time.Duration // how long a repeat is answered
+}
+
+func writtenOf(s *Settlement) written {
+	s.Usage = s.Usage.Clamped()
+	counts := s.Usage.counts()
+	w := written{mark: fingerprint(append(counts[:], s.Cost)...) + s.Source, payload: encodePayload(s), keep: keepHold}
+	if s.Source == SourceTelegram {
+		w.keep = keepChatHold
+	}
+	return w
+}
+
+// SettleSeveral settles several holds of one account, up to 64, in one round trip: all of
+// them as [Holds.Settle] would, in their order, or none. Errors: ErrUncommon, when nothing was
+// done because one of them is bad or not the common case; ErrClosed, after which the caller
+// repeats each by itself.
+func (h *Holds) SettleSeveral(ctx context.Context, all []Settlement) ([]Captured, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	account := all[0].AccountID
+	keys := append(make([]string, 0, 4+len(all)), EpochKey(account), AcctKey(account), ExpKey(account), evKey(shardOf(account)))
+	args := append(make([]any, 0, 1+6*len(all)), account)
+	for i := range all {
+		s := all[i]
+		if s.AccountID != account || s.check() != nil {
+			return nil, ErrUncommon
+		}
+		w := writtenOf(&s)
+		keys = append(keys, HoldKey(account, s.HoldID))
+		args = append(args, s.HoldID, s.KeyID, s.Cost, w.mark, w.payload, w.keep.Milliseconds())
+	}
+	after, err := h.scripts.settleSeveral.Run(ctx, h.redis, keys, args...).Int64Slice()
+	switch {
+	case err != nil:
+		return nil, redisError("settle several", err)
+	case len(after) == 0:
+		return nil, ErrUncommon
+	case len(after) != len(all):
+		return nil, fmt.Errorf("billing: a script settled %d holds of %d", len(after), len(all))
+	}
+	captured := make([]Captured, len(all))
+	for i := range all {
+		captured[i] = Captured{Nano: all[i].Cost, Available: after[i]}
+	}
+	h.metrics.settled.Add(float64(len(all)))
+	return captured, nil
 }
 
 // Release gives a hold back whole: the call did not happen. Repeating it is

@@ -36,6 +36,8 @@ var (
 	settleLua string
 	//go:embed scripts/settle_steady.lua
 	settleSteadyLua string
+	//go:embed scripts/settle_several.lua
+	settleSeveralLua string
 	//go:embed scripts/release.lua
 	releaseLua string
 	//go:embed scripts/checkpoint.lua
@@ -92,7 +94,7 @@ func wholeLua(script string) string { return "local function whole()\n" + script
 
 // scripts are the compiled forms; immutable, so one set serves a whole Desk.
 type scripts struct {
-	hold, settle, release                         *redis.Script
+	hold, settle, settleSeveral, release          *redis.Script
 	checkpoint, expire, debit, give, due          *redis.Script
 	credit, account, balance                      *redis.Script
 	claim, holdState, postpone                    *redis.Script
@@ -106,6 +108,7 @@ func newScripts() *scripts {
 	return &scripts{
 		hold:          redis.NewScript(clockLua + ReserveLua + holdLua),
 		settle:        redis.NewScript(wholeLua(functionsLua+budgetsLua+resolveLua+settleLua) + settleSteadyLua),
+		settleSeveral: redis.NewScript(settleSeveralLua),
 		release:       redis.NewScript(functionsLua + budgetsLua + resolveLua + releaseLua),
 		checkpoint:    redis.NewScript(clockLua + functionsLua + checkpointLua),
 		expire:        redis.NewScript(clockLua + functionsLua + budgetsLua + resolveLua + expireLua),

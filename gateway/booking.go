@@ -22,7 +22,7 @@ var (
 // whoever dies then, the call is billed. Late: the result is not known yet. errUnbooked:
 // neither has it, and the caller chooses between settleLater and withhold.
 func (r *resolver) settle(s billing.Settlement, t taken) (billing.Captured, error) {
-	captured, untold, err := r.end(t, tokensOf(s), min(s.Cost, s.Held), func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
+	captured, untold, err := r.settleAndTell(s, t)
 	if err != nil && !final(err) {
 		cause := err
 		if captured, err = r.holds.Record(context.Background(), s); err == nil {
@@ -37,6 +37,15 @@ func (r *resolver) settle(s billing.Settlement, t taken) (billing.Captured, erro
 		return billing.Captured{Late: true}, nil
 	}
 	return captured, nil
+}
+
+// settleAndTell settles a call now, and in the same moment trues up what it took of limits.
+func (r *resolver) settleAndTell(s billing.Settlement, t taken) (captured billing.Captured, untold []word, err error) {
+	if !t.open() {
+		captured, err = r.settleSoon(s)
+		return captured, nil, err
+	}
+	return r.end(t, tokensOf(s), min(s.Cost, s.Held), func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
 }
 
 // settleLater sees to a settlement that is durable nowhere, of a call whose client has

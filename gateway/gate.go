@@ -11,11 +11,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/stream"
-	"github.com/kikuai/kikuai/internal/telemetry"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -49,6 +47,10 @@ var (
 	steadyAdmitLua string
 	//go:embed scripts/steady_visit.lua
 	steadyVisitLua string
+	//go:embed scripts/several_admit.lua
+	severalAdmitLua string
+	//go:embed scripts/several_visit.lua
+	severalVisitLua string
 	//go:embed scripts/admit.lua
 	admitLua string
 	//go:embed scripts/visit.lua
@@ -65,17 +67,20 @@ type gate struct {
 	admits   decider
 	visits   decider
 	involved *recent[string, struct{}] // callers whose calls are not the common one; a hint
+	apart    *recent[string, struct{}] // keys whose calls are not asked for together; a hint
 	shared   *shared
 	back     returner
 	refusals *refusals
 	metrics  *ratelimit.Metrics
 }
 
-// decider is a script in two forms: one for the common call, which is quicker, and one for
-// every call. The plain one says when it is not enough.
+// decider is a script in three forms: one for the common call, which is quicker, one for
+// every call, and one for several common calls of a key at the same moment. The plain one
+// and the one for several say when they are not enough.
 type decider struct {
-	plain, whole *redis.Script
-	args         int // that the plain one has use for, from the first
+	plain, whole, several *redis.Script
+	args                  int // that the plain one has use for, from the first
+	crowd                 *crowd[string, plea, finding]
 }
 
 // returner gives back, now or soon, what was taken for a call that does not begin.
@@ -85,16 +90,21 @@ func newGate(r redis.Scripter, w *link, house string, s *shared, back returner, 
 	return &gate{
 		redis: r, link: w, house: house, shared: s, back: back,
 		admits: decider{
-			plain: redis.NewScript(plainLuaOf(plainAdmitLua) + ratelimit.SteadyLua() + steadyAdmitLua),
-			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + fitLua + findLua + passLua + admitLua),
-			args:  9,
+			plain:   redis.NewScript(plainLuaOf(plainAdmitLua) + ratelimit.SteadyLua() + steadyAdmitLua),
+			whole:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + fitLua + findLua + passLua + admitLua),
+			several: redis.NewScript(ratelimit.SteadyLua() + severalAdmitLua),
+			args:    9,
+			crowd:   newCrowd[string, plea, finding](),
 		},
 		visits: decider{
-			plain: redis.NewScript(plainLuaOf(plainVisitLua) + ratelimit.SteadyLua() + steadyVisitLua),
-			whole: redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + findLua + passLua + visitLua),
-			args:  3,
+			plain:   redis.NewScript(plainLuaOf(plainVisitLua) + ratelimit.SteadyLua() + steadyVisitLua),
+			whole:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + findLua + passLua + visitLua),
+			several: redis.NewScript(ratelimit.SteadyLua() + severalVisitLua),
+			args:    3,
+			crowd:   newCrowd[string, plea, finding](),
 		},
 		involved: newRecent[string, struct{}](refusalsMost, 0, now),
+		apart:    newRecent[string, struct{}](refusalsMost, apartFor, now),
 		refusals: newRefusals(now), metrics: metrics,
 	}
 }
@@ -215,7 +225,7 @@ func (g *gate) admit(ctx context.Context, c caller, r reservation) (pass, error)
 		if r.resolved {
 			resolved = "1"
 		}
-		return g.ask(ctx, g.admits, c, organisation == "" && !r.resolved, keys, c.candidates(), g.house, c.account, organisation,
+		return g.ask(ctx, g.admits, plea{c, keys, &r}, organisation == "" && !r.resolved, c.candidates(), g.house, c.account, organisation,
 			r.holdID, r.fingerprint, r.want, r.least, r.life.Milliseconds(),
 			r.tokens.want, r.tokens.good, r.tokens.bare, resolved)
 	})
@@ -227,7 +237,7 @@ func (g *gate) visit(ctx context.Context, c caller) (pass, error) {
 	keys[0], keys[1] = billing.EpochKey(c.account), billing.AcctKey(c.account)
 	keys = c.records(keys)
 	p, err := g.decide(ctx, c, nil, func(ctx context.Context, organisation string, _ reservation) (pass, error) {
-		return g.ask(ctx, g.visits, c, organisation == "", keys, c.candidates(), g.house, c.account, organisation)
+		return g.ask(ctx, g.visits, plea{c, keys, nil}, organisation == "", c.candidates(), g.house, c.account, organisation)
 	})
 	if err == nil && p.status == "missing" {
 		return p, fmt.Errorf("%w: the account has no balance in Redis", billing.ErrClosed)
@@ -303,47 +313,6 @@ func (g *gate) judged(c caller, p pass, err error) (pass, error) {
 		g.refusals.forget(c.name())
 	}
 	return p, err
-}
-
-// ask runs the script in its plain form, unless the caller is known to need the whole one.
-func (g *gate) ask(ctx context.Context, d decider, c caller, plain bool, keys []string, args ...any) (pass, error) {
-	if plain {
-		_, involved := g.involved.get(c.name())
-		plain = !involved
-	}
-	script, read, asked := d.whole, readPass, args
-	if plain {
-		script, read, asked = d.plain, c.readPlain, args[:d.args]
-	} else { // what restrictions speak of, which the common call has none of
-		asked = append(args[:len(args):len(args)], c.model, c.from())
-	}
-	_, span := telemetry.StartSpan(ctx, "redis admit", trace.SpanKindClient)
-	reply, err := ask(ctx, g.link, func(ctx context.Context) ([]any, error) {
-		return script.Run(ctx, g.redis, keys, asked...).Slice()
-	})
-	span.End()
-	if err != nil {
-		return pass{}, fmt.Errorf("%w: %w", billing.ErrClosed, err)
-	}
-	p, mac, candidate, err := read(keys, reply)
-	if err != nil {
-		return pass{}, err
-	}
-	if p.status == "more" {
-		g.involved.keep(c.name())
-		return g.ask(ctx, d, c, false, keys, args...)
-	}
-	switch p.status {
-	case "closed":
-		return p, billing.ErrClosed
-	case "unknown":
-		return p, errKeyUnknown
-	}
-	if c.key != nil && !c.key.Verify(candidate, mac) {
-		p.limited = false
-		return p, errKeyUnknown
-	}
-	return p, c.restriction(p)
 }
 
 // unsent says that a command certainly did not reach Redis.

@@ -31,6 +31,7 @@ var (
 // holds is what a call does with its money in the end.
 type holds interface {
 	Settle(ctx context.Context, s billing.Settlement) (billing.Captured, error)
+	SettleSeveral(ctx context.Context, all []billing.Settlement) ([]billing.Captured, error)
 	Record(ctx context.Context, s billing.Settlement) (billing.Captured, error)
 	Release(ctx context.Context, accountID int64, holdID string) error
 }
@@ -46,6 +47,8 @@ type resolver struct {
 	money   line
 	booked  line // of these, what is in Postgres already
 	trueUps line
+	crowd   *crowd[int64, billing.Settlement, billing.Captured] // by account
+	apart   *recent[int64, struct{}]                            // accounts whose calls are not settled together; a hint
 	stop    chan struct{}
 	halt    sync.Once
 	pending sync.WaitGroup
@@ -62,7 +65,9 @@ type line struct {
 func newResolver(h holds, t *tally, w *link, log *slog.Logger, registerer prometheus.Registerer) *resolver {
 	r := &resolver{
 		holds: h, tally: t, link: w, log: log,
-		stop: make(chan struct{}),
+		crowd: newCrowd[int64, billing.Settlement, billing.Captured](),
+		apart: newRecent[int64, struct{}](refusalsMost, apartFor, time.Now),
+		stop:  make(chan struct{}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_holds_given_up_total", Help: "Holds that could not be resolved and were left to their deadline.",
 		}, []string{"kind"}),
@@ -139,6 +144,25 @@ func soon[T any](r *resolver, several bool, ask func(context.Context) (T, error)
 		return aside(context.Background(), r.link, ask)
 	}
 	return await(context.Background(), r.link, ask)
+}
+
+// settleSoon settles a call that has nothing of limits to true up; calls of one account
+// together, as far as they end at the same time.
+func (r *resolver) settleSoon(s billing.Settlement) (billing.Captured, error) {
+	one := func() (billing.Captured, error) {
+		return soon(r, false, func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
+	}
+	if _, apart := r.apart.get(s.AccountID); apart {
+		return one()
+	}
+	return r.crowd.ask(s.AccountID, s, one, func(all []billing.Settlement) ([]billing.Captured, error) {
+		captured, err := soon(r, false, func(ctx context.Context) ([]billing.Captured, error) { return r.holds.SettleSeveral(ctx, all) })
+		if errors.Is(err, billing.ErrUncommon) {
+			r.apart.keep(s.AccountID)
+			err = errAlone
+		}
+		return captured, err
+	})
 }
 
 // settleOnce settles now. A hold that was resolved at its deadline is settled too:

@@ -20,7 +20,7 @@ if not shard[1] or shard[2] then return whole() end
 local acct = call('HMGET', KEYS[2], 'available', 'held', 'status', 'budget', 'tier', 'org')
 local available, want = tonumber(acct[1]), tonumber(ARGV[7])
 if not available or available < want or acct[3] ~= 'active' or acct[4] or acct[5] or acct[6] then return whole() end
-local left, reset, now = window_steady(KEYS[6], max)
+local left, reset, now = window_steady(KEYS[6], max, 1)
 if not left then return whole() end
 
 call('HSET', KEYS[2], 'available', string.format('%d', available - want), 'held', string.format('%d', (acct[2] or 0) + want))

@@ -11,6 +11,6 @@ if not max or max == 0 or max > 2147483647 then return whole() end
 if not redis.call('GET', KEYS[1]) then return whole() end
 local acct = redis.call('HMGET', KEYS[2], 'available', 'held', 'status', 'tier', 'org')
 if not acct[1] or acct[4] or acct[5] then return whole() end
-local left, reset, now = window_steady(KEYS[4], max)
+local left, reset, now = window_steady(KEYS[4], max, 1)
 if not left then return whole() end
 return { acct[3] == 'active' and 'ok' or 'inactive', acct[1], acct[2] or '0', key[2], key[3] or '', 0, max, left, reset, now }

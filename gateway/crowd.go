@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"errors"
+	"sync"
+)
+
+// crowdMost bounds how many are asked for in one script, which nobody else's may interrupt.
+const crowdMost = 64
+
+var (
+	// errAlone says that several cannot be decided together as they are now, and nothing
+	// was done for any of them: each is to ask by itself.
+	errAlone = errors.New("gateway: to be asked one by one")
+	// errUnanswered is of those whose question was not asked to its end.
+	errUnanswered = errors.New("gateway: nobody asked")
+)
+
+// crowd has what is asked under one name at the same time asked together. Who comes first
+// asks at once and alone. Who comes while an answer is awaited waits for it, and then the
+// first of those who wait asks for all. So nobody waits for company, and the more there is
+// to do, the less each of it costs.
+type crowd[K comparable, Q, A any] struct {
+	mu      sync.Mutex
+	waiting map[K][]*bystander[Q, A] // a name is in it while somebody asks under it
+}
+
+// bystander waits until somebody has asked for it, or until it is its turn to ask.
+type bystander[Q, A any] struct {
+	question Q
+	turn     chan struct{}
+	all      []*bystander[Q, A] // it is to ask for these, itself the first
+	answer   A
+	err      error
+}
+
+func newCrowd[K comparable, Q, A any]() *crowd[K, Q, A] {
+	return &crowd[K, Q, A]{waiting: map[K][]*bystander[Q, A]{}}
+}
+
+// ask asks by one for the question alone, or by several for those of the name that wait,
+// which answers as many in their order. Its errAlone sends each of them to ask by one.
+func (c *crowd[K, Q, A]) ask(name K, question Q, one func() (A, error), several func([]Q) ([]A, error)) (A, error) {
+	c.mu.Lock()
+	others, busy := c.waiting[name]
+	if !busy {
+		c.waiting[name] = nil
+		c.mu.Unlock()
+		defer c.next(name)
+		return one()
+	}
+	b := &bystander[Q, A]{question: question, turn: make(chan struct{}), err: errUnanswered}
+	c.waiting[name] = append(others, b)
+	c.mu.Unlock()
+	<-b.turn
+	switch {
+	case len(b.all) == 1:
+		defer c.next(name)
+		return one()
+	case b.all != nil:
+		c.lead(name, b.all, several)
+	}
+	if errors.Is(b.err, errAlone) {
+		return one()
+	}
+	return b.answer, b.err
+}
+
+// lead asks for all, and has the next ones ask before it tells these.
+func (c *crowd[K, Q, A]) lead(name K, all []*bystander[Q, A], several func([]Q) ([]A, error)) {
+	defer func() {
+		c.next(name)
+		for _, b := range all[1:] {
+			close(b.turn)
+		}
+	}()
+	questions := make([]Q, len(all))
+	for i, b := range all {
+		questions[i] = b.question
+	}
+	answers, err := several(questions)
+	for i, b := range all {
+		if b.err = err; err == nil {
+			b.answer = answers[i]
+		}
+	}
+}
+
+// next has the first of those who wait under the name ask for as many as may be.
+func (c *crowd[K, Q, A]) next(name K) {
+	c.mu.Lock()
+	all := c.waiting[name]
+	if len(all) == 0 {
+		delete(c.waiting, name)
+		c.mu.Unlock()
+		return
+	}
+	n := min(len(all), crowdMost)
+	c.waiting[name] = all[n:]
+	c.mu.Unlock()
+	all[0].all = all[:n:n]
+	close(all[0].turn)
+}
