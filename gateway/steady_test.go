@@ -129,7 +129,7 @@ func (w *steadyWorld) stamp(add func(...any)) {
 // found is all that is in Redis.
 func (w *steadyWorld) found() string {
 	ctx, told := w.t.Context(), strings.Builder{}
-	for _, key := range append(steadyKeys, "lost:{s01}") {
+	for _, key := range append(steadyKeys, "hold:{s01}:api-2", "hold:{s01}:api-3", "lost:{s01}") {
 		kind := w.client.Type(ctx, key).Val()
 		var content any
 		switch kind {

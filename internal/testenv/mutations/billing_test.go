@@ -17,6 +17,21 @@ var billingBugs = []mutation{
 		pkg: "billing", test: "TestTwoDrainers",
 	},
 	{
+		bug:   "settle one hold twice among several",
+		edits: []edit{{"billing/scripts/settle_several.lua", "or named[id] then return {}", "then return {}"}},
+		pkg:   "billing", test: "TestSettleSeveralScript",
+	},
+	{
+		bug:   "take more than was held, among several",
+		edits: []edit{{"billing/scripts/settle_several.lua", "or amount - ARGV[at + 1] < 0 or", "or"}},
+		pkg:   "billing", test: "TestSettleSeveralScript",
+	},
+	{
+		bug:   "settle several holds and free one",
+		edits: []edit{{"billing/scripts/settle_several.lua", "gone + held[i]", "held[i]"}},
+		pkg:   "billing", test: "TestSettleSeveralScript",
+	},
+	{
 		bug:   "fail all shards for one of them",
 		edits: []edit{{"billing/together.go", "len(portions) > 1 || errors.Is(err, errRepeated)", "len(portions) > stream.Shards"}},
 		pkg:   "billing", test: "TestApart",

@@ -4,12 +4,12 @@ package mutations
 var gatewayBugs = []mutation{
 	{
 		bug:   "let one more than the limit pass in the common way",
-		edits: []edit{{"ratelimit/scripts/steady.lua", "or sum >= max then", "or sum > max then"}},
+		edits: []edit{{"ratelimit/scripts/steady.lua", "or sum > max - n then", "or sum > max then"}},
 		pkg:   "gateway", test: "TestSteady",
 	},
 	{
 		bug:   "let one more than a small limit pass in the common way",
-		edits: []edit{{"ratelimit/scripts/steady.lua", "if used >= max then", "if used > max then"}},
+		edits: []edit{{"ratelimit/scripts/steady.lua", "if used > max - n then", "if used > max then"}},
 		pkg:   "gateway", test: "TestSteady",
 	},
 	{
@@ -21,6 +21,36 @@ var gatewayBugs = []mutation{
 		bug:   "hold in the common way what the balance does not cover",
 		edits: []edit{{"gateway/scripts/steady_admit.lua", "or available < want or", "or"}},
 		pkg:   "gateway", test: "TestSteady",
+	},
+	{
+		bug:   "take one request for several calls",
+		edits: []edit{{"gateway/scripts/several_admit.lua", "window_steady(KEYS[5], max, n)", "window_steady(KEYS[5], max, 1)"}},
+		pkg:   "gateway", test: "TestSeveral",
+	},
+	{
+		bug:   "hold for several calls what the balance does not cover",
+		edits: []edit{{"gateway/scripts/several_admit.lua", "or available < total or", "or"}},
+		pkg:   "gateway", test: "TestSeveral",
+	},
+	{
+		bug:   "take the money of two calls of one name, and make one hold",
+		edits: []edit{{"gateway/scripts/several_admit.lua", "or named[id] then", "then"}},
+		pkg:   "gateway", test: "TestSeveral",
+	},
+	{
+		bug:   "tell all calls that were let in together the same balance",
+		edits: []edit{{"gateway/plea.go", "\t\t\tf.pass.available += hold.want\n", ""}},
+		pkg:   "gateway", test: "TestSeveralCalls",
+	},
+	{
+		bug:   "refuse all calls where the money is not for all",
+		edits: []edit{{"gateway/crowd.go", "if errors.Is(b.err, errAlone) {", "if errors.Is(b.err, errAlone) && b.all != nil {"}},
+		pkg:   "gateway", test: "TestSeveralCalls",
+	},
+	{
+		bug:   "give everyone the first one's answer",
+		edits: []edit{{"gateway/crowd.go", "b.answer = answers[i]", "b.answer = answers[0]"}},
+		pkg:   "gateway", test: "TestCrowd",
 	},
 	{
 		bug: "let the instance's clock set the deadline",

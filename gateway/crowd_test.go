@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// Who asks alone is answered alone; who comes meanwhile is asked for together, in order and
+// no more at a time than may be; who is told to asks alone after all.
+func TestCrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd[string, int, string]()
+		var mu sync.Mutex
+		var scripts []int // how many were asked for by each
+		var alone []int
+		hold := make(chan struct{})
+		ask := func(name string, n int, several error) (string, error) {
+			one := func() (string, error) {
+				mu.Lock()
+				alone = append(alone, n)
+				first := len(alone) == 1
+				mu.Unlock()
+				if first {
+					<-hold
+				}
+				return fmt.Sprint("one ", n), nil
+			}
+			return c.ask(name, n, one, func(all []int) ([]string, error) {
+				mu.Lock()
+				scripts = append(scripts, len(all))
+				mu.Unlock()
+				if !slices.IsSorted(all) {
+					t.Errorf("asked for in the order %v", all)
+				}
+				answers := make([]string, len(all))
+				for i, n := range all {
+					answers[i] = fmt.Sprint("several ", n)
+				}
+				return answers, several
+			})
+		}
+		var all sync.WaitGroup
+		begin := func(name string, n int, several error, want string, fault error) {
+			all.Go(func() {
+				got, err := ask(name, n, several)
+				if got != want && fault == nil || !errors.Is(err, fault) {
+					t.Errorf("%s %d is answered %q, %v; want %q, %v", name, n, got, err, want, fault)
+				}
+			})
+			synctest.Wait() // it asks or waits by now
+		}
+		begin("a", 0, nil, "one 0", nil)
+		for n := 1; n <= crowdMost+6; n++ {
+			begin("a", n, nil, fmt.Sprint("several ", n), nil)
+		}
+		begin("b", 7, nil, "one 7", nil)
+		close(hold)
+		all.Wait()
+		if !slices.Equal(scripts, []int{crowdMost, 6}) || !slices.Equal(alone, []int{0, 7}) || len(c.waiting) != 0 {
+			t.Errorf("asked for %v together and for %v alone, %d names left", scripts, alone, len(c.waiting))
+		}
+
+		fault := errors.New("fault")
+		for _, with := range []struct {
+			err  error
+			want string
+		}{{errAlone, "one"}, {fault, ""}} {
+			scripts, alone, hold = nil, nil, make(chan struct{})
+			begin("a", 0, nil, "one 0", nil)
+			for n := 1; n <= 3; n++ {
+				if with.want != "" {
+					begin("a", n, with.err, fmt.Sprint(with.want, " ", n), nil)
+				} else {
+					begin("a", n, with.err, "", fault)
+				}
+			}
+			begin("c", 5, nil, "one 5", nil)
+			close(hold)
+			all.Wait()
+			if !slices.Equal(scripts, []int{3}) || len(alone) != map[string]int{"one": 5, "": 2}[with.want] {
+				t.Errorf("%v: asked for %v together and for %v alone", with.err, scripts, alone)
+			}
+		}
+	})
+}
+
+// Should asking for several break off, nobody waits for ever and the name is free again.
+func TestCrowdBreaksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, hold := newCrowd[int, int, int](), make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, _ = c.ask(1, 0, func() (int, error) { <-hold; return 0, nil }, nil)
+		})
+		synctest.Wait()
+		var unanswered, panicked int
+		for range 4 {
+			all.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panicked++
+					}
+				}()
+				_, err := c.ask(1, 0, func() (int, error) { return 0, nil }, func([]int) ([]int, error) { panic("broken") })
+				if errors.Is(err, errUnanswered) {
+					unanswered++
+				}
+			})
+			synctest.Wait()
+		}
+		close(hold)
+		all.Wait()
+		if panicked != 1 || unanswered != 3 || len(c.waiting) != 0 {
+			t.Errorf("%d broke off, %d were told so, %d names are left", panicked, unanswered, len(c.waiting))
+		}
+	})
+}
