@@ -49,7 +49,7 @@ var gatewayBugs = []mutation{
 	},
 	{
 		bug:   "give everyone the first one's answer",
-		edits: []edit{{"gateway/crowd.go", "b.answer = answers[i]", "b.answer = answers[0]"}},
+		edits: []edit{{"gateway/crowd.go", "b.answer = answers[i]", "b.answer = answers[i/len(all)]"}},
 		pkg:   "gateway", test: "TestCrowd",
 	},
 	{
