@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"sync"
+
+	"github.com/kikuai/kikuai/billing"
 )
 
 // crowdMost bounds how many are asked for in one script, which nobody else's may interrupt.
@@ -12,8 +15,9 @@ var (
 	// errAlone says that several cannot be decided together as they are now, and nothing
 	// was done for any of them: each is to ask by itself.
 	errAlone = errors.New("gateway: to be asked one by one")
-	// errUnanswered is of those whose question was not asked to its end.
-	errUnanswered = errors.New("gateway: nobody asked")
+	// errUnanswered is of those for whom was not asked to the end: it is not known what was
+	// done.
+	errUnanswered = fmt.Errorf("%w: asking for several broke off", billing.ErrClosed)
 )
 
 // crowd has what is asked under one name at the same time asked together. Who comes first
