@@ -15,6 +15,7 @@ type load struct {
 	name    string
 	url     string
 	headers map[string]string
+	bearers []string                   // API keys, one after the other for each connection; none: headers alone
 	body    func(worker, n int) []byte // nil: a GET
 }
 
@@ -88,6 +89,9 @@ func repeat(ctx context.Context, client *fasthttp.Client, l load, worker int, du
 	}
 	for name, value := range l.headers {
 		request.Header.Set(name, value)
+	}
+	if len(l.bearers) > 0 {
+		request.Header.Set("Authorization", "Bearer "+l.bearers[worker%len(l.bearers)])
 	}
 	latencies := make([]time.Duration, 0, 1<<16)
 	for n := 0; ctx.Err() == nil; n++ {

@@ -42,21 +42,31 @@ func (s *site) pairs() []comparison {
 	long := strings.Replace(chatBody, "How do", strings.Repeat("All work and no play makes a dull test. ", longPrompt/40)+"How do", 1)
 	longBody := func(int, int) []byte { return []byte(long) }
 	fresh := func(int, int) []byte { return update(s.updates.Add(1)) }
-	bearer := map[string]string{"Authorization": "Bearer " + s.key}
+	one := []string{s.key}
 	return []comparison{
 		{
 			row:    row{work: "paid, non-streamed completion", goal: "≥ 0.6, p99 ≤ 2×"},
-			kikuai: load{name: "kikuai completion", url: s.kikuai + "/v1/chat/completions", headers: bearer, body: fixed},
+			kikuai: load{name: "kikuai completion", url: s.kikuai + "/v1/chat/completions", bearers: one, body: fixed},
 			bare:   load{name: "bare, two Redis calls and upstream", url: s.bare + "/two", body: fixed},
 		},
 		{
-			row:    row{work: "the same with a prompt of 100 KB"},
-			kikuai: load{name: "kikuai long prompt", url: s.kikuai + "/v1/chat/completions", headers: bearer, body: longBody},
+			row:    row{work: "the same, each connection with a key and an account of its own"},
+			kikuai: load{name: "kikuai completions of many", url: s.kikuai + "/v1/chat/completions", bearers: s.keys, body: fixed},
+			bare:   load{name: "bare, two Redis calls and upstream", url: s.bare + "/two", body: fixed},
+		},
+		{
+			row:    row{work: "paid, with a prompt of 100 KB"},
+			kikuai: load{name: "kikuai long prompt", url: s.kikuai + "/v1/chat/completions", bearers: one, body: longBody},
 			bare:   load{name: "bare, two Redis calls and upstream", url: s.bare + "/two", body: longBody},
 		},
 		{
 			row:    row{work: "balance", goal: "≥ 0.6"},
-			kikuai: load{name: "kikuai balance", url: s.kikuai + "/api/v1/balance", headers: bearer},
+			kikuai: load{name: "kikuai balance", url: s.kikuai + "/api/v1/balance", bearers: one},
+			bare:   load{name: "bare, one Redis call", url: s.bare + "/one", body: func(int, int) []byte { return nil }},
+		},
+		{
+			row:    row{work: "balance, each connection with a key and an account of its own"},
+			kikuai: load{name: "kikuai balances of many", url: s.kikuai + "/api/v1/balance", bearers: s.keys},
 			bare:   load{name: "bare, one Redis call", url: s.bare + "/one", body: func(int, int) []byte { return nil }},
 		},
 		{

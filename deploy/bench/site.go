@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,6 +24,8 @@ const (
 	webhookSecret = "bench-webhook-secret"
 	credit        = "1000000" // USD; no call is refused for money
 	model         = "bench"
+	others        = 64 // accounts
+	othersAtOnce  = 4
 )
 
 // catalogue declares the instant upstream as a local provider.
@@ -42,6 +46,7 @@ models:
 // the bare handler. close ends all of it.
 type site struct {
 	key          string
+	keys         []string // of other accounts
 	kikuai       string
 	program      program.Program // kikuai's
 	redisURL     string
@@ -154,8 +159,26 @@ func (s *site) startKikuai(ctx context.Context, dir, binary, upstream, redisURL,
 	}
 	s.closeLast(process)
 	s.kikuaiPID, s.kikuai, s.ops = process.PID(), "http://"+addr, "http://"+ops
-	s.key, err = s.program.FundedKey(ctx, 1, credit)
-	return err
+	if s.key, err = s.program.FundedKey(ctx, 1, credit); err != nil {
+		return err
+	}
+	return s.openOthers(ctx)
+}
+
+// openOthers makes the accounts of people who each have a key, a few at a time.
+func (s *site) openOthers(ctx context.Context) error {
+	s.keys = make([]string, others)
+	errs, slots := make([]error, others), make(chan struct{}, othersAtOnce)
+	var all sync.WaitGroup
+	for i := range s.keys {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			s.keys[i], errs[i] = s.program.FundedKey(ctx, 2+i, credit)
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (s *site) startBare(ctx context.Context, upstream, redisAddr string) error {
