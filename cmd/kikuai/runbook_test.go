@@ -13,12 +13,13 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
+	"gopkg.in/yaml.v3"
 )
 
 const runbookPages = "../../deploy/runbook/*.md"
 
-// elsewhere are commands of the system, which no test can try here, and what prepares a
-// shell for all of them.
+// elsewhere are commands of the system, which no test can try here beyond how they are
+// [spelled], and what prepares a shell for all of them.
 func elsewhere() []string {
 	return []string{"journalctl ", "kubectl ", "docker compose ", "nginx -t", "df -h", "export ", "kikuai() "}
 }
@@ -105,11 +106,76 @@ var (
 	private      = regexp.MustCompile(`\$PUBLIC_URL/(readyz|metrics|performance|debug)`)
 )
 
+// spelled says whether a command that cannot be tried here names what there is: our units
+// of systemd, services of the containers, the chart's label.
+func spelled(line string) error {
+	args := words(line)
+	switch args[0] {
+	case "journalctl":
+		for i, arg := range args[:len(args)-1] {
+			unit := strings.ReplaceAll(args[i+1], "*", "")
+			if arg != "-u" || !strings.HasPrefix(unit, "kikuai") {
+				continue
+			}
+			if _, err := os.Stat("../../deploy/systemd/" + unit + ".service"); err != nil {
+				return err
+			}
+		}
+	case "kubectl":
+		raw, err := os.ReadFile("../../deploy/helm/kikuai/templates/_helpers.tpl")
+		if err != nil {
+			return err
+		}
+		label, value, _ := strings.Cut(args[len(args)-1], "=")
+		if args[len(args)-2] != "-l" || !strings.Contains(string(raw), label+": {{") || value != "kikuai" {
+			return errNoCommand
+		}
+	case "docker":
+		raw, err := os.ReadFile("../../" + args[3])
+		if err != nil {
+			return err
+		}
+		var compose struct{ Services map[string]any }
+		if err := yaml.Unmarshal(raw, &compose); err != nil {
+			return err
+		}
+		commands := map[string]bool{"ps": true, "logs": true, "run": true, "up": true, "stop": true}
+		if !commands[args[4]] {
+			return errNoCommand
+		}
+		for i, arg := range args[5:] {
+			if strings.HasPrefix(arg, "-") || args[4+i] == "--tail" {
+				continue
+			}
+			if _, is := compose.Services[arg]; !is {
+				return fmt.Errorf("there is no service %q", arg)
+			}
+		}
+	}
+	return nil
+}
+
+func TestSpelled(t *testing.T) {
+	for line, well := range map[string]bool{
+		"journalctl -u 'kikuai@*' -n 50":                                    true,
+		"journalctl -u kikuai-backups -n 50":                                false,
+		"docker compose -f deploy/compose.yaml logs --tail 50 backup wal":   true,
+		"docker compose -f deploy/compose.yaml logs --tail 50 backup walls": false,
+		"docker compose -f deploy/composed.yaml ps":                         false,
+		"kubectl get pods -l app.kubernetes.io/name=kikuai":                 true,
+		"kubectl get pods -l app.kubernetes.io/named=kikuai":                false,
+	} {
+		if err := spelled(line); (err == nil) != well {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 // attempt carries one line out.
 func (s *site) attempt(t *testing.T, line string) error {
 	for _, beginning := range elsewhere() {
 		if strings.HasPrefix(line, beginning) {
-			return nil
+			return spelled(line)
 		}
 	}
 	if private.MatchString(line) {
