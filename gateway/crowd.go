@@ -15,8 +15,8 @@ var (
 	// errAlone says that several cannot be decided together as they are now, and nothing
 	// was done for any of them: each is to ask by itself.
 	errAlone = errors.New("gateway: to be asked one by one")
-	// errUnanswered is of those for whom was not asked to the end: it is not known what was
-	// done.
+	// errUnanswered is what they are told whose question was under way when whoever asked it
+	// broke off: what was done is not known.
 	errUnanswered = fmt.Errorf("%w: asking for several broke off", billing.ErrClosed)
 )
 
