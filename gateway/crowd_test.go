@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -97,25 +98,25 @@ func TestCrowdBreaksOff(t *testing.T) {
 			_, _ = c.ask(1, 0, func() (int, error) { <-hold; return 0, nil }, nil)
 		})
 		synctest.Wait()
-		var unanswered, panicked int
+		var unanswered, panicked atomic.Int64
 		for range 4 {
 			all.Go(func() {
 				defer func() {
 					if recover() != nil {
-						panicked++
+						panicked.Add(1)
 					}
 				}()
 				_, err := c.ask(1, 0, func() (int, error) { return 0, nil }, func([]int) ([]int, error) { panic("broken") })
 				if errors.Is(err, errUnanswered) {
-					unanswered++
+					unanswered.Add(1)
 				}
 			})
 			synctest.Wait()
 		}
 		close(hold)
 		all.Wait()
-		if panicked != 1 || unanswered != 3 || len(c.waiting) != 0 {
-			t.Errorf("%d broke off, %d were told so, %d names are left", panicked, unanswered, len(c.waiting))
+		if panicked.Load() != 1 || unanswered.Load() != 3 || len(c.waiting) != 0 {
+			t.Errorf("%d broke off, %d were told so, %d names are left", panicked.Load(), unanswered.Load(), len(c.waiting))
 		}
 	})
 }
