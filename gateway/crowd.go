@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/kikuai/kikuai/billing"
 )
@@ -11,10 +12,15 @@ import (
 // crowdMost bounds how many are asked for in one script, which nobody else's may interrupt.
 const crowdMost = 64
 
+// apartFor is how long those of a name are asked for one by one after errApart.
+const apartFor = time.Minute
+
 var (
 	// errAlone says that several cannot be decided together as they are now, and nothing
 	// was done for any of them: each is to ask by itself.
 	errAlone = errors.New("gateway: to be asked one by one")
+	// errApart says so for now and for some time to come.
+	errApart = fmt.Errorf("%w for a while", errAlone)
 	// errUnanswered is what they are told whose question was under way when whoever asked it
 	// broke off: what was done is not known.
 	errUnanswered = fmt.Errorf("%w: asking for several broke off", billing.ErrClosed)
@@ -25,6 +31,9 @@ var (
 // first of those who wait asks for all. So nobody waits for company, and the more there is
 // to do, the less each of it costs.
 type crowd[K comparable, Q, A any] struct {
+	now   func() time.Time
+	apart *recent[K, time.Time] // until when names are asked for one by one; a hint
+
 	mu      sync.Mutex
 	waiting map[K][]*bystander[Q, A] // a name is in it while somebody asks under it
 }
@@ -38,13 +47,16 @@ type bystander[Q, A any] struct {
 	err      error
 }
 
-func newCrowd[K comparable, Q, A any]() *crowd[K, Q, A] {
-	return &crowd[K, Q, A]{waiting: map[K][]*bystander[Q, A]{}}
+func newCrowd[K comparable, Q, A any](now func() time.Time) *crowd[K, Q, A] {
+	return &crowd[K, Q, A]{now: now, apart: newRecent[K, time.Time](refusalsMost, 0, now), waiting: map[K][]*bystander[Q, A]{}}
 }
 
 // ask asks by one for the question alone, or by several for those of the name that wait,
-// which answers as many in their order. Its errAlone sends each of them to ask by one.
+// which answers as many in their order. Its errAlone sends each of them to ask by one, errApart those who come later, too.
 func (c *crowd[K, Q, A]) ask(name K, question Q, one func() (A, error), several func([]Q) ([]A, error)) (A, error) {
+	if until, is := c.apart.get(name); is && c.now().Before(until) {
+		return one()
+	}
 	c.mu.Lock()
 	others, busy := c.waiting[name]
 	if !busy {
@@ -83,6 +95,9 @@ func (c *crowd[K, Q, A]) lead(name K, all []*bystander[Q, A], several func([]Q) 
 		questions[i] = b.question
 	}
 	answers, err := several(questions)
+	if errors.Is(err, errApart) {
+		c.apart.put(name, c.now().Add(apartFor))
+	}
 	for i, b := range all {
 		if b.err = err; err == nil {
 			b.answer = answers[i]

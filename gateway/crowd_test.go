@@ -8,13 +8,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Who asks alone is answered alone; who comes meanwhile is asked for together, in order and
 // no more at a time than may be; who is told to asks alone after all.
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd[string, int, string]()
+		c := newCrowd[string, int, string](time.Now)
 		var mu sync.Mutex
 		var scripts []int // how many were asked for by each
 		var alone []int
@@ -92,7 +93,7 @@ func TestCrowd(t *testing.T) {
 // Should asking for several break off, nobody waits for ever and the name is free again.
 func TestCrowdBreaksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, hold := newCrowd[int, int, int](), make(chan struct{})
+		c, hold := newCrowd[int, int, int](time.Now), make(chan struct{})
 		var all sync.WaitGroup
 		all.Go(func() {
 			_, _ = c.ask(1, 0, func() (int, error) { <-hold; return 0, nil }, nil)
@@ -117,6 +118,45 @@ func TestCrowdBreaksOff(t *testing.T) {
 		all.Wait()
 		if panicked.Load() != 1 || unanswered.Load() != 3 || len(c.waiting) != 0 {
 			t.Errorf("%d broke off, %d were told so, %d names are left", panicked.Load(), unanswered.Load(), len(c.waiting))
+		}
+	})
+}
+
+// Whoever is not to be asked for together is not for a minute, and then is again.
+func TestCrowdApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd[int, int, int](time.Now)
+		ask := func(several error) (together int) {
+			hold := make(chan struct{})
+			var all sync.WaitGroup
+			for n := range 3 {
+				all.Go(func() {
+					_, err := c.ask(1, n, func() (int, error) {
+						<-hold
+						return n, nil
+					}, func(all []int) ([]int, error) {
+						together = len(all)
+						return all, several
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+				synctest.Wait()
+			}
+			close(hold)
+			all.Wait()
+			return together
+		}
+		for _, step := range []struct {
+			later time.Duration
+			with  error
+			want  int
+		}{{0, errAlone, 2}, {0, errApart, 2}, {0, nil, 0}, {apartFor - time.Second, nil, 0}, {time.Second, nil, 2}} {
+			time.Sleep(step.later)
+			if got := ask(step.with); got != step.want {
+				t.Errorf("%s later %d are asked for together, want %d", step.later, got, step.want)
+			}
 		}
 	})
 }

@@ -67,7 +67,6 @@ type gate struct {
 	admits   decider
 	visits   decider
 	involved *recent[string, struct{}] // callers whose calls are not the common one; a hint
-	apart    *recent[string, struct{}] // keys whose calls are not asked for together; a hint
 	shared   *shared
 	back     returner
 	refusals *refusals
@@ -94,17 +93,16 @@ func newGate(r redis.Scripter, w *link, house string, s *shared, back returner, 
 			whole:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + fitLua + findLua + passLua + admitLua),
 			several: redis.NewScript(ratelimit.SteadyLua() + severalAdmitLua),
 			args:    9,
-			crowd:   newCrowd[string, plea, finding](),
+			crowd:   newCrowd[string, plea, finding](now),
 		},
 		visits: decider{
 			plain:   redis.NewScript(plainLuaOf(plainVisitLua) + ratelimit.SteadyLua() + steadyVisitLua),
 			whole:   redis.NewScript(ratelimit.Lua() + billing.ReserveLua + billing.RestrictionsLua + findLua + passLua + visitLua),
 			several: redis.NewScript(ratelimit.SteadyLua() + severalVisitLua),
 			args:    3,
-			crowd:   newCrowd[string, plea, finding](),
+			crowd:   newCrowd[string, plea, finding](now),
 		},
 		involved: newRecent[string, struct{}](refusalsMost, 0, now),
-		apart:    newRecent[string, struct{}](refusalsMost, apartFor, now),
 		refusals: newRefusals(now), metrics: metrics,
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
@@ -12,9 +11,6 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/telemetry"
 )
-
-// apartFor is how long calls with a key are not asked for together after that was refused.
-const apartFor = time.Minute
 
 // plea is what a caller asks the gate's scripts for.
 type plea struct {
@@ -71,11 +67,7 @@ func (g *gate) plainly(ctx context.Context, d decider, p plea, args []any) (find
 	if p.caller.key == nil {
 		return one()
 	}
-	name := p.caller.name()
-	if _, apart := g.apart.get(name); apart {
-		return one()
-	}
-	return d.crowd.ask(name, p, one, func(pleas []plea) ([]finding, error) {
+	return d.crowd.ask(p.caller.name(), p, one, func(pleas []plea) ([]finding, error) {
 		return g.together(context.WithoutCancel(ctx), d, pleas)
 	})
 }
@@ -101,8 +93,7 @@ func (g *gate) together(ctx context.Context, d decider, pleas []plea) ([]finding
 	case err != nil:
 		return nil, err
 	case f.pass.status == "apart":
-		g.apart.keep(p.caller.name())
-		return nil, errAlone
+		return nil, errApart
 	case f.pass.status == "alone":
 		return nil, errAlone
 	}

@@ -48,7 +48,6 @@ type resolver struct {
 	booked  line // of these, what is in Postgres already
 	trueUps line
 	crowd   *crowd[int64, billing.Settlement, billing.Captured] // by account
-	apart   *recent[int64, struct{}]                            // accounts whose calls are not settled together; a hint
 	stop    chan struct{}
 	halt    sync.Once
 	pending sync.WaitGroup
@@ -65,8 +64,7 @@ type line struct {
 func newResolver(h holds, t *tally, w *link, log *slog.Logger, registerer prometheus.Registerer) *resolver {
 	r := &resolver{
 		holds: h, tally: t, link: w, log: log,
-		crowd: newCrowd[int64, billing.Settlement, billing.Captured](),
-		apart: newRecent[int64, struct{}](refusalsMost, apartFor, time.Now),
+		crowd: newCrowd[int64, billing.Settlement, billing.Captured](time.Now),
 		stop:  make(chan struct{}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_holds_given_up_total", Help: "Holds that could not be resolved and were left to their deadline.",
@@ -152,14 +150,10 @@ func (r *resolver) settleSoon(s billing.Settlement) (billing.Captured, error) {
 	one := func() (billing.Captured, error) {
 		return soon(r, false, func(ctx context.Context) (billing.Captured, error) { return r.settleOnce(ctx, s) })
 	}
-	if _, apart := r.apart.get(s.AccountID); apart {
-		return one()
-	}
 	return r.crowd.ask(s.AccountID, s, one, func(all []billing.Settlement) ([]billing.Captured, error) {
 		captured, err := soon(r, false, func(ctx context.Context) ([]billing.Captured, error) { return r.holds.SettleSeveral(ctx, all) })
 		if errors.Is(err, billing.ErrUncommon) {
-			r.apart.keep(s.AccountID)
-			err = errAlone
+			err = errApart
 		}
 		return captured, err
 	})

@@ -48,6 +48,11 @@ var gatewayBugs = []mutation{
 		pkg:   "gateway", test: "TestSeveralCalls",
 	},
 	{
+		bug:   "ask for calls with a key one by one for ever",
+		edits: []edit{{"gateway/crowd.go", "is && c.now().Before(until) {", "is && !until.IsZero() {"}},
+		pkg:   "gateway", test: "TestCrowdApart",
+	},
+	{
 		bug:   "give everyone the first one's answer",
 		edits: []edit{{"gateway/crowd.go", "b.answer = answers[i]", "b.answer = answers[i/len(all)]"}},
 		pkg:   "gateway", test: "TestCrowd",
