@@ -1111,13 +1111,13 @@ CREATE INDEX referrals_charge_id_idx ON public.referrals USING btree (charge_id)
 
 CREATE INDEX referrals_referrer_id_settled_at_idx ON public.referrals USING btree (referrer_id, settled_at) WHERE (referrer_nano > 0);
 
-CREATE INDEX requests_by_time ON ONLY public.requests USING btree (created_at);
+CREATE INDEX requests_by_time ON ONLY public.requests USING brin (created_at);
 
 CREATE INDEX requests_of_account ON ONLY public.requests USING btree (account_id, created_at);
 
 CREATE INDEX requests_default_account_id_created_at_idx ON public.requests_default USING btree (account_id, created_at);
 
-CREATE INDEX requests_default_created_at_idx ON public.requests_default USING btree (created_at);
+CREATE INDEX requests_default_created_at_idx ON public.requests_default USING brin (created_at);
 
 CREATE INDEX usage_of_account ON ONLY public.usage USING btree (account_id, created_at, transaction_id);
 

@@ -29,7 +29,7 @@ func (r Retention) Forget(ctx context.Context) error {
 	for err == nil {
 		var gone int64
 		tag, failed := r.Postgres.Exec(ctx, `
-			with old as (select tableoid, ctid from requests where created_at < $1 order by created_at limit $2)
+			with old as (select tableoid, ctid from requests where created_at < $1 limit $2)
 			delete from requests r using old where r.tableoid = old.tableoid and r.ctid = old.ctid`, before, forgetAtOnce)
 		if gone, err = tag.RowsAffected(), failed; gone < forgetAtOnce {
 			break

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,8 +14,8 @@ import (
 )
 
 const (
-	waiting = 4096 // requests that may wait to be written
-	batch   = 1024 // requests of one COPY
+	waitingMost = 4096 // requests that may wait to be written
+	batch       = 1024 // requests of one COPY
 
 	defaultEvery = 500 * time.Millisecond
 	writeIn      = 5 * time.Second // for one COPY
@@ -33,9 +35,13 @@ type Writer struct {
 	postgres *pgxpool.Pool
 	log      *slog.Logger
 	every    time.Duration
-	queue    chan Request
 	written  prometheus.Counter
 	dropped  prometheus.Counter
+
+	mu      sync.Mutex
+	waiting []Request
+	some    chan struct{} // holds one: requests wait
+	full    chan struct{} // holds one: a batch of them does
 }
 
 // NewWriter connects to nothing.
@@ -47,7 +53,7 @@ func NewWriter(o Options) (*Writer, error) {
 		o.Every = defaultEvery
 	}
 	w := &Writer{
-		postgres: o.Postgres, log: o.Log, every: o.Every, queue: make(chan Request, waiting),
+		postgres: o.Postgres, log: o.Log, every: o.Every, some: make(chan struct{}, 1), full: make(chan struct{}, 1),
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "request_log_written_total", Help: "Requests written to the request log."}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{Name: "request_log_dropped_total", Help: "Requests that the request log has no row of, because Postgres was too slow or away."}),
 	}
@@ -57,12 +63,22 @@ func NewWriter(o Options) (*Writer, error) {
 	return w, nil
 }
 
-// Record takes a request and never waits: where too many wait already it is dropped.
+// Record takes a request and never waits: where too many wait already it is dropped. Who
+// writes is woken for the first and for a whole batch, not for each.
 func (w *Writer) Record(r Request) {
-	select {
-	case w.queue <- r:
-	default:
+	w.mu.Lock()
+	n := len(w.waiting) + 1
+	if n <= waitingMost {
+		w.waiting = append(w.waiting, r)
+	}
+	w.mu.Unlock()
+	switch {
+	case n > waitingMost:
 		w.dropped.Inc()
+	case n == 1:
+		signal(w.some)
+	case n == batch:
+		signal(w.full)
 	}
 }
 
@@ -72,43 +88,62 @@ func (w *Writer) Run(ctx context.Context) error {
 	for {
 		rows = w.gather(ctx, rows[:0])
 		if len(rows) > 0 && !w.keep(ctx, rows) {
-			lost := len(rows) + len(w.queue)
+			lost := len(rows) + w.left()
 			w.dropped.Add(float64(lost))
 			w.log.ErrorContext(ctx, "request log: what was left at the end is lost", "requests", lost)
 			return nil
 		}
-		if ctx.Err() != nil && len(w.queue) == 0 {
+		if ctx.Err() != nil && w.left() == 0 {
 			return nil
 		}
 	}
 }
 
-// gather waits for a request, and then a little for others.
+// gather waits for a request and then a little for others, unless ctx has ended, and takes
+// what there is, a batch at most.
 func (w *Writer) gather(ctx context.Context, rows []Request) []Request {
-	var full <-chan time.Time
-	over := ctx.Done()
-	for len(rows) < batch {
-		select { // what waits comes first, even where ctx has ended
-		case r := <-w.queue:
-			rows = append(rows, r)
-			continue
-		default:
-		}
-		if len(rows) > 0 && full == nil {
-			timer := time.NewTimer(w.every)
-			defer timer.Stop()
-			full = timer.C
-		}
-		select {
-		case r := <-w.queue:
-			rows = append(rows, r)
-		case <-full:
-			return rows
-		case <-over:
-			return rows
-		}
+	select {
+	case <-w.some:
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(w.every)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.full:
+	case <-ctx.Done():
+	}
+	return w.take(rows)
+}
+
+func (w *Writer) take(rows []Request) []Request {
+	w.mu.Lock()
+	n := min(len(w.waiting), batch)
+	rows = append(rows, w.waiting[:n]...)
+	w.waiting = slices.Delete(w.waiting, 0, n)
+	left := len(w.waiting)
+	w.mu.Unlock()
+	if left > 0 {
+		signal(w.some)
+	}
+	if left >= batch {
+		signal(w.full)
 	}
 	return rows
+}
+
+// left is how many requests wait.
+func (w *Writer) left() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting)
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it holds one already
+	}
 }
 
 // keep writes a batch. While Postgres is away it tries again, and the queue fills

@@ -166,7 +166,7 @@ var internalBugs = []mutation{
 	{
 		bug: "leave what waits when the request log ends",
 		edits: []edit{{"internal/requestlog/writer.go",
-			"\t\tif ctx.Err() != nil && len(w.queue) == 0 {", "\t\tif ctx.Err() != nil {"}},
+			"\t\tif ctx.Err() != nil && w.left() == 0 {", "\t\tif ctx.Err() != nil {"}},
 		pkg: "internal/requestlog", test: "TestWriterFull",
 	},
 	{

@@ -1,0 +1,10 @@
+-- Requests are found by time only where old ones are forgotten, and come in nearly their own
+-- order: a BRIN index does, and costs a request next to nothing.
+
+-- +goose Up
+drop index requests_by_time;
+create index requests_by_time on requests using brin (created_at);
+
+-- +goose Down
+drop index requests_by_time;
+create index requests_by_time on requests (created_at);
