@@ -80,7 +80,7 @@ func answerWith(w http.ResponseWriter, path, body string) {
 // posts asks over HTTP. A connection that is cut off has no status.
 func posts(path, body string) func(*rig, string, int64, string) answer {
 	return func(r *rig, key string, _ int64, model string) answer {
-		request, err := http.NewRequestWithContext(r.t.Context(), "POST", r.url+path, strings.NewReader(fmt.Sprintf(body, model)))
+		request, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, strings.NewReader(fmt.Sprintf(body, model)))
 		if err != nil {
 			return answer{body: err.Error()}
 		}

@@ -81,7 +81,7 @@ func TestNotice(t *testing.T) {
 	}
 	known := r.dial()
 	defer known.Close()
-	if response := ask(known, "/api/v1/balance"); response.StatusCode != 200 || response.Close {
+	if response := ask(known, "/api/v1/balance"); response.StatusCode != http.StatusOK || response.Close {
 		t.Fatalf("before: %d, closes %v", response.StatusCode, response.Close)
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -103,7 +103,7 @@ func TestNotice(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	if response := ask(known, "/api/v1/balance"); response.StatusCode != 200 || !response.Close {
+	if response := ask(known, "/api/v1/balance"); response.StatusCode != http.StatusOK || !response.Close {
 		t.Errorf("a connection of before: %d, closes %v", response.StatusCode, response.Close)
 	}
 	_ = known.Close()

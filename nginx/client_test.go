@@ -87,7 +87,7 @@ func TestConnectionLimit(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for range 2 {
-		request, err := http.NewRequestWithContext(ctx, "POST", r.front.URL()+"/v1/chat/completions", strings.NewReader("{}"))
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.front.URL()+"/v1/chat/completions", strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestGone(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, "POST", r.front.URL()+"/v1/chat/completions", strings.NewReader("{}"))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.front.URL()+"/v1/chat/completions", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestStreams(t *testing.T) {
 		for _, client := range []*http.Client{r.client, r.front.HTTP2()} {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, "POST", r.front.URL()+path, strings.NewReader(`{"stream":true}`))
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.front.URL()+path, strings.NewReader(`{"stream":true}`))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,7 +108,7 @@ func TestPlain(t *testing.T) {
 	if a := plain("GET", "/.well-known/acme-challenge/../../../../etc/passwd"); a.status == http.StatusOK {
 		t.Errorf("a path out of its folder: %d %q", a.status, a.body)
 	}
-	request, err := http.NewRequest("GET", r.front.HTTPURL()+"/", nil)
+	request, err := http.NewRequest(http.MethodGet, r.front.HTTPURL()+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

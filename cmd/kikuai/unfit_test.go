@@ -212,13 +212,13 @@ func TestEvictionGuard(t *testing.T) {
 		return g, func(eviction string) float64 { return testutil.ToFloat64(g.nodes.WithLabelValues(eviction)) }
 	}
 	set("volatile-lru")
-	g, count := guard()
+	g, _ := guard()
 	var evicting *evictingError
 	if err := g.look(t.Context()); !errors.As(err, &evicting) || len(evicting.servers) != 1 || evicting.servers[0].Addr != cluster.Nodes[2].Addr {
 		t.Fatalf("the first look: %v", err)
 	}
 	set("noeviction")
-	g, count = guard()
+	g, count := guard()
 	if err := g.look(t.Context()); err != nil || count("never") != 3 || count("possible") != 0 || count("unknown") != 0 {
 		t.Fatalf("%v; %g never, %g possible, %g unknown", err, count("never"), count("possible"), count("unknown"))
 	}

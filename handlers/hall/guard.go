@@ -22,6 +22,7 @@ type waiting uint8
 
 const (
 	waitCommands waiting = iota
+	// WaitChat is to wait with questions.
 	WaitChat
 	waitTopUps
 )

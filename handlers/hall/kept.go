@@ -31,13 +31,13 @@ const (
 type kept struct {
 	profiles *cache.Space[billing.Profile]
 	usage    *cache.Space[[]billing.Consumed]
-	tiers    *cache.Space[[]keptTier]
+	tiers    *cache.Space[[]Tier]
 	settings *cache.Space[billing.Settings]
 	sponsors *cache.Space[Sponsor]
 }
 
-// keptTier is a tier, to be told of.
-type keptTier struct {
+// Tier is what is told of a tier.
+type Tier struct {
 	Name   string
 	Limits billing.Limits
 }
@@ -55,7 +55,7 @@ func newKept(c *cache.Cache, profiles time.Duration) *kept {
 			Name: "profiles", TTL: profiles, L1TTL: profiles, Negative: min(usageLife, profiles), NotFound: billing.ErrAccountUnknown,
 		}),
 		usage: cache.NewSpace[[]billing.Consumed](c, cache.SpaceOptions{Name: "usage", TTL: usageLife, Tags: usageTags}),
-		tiers: cache.NewSpace[[]keptTier](c, cache.SpaceOptions{Name: "tiers", TTL: tiersLife, Grace: tiersGrace, Schema: 1}),
+		tiers: cache.NewSpace[[]Tier](c, cache.SpaceOptions{Name: "tiers", TTL: tiersLife, Grace: tiersGrace, Schema: 1}),
 		settings: cache.NewSpace[billing.Settings](c, cache.SpaceOptions{
 			Name: "settings", TTL: profiles, L1TTL: profiles, Grace: settingsGrace,
 		}),
@@ -157,15 +157,15 @@ func (h *Hall) WarmTiers(ctx context.Context) error {
 }
 
 // TierList are told to people: what a call may do is never decided by them.
-func (h *Hall) TierList(ctx context.Context) ([]keptTier, error) {
-	read := func(ctx context.Context) ([]keptTier, error) {
+func (h *Hall) TierList(ctx context.Context) ([]Tier, error) {
+	read := func(ctx context.Context) ([]Tier, error) {
 		list, err := h.Tiers.List(ctx)
 		if err != nil {
 			return nil, err
 		}
-		tiers := make([]keptTier, 0, len(list))
+		tiers := make([]Tier, 0, len(list))
 		for _, t := range list {
-			tiers = append(tiers, keptTier{Name: t.Name, Limits: t.Limits})
+			tiers = append(tiers, Tier{Name: t.Name, Limits: t.Limits})
 		}
 		return tiers, nil
 	}

@@ -14,10 +14,10 @@ import (
 	"github.com/kikuai/kikuai/handlers/hall"
 )
 
-const (
-	ButtonAnew = "anew:"        // and the id of the message that was edited
-	editLife   = 24 * time.Hour // of an offer to answer an edited message anew
-)
+// ButtonAnew begins a button's data; the id of the message that was edited follows.
+const ButtonAnew = "anew:"
+
+const editLife = 24 * time.Hour // of an offer to answer an edited message anew
 
 // later puts an update behind what its chat has waiting.
 type later interface {

@@ -25,10 +25,12 @@ import (
 // Telegram tells, and its answer takes the message's place. Where Telegram does not tell
 // (the bot's inline feedback is off) the button under the message asks.
 
+// ButtonInline begins a button's data; the asker's id and a mark of the question follow.
+const ButtonInline = "inline:"
+
 const (
-	ButtonInline = "inline:" // the asker's id and a mark of the question follow
-	startInline  = "inline"  // what the button for those without an account starts the bot with
-	inlineChat   = "inline"  // in place of a chat's type: others read along
+	startInline = "inline" // what the button for those without an account starts the bot with
+	inlineChat  = "inline" // in place of a chat's type: others read along
 
 	inlineLeast  = 2           // characters that may be a question
 	inlineOutput = 400         // tokens of an answer, at most

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"image"
 	"image/color"
-	_ "image/gif"
+	_ "image/gif" // which image.Decode then reads, as it does PNG
 	"image/jpeg"
-	_ "image/png"
+	_ "image/png" // as above
 	"net/http"
 	"slices"
 )

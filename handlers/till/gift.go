@@ -14,8 +14,10 @@ import (
 	"github.com/kikuai/kikuai/handlers/hall"
 )
 
+// StartGift begins a payload of /start; a gift's code follows.
+const StartGift = "gift_"
+
 const (
-	StartGift  = "gift_" // a payload of /start: this and a gift's code
 	buttonGift = "gift:" // takes the gift of the code behind it
 
 	// beforeLink keeps a link apart from the words, whichever way those are written.

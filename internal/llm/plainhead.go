@@ -111,7 +111,7 @@ func (b *sizedBody) Read(p []byte) (int, error) {
 	switch b.left -= int64(n); {
 	case b.left == 0:
 		return n, io.EOF
-	case err == io.EOF: //nolint:errorlint // a reader's own, which is never wrapped
+	case err == io.EOF: // a reader's own, which is never wrapped
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err

@@ -13,7 +13,7 @@ const (
 // would ask of a disk.
 func TemporaryParent(otherwise string) string {
 	var fs syscall.Statfs_t
-	if syscall.Statfs(sharedMemory, &fs) != nil || int64(fs.Type) != tmpfsMagic || int64(fs.Bavail)*int64(fs.Bsize) < memoryLeast {
+	if syscall.Statfs(sharedMemory, &fs) != nil || fs.Type != tmpfsMagic || fs.Bavail*uint64(fs.Bsize) < memoryLeast {
 		return otherwise
 	}
 	return sharedMemory
