@@ -211,13 +211,13 @@ func TestUnitFaults(t *testing.T) {
 			t.Errorf("%q is not seen as %q: %v", row.new, row.fault, found)
 		}
 	}
-	for old, new := range map[string]string{
+	for right, wrong := range map[string]string{
 		"NoNewPrivileges=yes": "NoNewPrivilegs=yes", "ExecStart=/usr": "ExecStart=usr", "RestartSec=2": "RestartSec=soon",
 	} {
 		bad := maps.Clone(texts)
-		bad["kikuai@.service"] = strings.Replace(texts["kikuai@.service"], old, new, 1)
+		bad["kikuai@.service"] = strings.Replace(texts["kikuai@.service"], right, wrong, 1)
 		if bad["kikuai@.service"] == texts["kikuai@.service"] || analyze(t, bad) == "" {
-			t.Errorf("systemd takes %s", new)
+			t.Errorf("systemd takes %s", wrong)
 		}
 	}
 }
