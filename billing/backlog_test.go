@@ -91,7 +91,7 @@ func TestBacklogOutage(t *testing.T) {
 	r.inLedger(t, account, 9_990)
 	database.Stop()
 	calls := int64(1)
-	eventually(t, "the bound", func() bool {
+	testenv.Until(t, "the bound", func() bool {
 		if r.desk.Backlog.Admits(account) != nil {
 			return true
 		}
@@ -103,7 +103,7 @@ func TestBacklogOutage(t *testing.T) {
 		t.Errorf("stopped after %d calls", calls)
 	}
 	database.Start()
-	eventually(t, "calls go on", func() bool { return r.desk.Backlog.Admits(account) == nil })
+	testenv.Until(t, "calls go on", func() bool { return r.desk.Backlog.Admits(account) == nil })
 	r.spend(account, "after", 10)
 	r.inLedger(t, account, 10_000-10*(calls+1))
 	r.wantBooks(t.Context())

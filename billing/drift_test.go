@@ -56,7 +56,7 @@ func TestDrift(t *testing.T) {
 		t.Helper()
 		r.must(r.redis.HIncrBy(t.Context(), AcctKey(account), AccountFieldAvailable, nano).Err())
 	}
-	eventually(t, "all shards", func() bool { return len(r.config.Leases.Held()) == stream.Shards })
+	testenv.Until(t, "all shards", func() bool { return len(r.config.Leases.Held()) == stream.Shards })
 	for range 20 { // looks at each shard, or so
 		r.spend(first, "call-"+time.Now().Format(time.RFC3339Nano), 1)
 		time.Sleep(d.every / 10)
@@ -66,7 +66,7 @@ func TestDrift(t *testing.T) {
 	}
 	change(first, 5)
 	change(second, -3)
-	eventually(t, "the gauge", func() bool { return gauge() == 8 })
+	testenv.Until(t, "the gauge", func() bool { return gauge() == 8 })
 	for _, part := range []string{"level=ERROR", "account_id=" + decimal(first), "account_id=" + decimal(second), "what=balance"} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("no %q in %s", part, text.String())
@@ -74,7 +74,7 @@ func TestDrift(t *testing.T) {
 	}
 	change(first, -5)
 	change(second, 3)
-	eventually(t, "nought", func() bool { return gauge() == 0 })
+	testenv.Until(t, "nought", func() bool { return gauge() == 0 })
 }
 
 func TestAddUp(t *testing.T) {

@@ -46,7 +46,7 @@ func TestJobsRunOnOneInstance(t *testing.T) {
 		instances[i] = newJobs(pool, testenv.Logger(t), prometheus.NewRegistry())
 		runJobs(t, instances[i], job)
 	}
-	eventually(t, "ten runs", func() bool { return runs.Load() >= 10 })
+	testenv.Until(t, "ten runs", func() bool { return runs.Load() >= 10 })
 	if most.Load() != 1 {
 		t.Errorf("%d at once", most.Load())
 	}
@@ -83,7 +83,7 @@ func TestJobIsTakenOver(t *testing.T) {
 		}
 		return is
 	}
-	eventually(t, "the take-over", func() bool { return runs.Load() == 1 && far() })
+	testenv.Until(t, "the take-over", func() bool { return runs.Load() == 1 && far() })
 	// The dead one comes back to life and fails: it may not shorten what the other put down.
 	job.Do = func(context.Context) error { return errors.New("no") }
 	dead.turn(t.Context(), job, held, 0)
@@ -116,7 +116,7 @@ func TestJobsFailingPanickingStopped(t *testing.T) {
 			return ctx.Err()
 		}})
 	<-started
-	eventually(t, "tries after failures", func() bool { return tries.Load() >= 3 && panics.Load() >= 3 })
+	testenv.Until(t, "tries after failures", func() bool { return tries.Load() >= 3 && panics.Load() >= 3 })
 	stop()
 	var due int
 	err := pool.QueryRow(t.Context(), `select count(*) from jobs where name = 'long' and next_at <= now() and last_ok_at is null`).Scan(&due)

@@ -179,7 +179,7 @@ func TestReapWithoutPostgres(t *testing.T) {
 	r.short(account, "live", 1000, time.Minute)
 	r.short(account, "orphan", 1000, time.Second)
 	r.checkpoint(account, "orphan", 250, time.Second)
-	eventually(t, "the orphan settled", func() bool {
+	testenv.Until(t, "the orphan settled", func() bool {
 		b, err := r.desk.Accounts.Balance(t.Context(), account)
 		return err == nil && b == (Balance{Available: 8750, Held: 1000})
 	})

@@ -103,7 +103,7 @@ func reconcileUnderLoad(t *testing.T, rounds int) {
 	const accounts, workers = 96, 3
 	r := running(t, testenv.Redis(t), nil, nil)
 	r.funded(t, 1)
-	eventually(t, "open shards", func() bool {
+	testenv.Until(t, "open shards", func() bool {
 		for s := range stream.Shards {
 			if r.redis.Exists(t.Context(), epochKey(stream.Shard(s))).Val() == 0 {
 				return false

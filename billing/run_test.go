@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -48,7 +47,7 @@ func running(t *testing.T, client *redis.Client, database *testenv.PostgresHandl
 // funded waits until the account of a person exists and has money in Redis.
 func (r *rig) funded(t *testing.T, nano int64) (account int64) {
 	t.Helper()
-	eventually(t, "an open shard", func() bool {
+	testenv.Until(t, "an open shard", func() bool {
 		made, _, err := r.desk.Accounts.Open(t.Context(), Profile{TelegramID: 5})
 		if err != nil {
 			return false
@@ -62,7 +61,7 @@ func (r *rig) funded(t *testing.T, nano int64) (account int64) {
 
 func (r *rig) inLedger(t *testing.T, account, nano int64) {
 	t.Helper()
-	eventually(t, "the ledger", func() bool {
+	testenv.Until(t, "the ledger", func() bool {
 		n, err := r.desk.Ledger.Balance(t.Context(), account)
 		return err == nil && n == nano
 	})
@@ -78,7 +77,7 @@ func TestRun(t *testing.T) {
 		}
 		r.inLedger(t, account, 700)
 		r.must(client.FlushAll(t.Context()).Err())
-		eventually(t, "the shard rebuilt", func() bool {
+		testenv.Until(t, "the shard rebuilt", func() bool {
 			balance, err := r.desk.Accounts.Balance(t.Context(), account)
 			return err == nil && balance == (Balance{Available: 700})
 		})
@@ -109,10 +108,10 @@ func TestRunThroughOutages(t *testing.T) {
 	r.inLedger(t, account, 900)
 
 	database.Stop()
-	eventually(t, "every shard standing still", func() bool { return strings.Count(log.String(), "money stands still") == stream.Shards })
+	testenv.Until(t, "every shard standing still", func() bool { return strings.Count(log.String(), "money stands still") == stream.Shards })
 	r.spend(account, "without-postgres", 100)
 	r.wantBalance(account, 800, 0)
-	eventually(t, "a lag that shows", func() bool { return r.desk.Engine.lag(shardOf(account)) > 0 })
+	testenv.Until(t, "a lag that shows", func() bool { return r.desk.Engine.lag(shardOf(account)) > 0 })
 	database.Start()
 	r.inLedger(t, account, 800)
 
@@ -125,18 +124,8 @@ func TestRunThroughOutages(t *testing.T) {
 		t.Errorf("credit without Redis: %+v, %v", result, err)
 	}
 	server.Start()
-	eventually(t, "the shard rebuilt", func() bool {
+	testenv.Until(t, "the shard rebuilt", func() bool {
 		balance, err := r.desk.Accounts.Balance(ctx, account)
 		return err == nil && balance == (Balance{Available: 807})
 	})
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("waited in vain for %s", what)
 }

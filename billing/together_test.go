@@ -32,7 +32,7 @@ func (r *rig) together(t *testing.T, work func(s stream.Shard) error) (results [
 	for s := range stream.Shard(stream.Shards) {
 		all.Go(func() { results[s] = work(s) })
 	}
-	eventually(t, "all of them", func() bool {
+	testenv.Until(t, "all of them", func() bool {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		return len(g.waiting) == stream.Shards

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func TestBatcherGathers(t *testing.T) {
@@ -72,7 +74,7 @@ func TestAnswersPassTheBatcher(t *testing.T) {
 	}
 	cancel()
 	bulk.Wait()
-	until(t, "no batch is left", func() bool {
+	testenv.Until(t, "no batch is left", func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		select {

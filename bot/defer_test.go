@@ -11,6 +11,7 @@ import (
 	"github.com/go-telegram/bot/models"
 
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // A pressed button is answered while its chat is busy, and what it asks for is done in the
@@ -41,9 +42,9 @@ func TestDeferredUpdateWaitsItsTurn(t *testing.T) {
 	m.put(callbackUpdate(2, 7))
 	<-pressed
 	close(release)
-	until(t, "all is done", func() bool { mu.Lock(); defer mu.Unlock(); return len(did) == 3 })
+	testenv.Until(t, "all is done", func() bool { mu.Lock(); defer mu.Unlock(); return len(did) == 3 })
 	m.put(textUpdate(3, 7, "after"))
-	until(t, "what came after is done", func() bool { mu.Lock(); defer mu.Unlock(); return len(did) == 4 })
+	testenv.Until(t, "what came after is done", func() bool { mu.Lock(); defer mu.Unlock(); return len(did) == 4 })
 	d.stop()
 	if want := []string{"2 false", "1 false", "2 true", "3 false"}; !slices.Equal(did, want) {
 		t.Errorf("handled %q, want %q", did, want)

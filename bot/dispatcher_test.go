@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // effects is what handlers did, per chat, in order.
@@ -81,8 +82,8 @@ func TestOrderWithinAChatUnderConcurrency(t *testing.T) {
 		busy[chat-1].Store(false)
 		return nil
 	}, func(d *Dispatcher) { d.slots[ordered] = make(chan struct{}, 8) })
-	until(t, "all are handled", func() bool { return did.count() >= chats*each })
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are handled", func() bool { return did.count() >= chats*each })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	for chat := range int64(chats) {
 		order := did.first(chat + 1)
 		for i, u := range order {
@@ -141,7 +142,7 @@ func TestUrgentUpdatesPassTheirChat(t *testing.T) {
 		t.Errorf("lag %v while an update of 50 ms ago is being handled", lag)
 	}
 	m.put(textUpdate(4, 7, "/stop@KikuBot"))
-	until(t, "all are handled", func() bool { return did.count() == 4 })
+	testenv.Until(t, "all are handled", func() bool { return did.count() == 4 })
 }
 
 func TestPanicBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
@@ -158,8 +159,8 @@ func TestPanicBecomesADeadLetterAndTheRestGoesOn(t *testing.T) {
 	m.put(textUpdate(1, 7, "secret words"))
 	m.put(textUpdate(2, 7, "after it"))
 	m.put(textUpdate(3, 8, "beside it"))
-	until(t, "the others are handled", func() bool { return others.Load() == 2 })
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "the others are handled", func() bool { return others.Load() == 2 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if n := tries.Load(); n != triesMost {
 		t.Errorf("%d tries, want %d", n, triesMost)
 	}
@@ -187,7 +188,7 @@ func TestTryLaterIsNotCounted(t *testing.T) {
 		return nil
 	})
 	m.put(textUpdate(1, 7, "hi"))
-	until(t, "it is handled", func() bool {
+	testenv.Until(t, "it is handled", func() bool {
 		return metric(t, d.registry, "telegram_updates_total", outcomeHandled, "message") == 1
 	})
 	if dead := m.dead(); len(dead) != 0 {
@@ -202,7 +203,7 @@ func TestDeadlineOfAHandler(t *testing.T) {
 		return ctx.Err()
 	}, func(d *Dispatcher) { d.o.Deadline = 10 * time.Millisecond })
 	m.put(textUpdate(1, 7, "hi"))
-	until(t, "it is a dead letter", func() bool { return len(m.dead()) == 1 })
+	testenv.Until(t, "it is a dead letter", func() bool { return len(m.dead()) == 1 })
 	if got := metric(t, d.registry, "telegram_update_failures_total", reasonDeadline, "message"); got != triesMost {
 		t.Errorf("%v deadlines counted", got)
 	}
@@ -236,8 +237,8 @@ func TestHandOverKeepsOrder(t *testing.T) {
 		did.add(7, u.ID)
 		return nil
 	})
-	until(t, "all are handled", func() bool { return did.count() >= each })
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are handled", func() bool { return did.count() >= each })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	order := did.first(7)
 	for i, u := range order {
 		if u != int64(i)+1 {
@@ -306,9 +307,9 @@ func TestRedisFrozenWhileHandling(t *testing.T) {
 	}
 	<-started
 	m.server.Pause()
-	until(t, "the handler is told to stop", cut.Load)
+	testenv.Until(t, "the handler is told to stop", cut.Load)
 	m.server.Resume()
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	order := did.first(7)
 	if len(order) != each {
 		t.Fatalf("handled: %v", order)
@@ -350,13 +351,13 @@ func TestWindowIsBounded(t *testing.T) {
 		}
 		return p.Count
 	}
-	until(t, "the window is full", func() bool { return pending() == window })
+	testenv.Until(t, "the window is full", func() bool { return pending() == window })
 	time.Sleep(50 * time.Millisecond)
 	if n := pending(); n != window {
 		t.Errorf("%d are read, want %d", n, window)
 	}
 	close(release)
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	for i, u := range did.first(7) {
 		if u != int64(i)+1 {
 			t.Fatalf("update %d at place %d", u, i)

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // An update whose handling has ended the process too often is given up.
@@ -41,7 +42,7 @@ func TestCrashesAreCounted(t *testing.T) {
 		handled.Store(true)
 		return nil
 	})
-	until(t, "it is a dead letter", func() bool { return len(m.dead()) == 1 })
+	testenv.Until(t, "it is a dead letter", func() bool { return len(m.dead()) == 1 })
 	if handled.Load() {
 		t.Error("it was handled once more")
 	}
@@ -78,7 +79,7 @@ func TestStaleUpdatesAreDropped(t *testing.T) {
 		did.add(0, u.ID)
 		return nil
 	})
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if did.count() != 2 {
 		t.Errorf("handled: %v", did.chats[0])
 	}
@@ -98,7 +99,7 @@ func TestUnknownAndUnfitUpdates(t *testing.T) {
 	m.put([]byte(`{"update_id":1,"teleportation":{"chat":{"id":7}}}`))
 	m.put([]byte(`{"update_id":2}`))
 	m.put([]byte(`{"update_id":3,"message":{"chat":{"id":7},"message_id":"three"}}`))
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if got := metric(t, d.registry, "telegram_updates_total", outcomeUnknown, kindUnknown); got != 2 {
 		t.Errorf("%v counted as unknown", got)
 	}
@@ -122,7 +123,7 @@ func TestReplayOfADeadLetter(t *testing.T) {
 	})
 	m.put(textUpdate(1, 7, "hi"))
 	m.put([]byte("garbage"))
-	until(t, "both are dead letters", func() bool { return len(m.dead()) == 2 })
+	testenv.Until(t, "both are dead letters", func() bool { return len(m.dead()) == 2 })
 	broken.Store(false)
 	letters := NewDeadLetters(m.client)
 	for _, l := range m.dead() {
@@ -140,7 +141,7 @@ func TestReplayOfADeadLetter(t *testing.T) {
 			t.Errorf("replayed twice: %v", err)
 		}
 	}
-	until(t, "it is handled", func() bool { return did.count() == 1 })
+	testenv.Until(t, "it is handled", func() bool { return did.count() == 1 })
 	for _, id := range []string{"", "s07", "s99/1-1", "s07/x", "s07/1-1"} {
 		if err := letters.Replay(ctx, id); !errors.Is(err, ErrNotReplayable) {
 			t.Errorf("Replay(%q): %v", id, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // anyOf wants everything.
@@ -114,7 +115,7 @@ func TestTakeWhatFollows(t *testing.T) {
 		t.Errorf("acknowledged too soon: %v", counts)
 	}
 	close(release)
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if order := did.first(7); !slices.Equal(order, []int64{1, 5, 6}) {
 		t.Errorf("led: %v", order)
 	}
@@ -185,7 +186,7 @@ func TestTakeAgainAfterFailure(t *testing.T) {
 	<-began
 	m.put(textUpdate(2, 7, "piece"))
 	m.put(textUpdate(3, 7, "piece"))
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	close(orders)
 	for order := range orders {
 		if !slices.Equal(order, []int64{2, 3}) {
@@ -224,7 +225,7 @@ func TestTakenOutliveWhatIsGivenUp(t *testing.T) {
 	m.put(textUpdate(3, 7, "piece"))
 	m.put([]byte(`{"update_id":4,"message":{"chat":{"id":7},"message_id":"four"}}`))
 	m.put(textUpdate(5, 7, "after it"))
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if order := did.first(7); !slices.Equal(order, []int64{2, 3, 5}) {
 		t.Errorf("handled: %v", order)
 	}
@@ -295,7 +296,7 @@ func takeTheRest(t *testing.T, m *machine) {
 		order <- append([]int64{u.ID}, idsOf(pieces)...)
 		return nil
 	})
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	if got := <-order; led.Load() != 1 || !slices.Equal(got, []int64{1, 2, 3}) {
 		t.Errorf("order %v, led %d times", got, led.Load())
 	}

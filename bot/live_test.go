@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/bot/format"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func finish(t *testing.T, l *Live, text string) {
@@ -22,15 +23,15 @@ func TestLiveInAPrivateChat(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
 	l := s.Live(LiveOptions{ChatID: 7, ThreadID: 3, Private: true})
-	until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
+	testenv.Until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
 	if err := l.Update("Hel"); err != nil {
 		t.Error(err)
 	}
-	until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
+	testenv.Until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
 	if err := l.Update("Hello"); err != nil {
 		t.Error(err)
 	}
-	until(t, "another is shown", func() bool { return len(a.made("sendMessageDraft")) == 3 })
+	testenv.Until(t, "another is shown", func() bool { return len(a.made("sendMessageDraft")) == 3 })
 	finish(t, l, "Hello.")
 	l.Close()
 	if got := strings.Join(a.texts(), "|"); got != "|Hel|Hello|Hello." {
@@ -55,11 +56,11 @@ func TestLiveInAGroup(t *testing.T) {
 	a := newAPI(t)
 	s := a.sender()
 	l := s.Live(LiveOptions{ChatID: -7})
-	until(t, "typing is shown", func() bool { return len(a.made("sendChatAction")) == 1 })
+	testenv.Until(t, "typing is shown", func() bool { return len(a.made("sendChatAction")) == 1 })
 	_ = l.Update("Hel")
-	until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
+	testenv.Until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
 	_ = l.Update("Hello")
-	until(t, "it is edited", func() bool { return len(a.made("editMessageText")) == 1 })
+	testenv.Until(t, "it is edited", func() bool { return len(a.made("editMessageText")) == 1 })
 	long := strings.Repeat("word ", 1000)
 	finish(t, l, long)
 	edits, messages := a.texts("editMessageText"), a.texts("sendMessage")
@@ -84,7 +85,7 @@ func TestFramesCoalesce(t *testing.T) {
 	})
 	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update("first")
-	until(t, "the first frame is on its way", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "first") })
+	testenv.Until(t, "the first frame is on its way", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "first") })
 	started := time.Now()
 	for i := range 1000 {
 		_ = l.Update(strconv.Itoa(i))
@@ -93,7 +94,7 @@ func TestFramesCoalesce(t *testing.T) {
 		t.Errorf("updates waited: %v", took)
 	}
 	close(hold)
-	until(t, "the newest is shown", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "|999") })
+	testenv.Until(t, "the newest is shown", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "|999") })
 	l.Close()
 	if n := len(a.made("sendMessageDraft")); n > 3 {
 		t.Errorf("%d frames: %v", n, a.texts())
@@ -154,9 +155,9 @@ func TestFloodOnAFrame(t *testing.T) {
 		return reply{}
 	})
 	l := s.Live(LiveOptions{ChatID: 7, Private: true})
-	until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
+	testenv.Until(t, "a placeholder is shown", func() bool { return len(a.made("sendMessageDraft")) == 1 })
 	_ = l.Update("frame")
-	until(t, "the chat is paused", func() bool { return s.chats.rest(7) > 0 })
+	testenv.Until(t, "the chat is paused", func() bool { return s.chats.rest(7) > 0 })
 	_ = l.Update("frame two")
 	time.Sleep(50 * time.Millisecond)
 	if n := len(a.made()); n != 2 {
@@ -181,7 +182,7 @@ func TestHangingFrame(t *testing.T) {
 	})
 	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update("frame")
-	until(t, "the frame hangs", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "frame") })
+	testenv.Until(t, "the frame hangs", func() bool { return strings.HasSuffix(strings.Join(a.texts(), "|"), "frame") })
 	started := time.Now()
 	finish(t, l, "done")
 	if took := time.Since(started); took > draftGrace+5*time.Second {
@@ -203,9 +204,9 @@ func TestFinalComesAfterAnEditOnItsWay(t *testing.T) {
 	})
 	l := s.Live(LiveOptions{ChatID: -7})
 	_ = l.Update("first")
-	until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
+	testenv.Until(t, "a message is shown", func() bool { return len(a.made("sendMessage")) == 1 })
 	_ = l.Update("second")
-	until(t, "an edit is on its way", func() bool { return len(a.made("editMessageText")) == 1 })
+	testenv.Until(t, "an edit is on its way", func() bool { return len(a.made("editMessageText")) == 1 })
 	released := time.Now().Add(200 * time.Millisecond)
 	time.AfterFunc(200*time.Millisecond, func() { close(hold) })
 	finish(t, l, "final")
@@ -223,7 +224,7 @@ func TestLiveOfABlockedChat(t *testing.T) {
 	s := a.sender()
 	a.script(func(call) reply { return refusal(403, "Forbidden: bot was blocked by the user") })
 	l := s.Live(LiveOptions{ChatID: 7, Private: true})
-	until(t, "it is known", func() bool { return errors.Is(l.Update("x"), ErrBlocked) })
+	testenv.Until(t, "it is known", func() bool { return errors.Is(l.Update("x"), ErrBlocked) })
 	if err := l.Finish(context.Background(), Message{Text: "done"}); !errors.Is(err, ErrBlocked) {
 		t.Errorf("Finish: %v", err)
 	}
@@ -237,7 +238,7 @@ func TestLongFrameShowsItsEnd(t *testing.T) {
 	s := a.sender()
 	l := s.Live(LiveOptions{ChatID: 7, Private: true})
 	_ = l.Update(strings.Repeat("🙂", 3000) + "end")
-	until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
+	testenv.Until(t, "a frame is shown", func() bool { return len(a.made("sendMessageDraft")) == 2 })
 	l.Close()
 	text := a.texts("sendMessageDraft")[1]
 	if n := format.Units(text); n > format.MessageMost || n < format.MessageMost-3 || !strings.HasSuffix(text, "🙂end") || !strings.HasPrefix(text, "…\n🙂") {
@@ -265,9 +266,9 @@ func TestFramesCanBeStopped(t *testing.T) {
 	private := s.Live(LiveOptions{ChatID: 7, Private: true})
 	group := s.Live(LiveOptions{ChatID: -7, Keyboard: keyboard("Stop"), ReplyTo: 5})
 	_ = group.Update("one")
-	until(t, "both are shown", func() bool { return len(a.made("sendMessageDraft")) == 1 && len(a.made("sendMessage")) == 1 })
+	testenv.Until(t, "both are shown", func() bool { return len(a.made("sendMessageDraft")) == 1 && len(a.made("sendMessage")) == 1 })
 	_ = group.Update("two")
-	until(t, "a frame is edited", func() bool { return len(a.made("editMessageText")) == 1 })
+	testenv.Until(t, "a frame is edited", func() bool { return len(a.made("editMessageText")) == 1 })
 	private.Close()
 	finish(t, group, "three")
 	d := a.made("sendMessageDraft")[0].params
@@ -292,7 +293,7 @@ func TestFramesGiveWayToMessages(t *testing.T) {
 		_, err := s.Send(t.Context(), Message{ChatID: 7, Text: "final"})
 		sent <- err
 	}()
-	until(t, "it waits", func() bool {
+	testenv.Until(t, "it waits", func() bool {
 		s.chats.mu.Lock()
 		defer s.chats.mu.Unlock()
 		return len(s.chats.turns[7].waiting) == 1
@@ -304,7 +305,7 @@ func TestFramesGiveWayToMessages(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the frame is shown", func() bool { return len(a.made("sendMessageDraft")) > 0 })
+	testenv.Until(t, "the frame is shown", func() bool { return len(a.made("sendMessageDraft")) > 0 })
 	if first := a.made()[0]; first.method != "sendMessage" {
 		t.Errorf("the first call is %s", first.method)
 	}

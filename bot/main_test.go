@@ -26,17 +26,6 @@ const (
 	shortTTL = time.Second
 )
 
-func until(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		time.Sleep(poll)
-	}
-}
-
 // quick are options of a client that fails soon.
 func quick() redis.Options {
 	return redis.Options{

@@ -104,7 +104,7 @@ func TestInstancesShareRefusals(t *testing.T) {
 		}
 	}
 	l := s[1].Live(LiveOptions{ChatID: 7, Private: true})
-	until(t, "the answer has nobody to see it", func() bool { return errors.Is(l.Update("x"), ErrBlocked) })
+	testenv.Until(t, "the answer has nobody to see it", func() bool { return errors.Is(l.Update("x"), ErrBlocked) })
 	l.Close()
 	if n := len(a.made()); n != 1 {
 		t.Errorf("%d calls, want 1", n)
@@ -154,7 +154,7 @@ func TestPaceWithoutRedis(t *testing.T) {
 	}
 	server.Start()
 	s.pace.away.Store(0)
-	until(t, "Redis is asked again", func() bool {
+	testenv.Until(t, "Redis is asked again", func() bool {
 		s.pace.away.Store(0)
 		_, err := s.take(t.Context(), 10, false)
 		return err == nil && s.pace.there()

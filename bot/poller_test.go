@@ -59,8 +59,8 @@ func TestPollerKeepsThenConfirms(t *testing.T) {
 	updates[11] = []byte(`{"update_id":11}`)
 	updatesServer(a, updates)
 	stop := poll1(t, a, m.inbox)
-	until(t, "all are kept", func() bool { return m.left() == 11 })
-	until(t, "all are confirmed", func() bool {
+	testenv.Until(t, "all are kept", func() bool { return m.left() == 11 })
+	testenv.Until(t, "all are confirmed", func() bool {
 		made := a.made("getUpdates")
 		return made[len(made)-1].params["offset"] == "12"
 	})
@@ -78,14 +78,14 @@ func TestPollerDoesNotConfirmWhatIsNotKept(t *testing.T) {
 	updatesServer(a, map[int64][]byte{1: textUpdate(1, 7, "hi"), 2: textUpdate(2, 7, "hi")})
 	m.server.Pause()
 	poll1(t, a, m.hasty())
-	until(t, "it is asked again", func() bool { return len(a.made()) >= 3 })
+	testenv.Until(t, "it is asked again", func() bool { return len(a.made()) >= 3 })
 	for _, c := range a.made() {
 		if c.params["offset"] != "0" {
 			t.Errorf("confirmed up to %s", c.params["offset"])
 		}
 	}
 	m.server.Resume()
-	until(t, "both are kept", func() bool { return m.left() == 2 })
+	testenv.Until(t, "both are kept", func() bool { return m.left() == 2 })
 }
 
 func TestPollerRestsAfterFailures(t *testing.T) {

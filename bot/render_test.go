@@ -7,6 +7,7 @@ import (
 	"github.com/go-telegram/bot/models"
 
 	"github.com/kikuai/kikuai/bot/format"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // A frame shows the answer so far as it was rendered: as a draft in a private chat, as a
@@ -20,7 +21,7 @@ func TestFramesAreRendered(t *testing.T) {
 		l := a.sender().Live(LiveOptions{ChatID: chat, Private: chat > 0, Render: format.Markdown})
 		frame := func(text string) string {
 			var entities string
-			until(t, "a frame is shown", func() bool {
+			testenv.Until(t, "a frame is shown", func() bool {
 				for _, c := range a.made(methods...) {
 					if c.params["text"] == text {
 						entities = c.params["entities"]

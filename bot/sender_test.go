@@ -14,6 +14,7 @@ import (
 	"github.com/go-telegram/bot/models"
 
 	"github.com/kikuai/kikuai/bot/format"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func TestSendKeepsOrderWithinAChat(t *testing.T) {
@@ -39,7 +40,7 @@ func TestSendKeepsOrderWithinAChat(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		until(t, "it waits", func() bool {
+		testenv.Until(t, "it waits", func() bool {
 			s.chats.mu.Lock()
 			defer s.chats.mu.Unlock()
 			return len(s.chats.turns[7].waiting) == i+1
@@ -70,7 +71,7 @@ func TestWaitingMessagesAreBounded(t *testing.T) {
 			}
 		})
 	}
-	until(t, "all wait", func() bool {
+	testenv.Until(t, "all wait", func() bool {
 		s.chats.mu.Lock()
 		defer s.chats.mu.Unlock()
 		return len(s.chats.turns[7].waiting) == waitingMost
@@ -102,7 +103,7 @@ func TestFloodPausesOnlyItsChat(t *testing.T) {
 		_, err := s.Send(context.Background(), Message{ChatID: 7, Text: "held up"})
 		done <- err
 	}()
-	until(t, "the chat is paused", func() bool { return s.chats.rest(7) > 0 })
+	testenv.Until(t, "the chat is paused", func() bool { return s.chats.rest(7) > 0 })
 	for chat := range int64(5) {
 		if _, err := s.Send(context.Background(), Message{ChatID: 100 + chat, Text: "passes"}); err != nil {
 			t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kikuai/kikuai/internal/telegramsim/spec"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // Updates of every type, bare and with all that is optional, and those of Telegram's
@@ -38,7 +39,7 @@ func TestEveryTypeOfUpdate(t *testing.T) {
 	if want := len(spec.Kinds()); len(sent) != want || want < 27 {
 		t.Errorf("%d types of %d", len(sent), want)
 	}
-	until(t, "all are acknowledged", func() bool { return m.left() == 0 })
+	testenv.Until(t, "all are acknowledged", func() bool { return m.left() == 0 })
 	mu.Lock()
 	defer mu.Unlock()
 	for kind, n := range sent {

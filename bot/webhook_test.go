@@ -111,7 +111,7 @@ func TestWebhookWhileRedisIsAway(t *testing.T) {
 		t.Errorf("frozen, garbage: %d", got)
 	}
 	d.server.Resume()
-	until(t, "delivered after all", func() bool { return d.deliver(update).StatusCode == http.StatusOK })
+	testenv.Until(t, "delivered after all", func() bool { return d.deliver(update).StatusCode == http.StatusOK })
 	if left := d.left(); left != 1 {
 		t.Errorf("%d entries", left)
 	}

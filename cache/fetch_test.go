@@ -38,13 +38,13 @@ func TestFetchLevels(t *testing.T) {
 				t.Fatal(err)
 			}
 			must(t, a, "k", src.load, 2)
-			eventually(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == 1 })
+			testenv.Until(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == 1 })
 			must(t, b, "k", never(t), 2)
 			if err := b.things.Put(t.Context(), "k", thing{Number: 3}); err != nil {
 				t.Fatal(err)
 			}
 			must(t, b, "k", never(t), 3)
-			eventually(t, "take the message", func() bool { return a.count(t, "cache_invalidations_total", "how=received") == 1 })
+			testenv.Until(t, "take the message", func() bool { return a.count(t, "cache_invalidations_total", "how=received") == 1 })
 			must(t, a, "k", never(t), 3)
 			if n := src.asked.Load(); n != 2 {
 				t.Errorf("the source was asked %d times, want 2", n)

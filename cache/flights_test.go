@@ -35,7 +35,7 @@ func TestOneLoad(t *testing.T) {
 			var src source
 			src.number.Store(7)
 			values, errs := rush(i, 1000, "k", func(ctx context.Context) (thing, error) {
-				eventually(t, "ask, all of them", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") == 1000 })
+				testenv.Until(t, "ask, all of them", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") == 1000 })
 				return src.load(ctx)
 			})
 			for r := range values {
@@ -139,7 +139,7 @@ func TestStuckLoadersAreBounded(t *testing.T) {
 		t.Errorf("one load more: %v", err)
 	}
 	close(release)
-	eventually(t, "free the slots", func() bool { return len(i.loads.slots) == 0 })
+	testenv.Until(t, "free the slots", func() bool { return len(i.loads.slots) == 0 })
 	i.loads.timeout = patience
 	must(t, i, "one more", func(context.Context) (thing, error) { return thing{Number: 1}, nil }, 1)
 }

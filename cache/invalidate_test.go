@@ -39,7 +39,7 @@ func tags(t *testing.T, client redis.UniversalClient) {
 		if err := a.things.InvalidateTag(t.Context(), row.tag); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == float64(n+1) })
+		testenv.Until(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == float64(n+1) })
 		fresh := idle(t, options(client), so)
 		for _, key := range keys {
 			hit := strings.Contains(" "+row.keys+" ", " "+key+" ")
@@ -103,7 +103,7 @@ func patterns(t *testing.T, client redis.UniversalClient, many int) {
 		if err := a.things.InvalidatePattern(t.Context(), row.pattern); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == float64(n+1) })
+		testenv.Until(t, "take the message", func() bool { return b.count(t, "cache_invalidations_total", "how=received") == float64(n+1) })
 		fresh := idle(t, options(client), spaceOptions())
 		for _, key := range keys {
 			hit := row.keys == "*" || strings.Contains(" "+row.keys+" ", " "+key+" ") && (key != "" || row.pattern == "") ||
@@ -135,7 +135,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, i := range r.fleet[1:] {
-			eventually(t, "take the message", func() bool { return i.count(t, "cache_invalidations_total", "how=received") == 1 })
+			testenv.Until(t, "take the message", func() bool { return i.count(t, "cache_invalidations_total", "how=received") == 1 })
 		}
 		r.src.number.Store(1)
 		got := r.readers(t, r.src.load)
@@ -206,6 +206,6 @@ func TestSweep(t *testing.T) {
 			t.Errorf("%s: %v entries of %v bytes", policy, n, bytes)
 		}
 		now.Advance(spaceOptions().L1TTL)
-		eventually(t, "sweep", func() bool { return i.count(t, "cache_entries") == 0 && i.count(t, "cache_bytes") == 0 })
+		testenv.Until(t, "sweep", func() bool { return i.count(t, "cache_entries") == 0 && i.count(t, "cache_bytes") == 0 })
 	}
 }

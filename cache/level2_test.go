@@ -145,7 +145,7 @@ func TestOrderOfWrites(t *testing.T) {
 		steps("a lock that nobody frees", func(t *testing.T, d desk) {
 			d.level2.lock = time.Millisecond
 			d.begin("", false)
-			eventually(t, "free itself", func() bool { return d.begin("", false).ticket != "" })
+			testenv.Until(t, "free itself", func() bool { return d.begin("", false).ticket != "" })
 		})
 		steps("keys of wrong types", func(t *testing.T, d desk) {
 			value := valueKey("things", "k")

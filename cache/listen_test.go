@@ -28,8 +28,8 @@ func TestLostMessages(t *testing.T) {
 		if err := a.things.Invalidate(t.Context(), "k"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "hear again", func() bool { return b.count(t, "cache_resyncs_total") > before })
-		eventually(t, "give up the old value", func() bool {
+		testenv.Until(t, "hear again", func() bool { return b.count(t, "cache_resyncs_total") > before })
+		testenv.Until(t, "give up the old value", func() bool {
 			v, err := b.things.Fetch(t.Context(), "k", src.load)
 			return err == nil && v.Number == n+1
 		})
@@ -66,7 +66,7 @@ func TestSilentSubscription(t *testing.T) {
 	before := i.count(t, "cache_resyncs_total")
 	server.Pause()
 	time.AfterFunc(3*time.Second, server.Resume) // a second of silence, and one for the answer to a ping
-	eventually(t, "subscribe anew", func() bool { return i.count(t, "cache_resyncs_total") > before })
+	testenv.Until(t, "subscribe anew", func() bool { return i.count(t, "cache_resyncs_total") > before })
 }
 
 // TestStrayMessages: what is not understood empties level one, for it might be a newer
@@ -83,13 +83,13 @@ func TestStrayMessages(t *testing.T) {
 		}
 	}
 	publish(message{from: "x", order: order{space: "elsewhere", kind: oneKey, text: "k"}}.String())
-	eventually(t, "take the message", func() bool { return i.count(t, "cache_invalidations_total", "how=received") == 1 })
+	testenv.Until(t, "take the message", func() bool { return i.count(t, "cache_invalidations_total", "how=received") == 1 })
 	if i.memory.store.size() != 1 {
 		t.Error("another space's message emptied level one")
 	}
 	for n, text := range []string{"", "x", "x key things", "x key things %4", "x nothing things k", "x key THINGS k", "x key things k more"} {
 		publish(text)
-		eventually(t, "count it", func() bool { return i.count(t, "cache_stray_messages_total") == float64(n+1) })
+		testenv.Until(t, "count it", func() bool { return i.count(t, "cache_stray_messages_total") == float64(n+1) })
 		if i.memory.store.size() != 0 {
 			t.Errorf("%q left level one as it was", text)
 		}

@@ -55,7 +55,7 @@ func start(t *testing.T, o Options, so SpaceOptions) *instance {
 		}
 	})
 	if o.Redis != nil {
-		eventually(t, "subscribe", func() bool { return i.count(t, "cache_resyncs_total") > 0 })
+		testenv.Until(t, "subscribe", func() bool { return i.count(t, "cache_resyncs_total") > 0 })
 	}
 	return i
 }
@@ -115,15 +115,6 @@ func has(m *dto.Metric, labels []string) bool {
 		}
 	}
 	return true
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not %s within %s", what, patience)
-		}
-	}
 }
 
 // source counts what it is asked.

@@ -138,7 +138,7 @@ func TestPatience(t *testing.T) {
 		t.Errorf("a read took %s", longest)
 	}
 	server.Resume()
-	eventually(t, "ask Redis again", func() bool {
+	testenv.Until(t, "ask Redis again", func() bool {
 		must(t, i, rand.Text(), src.load, 0)
 		return i.level2.outage.failures.Load() == 0
 	})
@@ -196,12 +196,12 @@ func TestPutOffInvalidations(t *testing.T) {
 		b.memory.drop(b.things.s.at(key))
 		must(t, b, key, src.load, 2)
 	}
-	eventually(t, "tell Redis", func() bool {
+	testenv.Until(t, "tell Redis", func() bool {
 		b.catchUp(t.Context())
 		return b.backlog.size.Load() == 0
 	})
 	for _, key := range keys {
-		eventually(t, "reach the other instance", func() bool {
+		testenv.Until(t, "reach the other instance", func() bool {
 			v, err := a.things.Fetch(t.Context(), key, src.load)
 			return err == nil && v.Number == 2
 		})

@@ -120,7 +120,7 @@ func await(t *testing.T, client *redis.Client) (begin time.Time) {
 	if err := client.Incr(t.Context(), readyKey).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "begin", func() bool {
+	testenv.Until(t, "begin", func() bool {
 		micros, err := client.Get(t.Context(), beginKey).Int64()
 		begin = time.UnixMicro(micros)
 		return err == nil
@@ -153,7 +153,7 @@ func readers(t *testing.T, r crowd) (loads, most int64, waits []time.Duration) {
 		children, said = append(children, child), append(said, text)
 	}
 	client := server.Client()
-	eventually(t, "be ready", func() bool {
+	testenv.Until(t, "be ready", func() bool {
 		ready, err := client.Get(t.Context(), readyKey).Int()
 		return err == nil && ready == readersProcesses
 	})

@@ -152,7 +152,7 @@ func TestThousandBeforeExpiry(t *testing.T) {
 				t.Errorf("values %v: some waited", got)
 			}
 			close(release)
-			eventually(t, "bring the new value everywhere", func() bool {
+			testenv.Until(t, "bring the new value everywhere", func() bool {
 				for _, i := range r.fleet {
 					if v, err := i.things.Fetch(t.Context(), "k", r.src.load); err != nil || v.Number != 1 {
 						return false
@@ -178,7 +178,7 @@ func TestGrace(t *testing.T) {
 	must(t, i, "k", src.load, 0)
 	broken := errors.New("broken")
 	failing := func(context.Context) (thing, error) { return thing{}, broken }
-	eventually(t, "try a refresh", func() bool {
+	testenv.Until(t, "try a refresh", func() bool {
 		must(t, i, "k", failing, 0)
 		return i.count(t, "cache_refreshes_total", "how=failed") > 0
 	})
@@ -186,14 +186,14 @@ func TestGrace(t *testing.T) {
 		t.Error("nobody counted what was stale")
 	}
 	src.number.Store(1)
-	eventually(t, "bring the new value", func() bool {
+	testenv.Until(t, "bring the new value", func() bool {
 		v, err := i.things.Fetch(t.Context(), "k", src.load)
 		return err == nil && v.Number == 1
 	})
 	if err := client.PExpire(t.Context(), valueKey("things", "k"), time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "end the grace", func() bool {
+	testenv.Until(t, "end the grace", func() bool {
 		_, err := i.things.Fetch(t.Context(), "k", failing)
 		return errors.Is(err, broken)
 	})
@@ -228,7 +228,7 @@ func TestFailedRefresh(t *testing.T) {
 		}
 		answer <- err
 	}()
-	eventually(t, "miss level one", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") > misses })
+	testenv.Until(t, "miss level one", func() bool { return i.count(t, "cache_hits_total", "level=l1", "result=miss") > misses })
 	close(release)
 	if err := <-answer; err != nil {
 		t.Errorf("the old value may be served for an hour: %v", err)
@@ -260,7 +260,7 @@ func TestLockWaits(t *testing.T) {
 	})
 	<-entered
 	go fetch(b, never(t))
-	eventually(t, "wait", func() bool { return b.count(t, "cache_lock_waits_total") == 1 })
+	testenv.Until(t, "wait", func() bool { return b.count(t, "cache_lock_waits_total") == 1 })
 	must(t, c, "k", func(context.Context) (thing, error) { return thing{Number: 2}, nil }, 2)
 	if n := c.count(t, "cache_lock_waits_total"); n != 1 {
 		t.Errorf("%v waits, want 1", n)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -216,7 +217,7 @@ func (r *rig) past2(account, key int64) {
 	ctx, shard := r.t.Context(), stream.ShardOf(account)
 	r.must(r.client.XAdd(ctx, &redis.XAddArgs{Stream: shard.Key("ev"), ID: fmt.Sprintf("%d-1", time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC).UnixMilli()), Values: []any{
 		"t", "settle", "e", r.client.Get(ctx, shard.Key("epoch")).Val(), "h", fmt.Sprintf("one-of-%d", key), "a", account, "k", key, "c", 5, "w", 0, "d", `{"m":"m","d":"d","s":"api"}`}}).Err())
-	r.eventually("the ledger has it", func() bool {
+	testenv.Until(r.t, "the ledger has it", func() bool {
 		var n int
 		r.must(r.pool.QueryRow(ctx, `select count(*) from usage where key_id = $1`, key).Scan(&n))
 		return n == 1
@@ -321,7 +322,7 @@ func TestExportLeft(t *testing.T) {
 	r.must(err)
 	leave()
 	_ = response.Body.Close()
-	r.eventually("its place is free", func() bool { return len(r.server.exports) == 0 })
+	testenv.Until(r.t, "its place is free", func() bool { return len(r.server.exports) == 0 })
 }
 
 // A file is what the calls are, in the owner's zone, once for each Idempotency-Key.

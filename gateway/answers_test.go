@@ -65,7 +65,7 @@ func (r *rig) complete(key, body string, headers ...string) answer {
 // overwrite changes what Redis has of an account.
 func (r *rig) overwrite(account int64, field string, value any) {
 	r.t.Helper()
-	r.eventually("Redis has it", func() bool { // it may be slow for once
+	testenv.Until(r.t, "Redis has it", func() bool { // it may be slow for once
 		return r.client.HSet(r.t.Context(), billing.AcctKey(account), field, value).Err() == nil
 	})
 }

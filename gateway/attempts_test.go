@@ -13,6 +13,7 @@ import (
 
 	"github.com/kikuai/kikuai/internal/llm"
 	routing "github.com/kikuai/kikuai/internal/llm/route"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 const quickPing = 20 * time.Millisecond
@@ -206,7 +207,7 @@ func TestFull(t *testing.T) {
 	})
 	first := make(chan answer)
 	go func() { first <- r.chat(key, "narrow") }()
-	r.eventually("the first call is there", func() bool { return len(s.called()) == 1 })
+	testenv.Until(r.t, "the first call is there", func() bool { return len(s.called()) == 1 })
 	a := r.chat(key, "narrow")
 	a.wantError(t, 503, "overloaded")
 	if a.header.Get("Retry-After") != "1" {
@@ -315,12 +316,12 @@ func TestHealthChecks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { done <- r.meter.Watch(ctx) }()
-	r.eventually("the provider is asked", func() bool { return s.looked() > 3 })
+	testenv.Until(r.t, "the provider is asked", func() bool { return s.looked() > 3 })
 	if got := r.value("circuit_breaker_state", "deployment", "own/only"); got != 0 {
 		t.Errorf("a provider that is well has state %v", got)
 	}
 	s.always("", fails(500))
-	r.eventually("the breaker opens", func() bool { return r.value("circuit_breaker_state", "deployment", "own/only") == 2 })
+	testenv.Until(r.t, "the breaker opens", func() bool { return r.value("circuit_breaker_state", "deployment", "own/only") == 2 })
 	cancel()
 	r.must(<-done)
 	if r.value("llm_health_checks_total", "provider", "own", "well", "no") < 5 {

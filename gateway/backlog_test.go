@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // A ledger that stands still lets calls go on up to the bound, then none, and all
@@ -20,7 +21,7 @@ func TestBacklogRefuses(t *testing.T) {
 	stuck, err := r.client.XAdd(t.Context(), &redis.XAddArgs{Stream: ev, Values: []string{"t", "of tomorrow", "e", "1"}}).Result()
 	r.must(err)
 	calls := int64(0)
-	r.eventually("the bound", func() bool {
+	testenv.Until(r.t, "the bound", func() bool {
 		a := r.chat(key, "word")
 		if a.status == 200 {
 			calls++
@@ -42,7 +43,7 @@ func TestBacklogRefuses(t *testing.T) {
 		t.Errorf("another shard's call: %d %s", a.status, a.body)
 	}
 	r.must(r.client.XDel(t.Context(), ev, stuck).Err())
-	r.eventually("calls go on", func() bool {
+	testenv.Until(r.t, "calls go on", func() bool {
 		time.Sleep(50 * time.Millisecond)
 		return r.chat(key, "word").status == 200
 	})

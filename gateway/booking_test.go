@@ -192,7 +192,7 @@ func TestAnsweredIsBooked(t *testing.T) {
 			t.Errorf("%s: the ledger has %d, the balance is %d", name, spent, left)
 		}
 	}
-	r.eventually("every record is done with", func() bool {
+	testenv.Until(r.t, "every record is done with", func() bool {
 		var open, doubled int64
 		r.must(r.pool.QueryRow(t.Context(), `select (select count(*) from debits where posted_at is null),
 			(select count(*) from (select from usage group by hold_id having count(*) > 1) twice)`).Scan(&open, &doubled))

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // TestMessagesOfChatProvider: a client of Anthropic's reaches a model of OpenAI's protocol.
@@ -172,7 +174,7 @@ func TestClientLeavesAcross(t *testing.T) {
 			}
 		})
 	}
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 func TestShutdownAcross(t *testing.T) {
@@ -226,7 +228,7 @@ func TestAnswersAcross(t *testing.T) {
 		first := ask().want(t, 200)
 		before := r.settled(id)
 		again := ask()
-		r.eventually("the answer is kept", func() bool { again = ask(); return again.header.Get("X-Cache") == "hit" })
+		testenv.Until(r.t, "the answer is kept", func() bool { again = ask(); return again.header.Get("X-Cache") == "hit" })
 		spent := before - r.settled(id)
 		cost := func(body string) string {
 			_, rest, _ := strings.Cut(body, `"cost":`)

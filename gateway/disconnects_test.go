@@ -22,6 +22,7 @@ import (
 
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 const wordNano = 1000 // what a token of the models "…-word" costs
@@ -75,7 +76,7 @@ func disconnects(t *testing.T, trials, workers int) {
 		}
 	}
 	r.provider.Close()
-	r.eventually("nothing of the calls is left", func() bool {
+	testenv.Until(r.t, "nothing of the calls is left", func() bool {
 		return r.meter.flight.count() == 0 && len(r.meter.resolver.money.slots) == 0 && provider.open.Load() == 0 &&
 			r.server.App().Server().GetOpenConnectionsCount() == 0 && callGoroutines() == 0
 	})

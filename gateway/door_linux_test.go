@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // TestDoor: who has knocked before the door closes is let in, however late, and nobody
@@ -93,7 +95,7 @@ func TestNotice(t *testing.T) {
 		defer cancel()
 		stopped <- r.server.Shutdown(ctx)
 	}()
-	r.eventually("notice is given", r.server.draining.Load)
+	testenv.Until(r.t, "notice is given", r.server.draining.Load)
 	for _, path := range []string{"/readyz", "/nowhere", "/api/v1/balance"} {
 		conn := r.dial()
 		response := ask(conn, path)

@@ -16,6 +16,7 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // wire is a client on a bare socket, which can leave as real ones do.
@@ -147,7 +148,7 @@ func TestClientLeaves(t *testing.T) {
 			})
 		}
 	}
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 func TestProviderFails(t *testing.T) {
@@ -241,7 +242,7 @@ func TestSlowReader(t *testing.T) {
 	r.sim.Assign("sim-fast", llmsim.Script{Tokens: 200_000, IgnoreMax: true})
 	w := r.begin(key, "paid")
 	var sent int
-	r.eventually("the provider is made to wait", func() bool {
+	testenv.Until(r.t, "the provider is made to wait", func() bool {
 		time.Sleep(200 * time.Millisecond)
 		now := r.sim.Requests()[0].Sent
 		stuck := now > 0 && now == sent
@@ -282,7 +283,7 @@ func TestShutdownCuts(t *testing.T) {
 	stalled := r.begin(key, "sim-stall")
 	stalled.await(`"content":" five"`)
 	whole := r.send(key, chatBody("sim-hang"))
-	r.eventually("both calls are under way", func() bool { return r.meter.flight.count() == 2 })
+	testenv.Until(r.t, "both calls are under way", func() bool { return r.meter.flight.count() == 2 })
 	r.stop(50 * time.Millisecond)
 	stalled.await(`"code":"restarting"`)
 	response, err := http.ReadResponse(whole.reader, nil)
@@ -325,12 +326,12 @@ func TestRedisAway(t *testing.T) {
 	}
 	r.redis.Resume()
 	// The frozen Redis comes to the reservations after their callers were refused.
-	r.eventually("no hold waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
-	r.eventually("the money is back", func() bool {
+	testenv.Until(r.t, "no hold waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
+	testenv.Until(r.t, "the money is back", func() bool {
 		b, err := r.desk.Accounts.Balance(t.Context(), id)
 		return err == nil && b == billing.Balance{Available: before}
 	})
-	r.eventually("calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
+	testenv.Until(r.t, "calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
 }
 
 // TestRedisAwayAtSettle: the client has its answer, in whichever protocol, and the bill
@@ -349,7 +350,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 		got := make(chan answer, 1)
 		arrived := r.sim.Count()
 		go func() { got <- ask() }()
-		r.eventually("the provider is asked", func() bool { return r.sim.Count() > arrived })
+		testenv.Until(r.t, "the provider is asked", func() bool { return r.sim.Count() > arrived })
 		r.redis.Pause()
 		a := <-got
 		if a.status != 200 || !strings.Contains(a.body, `"cost"`) {
@@ -359,11 +360,11 @@ func TestRedisAwayAtSettle(t *testing.T) {
 			t.Errorf("%d holds wait", n)
 		}
 		r.redis.Resume()
-		r.eventually("the call is settled", func() bool {
+		testenv.Until(r.t, "the call is settled", func() bool {
 			b, err := r.desk.Accounts.Balance(t.Context(), id)
 			return err == nil && b.Held == 0 && b.Available < before
 		})
-		r.eventually("nothing waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
+		testenv.Until(r.t, "nothing waits", func() bool { return len(r.meter.resolver.money.slots) == 0 })
 	}
 	if spent := r.ledger(id, 4); spent != dollar-r.settled(id) {
 		t.Errorf("the ledger has %d", spent)
@@ -374,7 +375,7 @@ func TestRedisAwayAtSettle(t *testing.T) {
 func TestClosedShard(t *testing.T) {
 	r := newRig(t)
 	id, key := r.account(dollar)
-	r.eventually("a call meets the closed shard", func() bool { // its owner opens it again
+	testenv.Until(r.t, "a call meets the closed shard", func() bool { // its owner opens it again
 		r.must(r.client.Del(t.Context(), billing.EpochKey(id)).Err())
 		a := r.chat(key, "paid")
 		if a.status == 200 {
@@ -383,5 +384,5 @@ func TestClosedShard(t *testing.T) {
 		a.wantError(t, 503, "service_unavailable")
 		return true
 	})
-	r.eventually("calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
+	testenv.Until(r.t, "calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // brief makes holds live for so long, and the reaper strike at once.
@@ -53,7 +54,7 @@ func TestAbandonedStream(t *testing.T) {
 	id, key := r.account(dollar)
 	w := r.begin(key, "sim-tokens-500")
 	w.words(100)
-	r.eventually("a checkpoint", func() bool { return r.mark(id) > 0 })
+	testenv.Until(r.t, "a checkpoint", func() bool { return r.mark(id) > 0 })
 	r.meter.keeper.close() // as far as Redis can tell, the process is dead
 	marked := r.mark(id)
 	held := r.balance(id).Held
@@ -67,7 +68,7 @@ func TestAbandonedStream(t *testing.T) {
 	}
 	// The call was alive after all: what it cost beyond that is nobody's debt.
 	w.leave(true)
-	r.eventually("the rest written off", func() bool {
+	testenv.Until(r.t, "the rest written off", func() bool {
 		var off int64
 		r.must(r.pool.QueryRow(t.Context(), `select coalesce(-sum(amount_nano), 0)::bigint from ledger_entries
 			where account_id = $1 and book = 'write_off'`, id).Scan(&off))
@@ -132,7 +133,7 @@ func TestCheckpointFollows(t *testing.T) {
 	var counter llm.Counter
 	marked := int64(0)
 	for range 5 {
-		r.eventually("another checkpoint", func() bool { return r.mark(id) > marked })
+		testenv.Until(r.t, "another checkpoint", func() bool { return r.mark(id) > marked })
 		marked = r.mark(id)
 		time.Sleep(50 * time.Millisecond) // for what is in the sockets
 		if sent := 1000 * counter.Count(*read.Load()); marked > sent || marked < sent-500_000 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -165,7 +166,7 @@ func TestOpenAnswersFit(t *testing.T) {
 	}
 	r.must(r.client.Del(t.Context(), baseOf(key)+":t").Err())
 	r.setLimits(key, billing.Limits{RequestsPerMinute: 1000, TokensPerMinute: prompt + 16})
-	r.eventually("the smallest limit that lets anything pass does", func() bool { return r.chat(token, "paid").status == 200 })
+	testenv.Until(r.t, "the smallest limit that lets anything pass does", func() bool { return r.chat(token, "paid").status == 200 })
 	if got := sent(); got != 16 {
 		t.Errorf("asked for %d tokens of 16", got)
 	}
@@ -299,7 +300,7 @@ func TestDeniedCallersAskNobody(t *testing.T) {
 	}
 	raised := time.Now()
 	r.setLimits(key, billing.Limits{RequestsPerMinute: 1000})
-	r.eventually("the raised limit is in force", func() bool { return r.do("GET", "/v1/models", token, "").status == 200 })
+	testenv.Until(r.t, "the raised limit is in force", func() bool { return r.do("GET", "/v1/models", token, "").status == 200 })
 	t.Logf("raised limit in force after %s", time.Since(raised))
 	r.do("GET", "/v1/models", token, "").want(t, 200)
 }
@@ -324,7 +325,7 @@ func TestKeyThatEndedIsNotDenied(t *testing.T) {
 		r.do("GET", "/v1/models", token, "").want(t, 200)
 		r.do("GET", "/v1/models", token, "").want(t, 429)
 		r.must(end(id, key.ID))
-		r.eventually(name+": it says so", func() bool { return r.do("GET", "/v1/models", token, "").status == 401 })
+		testenv.Until(r.t, name+": it says so", func() bool { return r.do("GET", "/v1/models", token, "").status == 401 })
 		for range 20 {
 			r.do("GET", "/v1/models", token, "").want(t, 401)
 			r.chat(token, "paid").want(t, 401)
@@ -393,7 +394,7 @@ func TestChatsHaveTheTier(t *testing.T) {
 		t.Fatal("the house's limit let two pass")
 	}
 	r.tiered(id, billing.Limits{RequestsPerMinute: 3, Concurrency: 1})
-	r.eventually("the tier is in force", func() bool { return say("tg-3") == nil })
+	testenv.Until(r.t, "the tier is in force", func() bool { return say("tg-3") == nil })
 	if n := r.used(accountBase(id)); n != 2 {
 		t.Errorf("%d requests count", n)
 	}
@@ -458,8 +459,8 @@ func TestBreakerRefusesAtOnce(t *testing.T) {
 		t.Errorf("an open breaker let %d calls ask", n)
 	}
 	r.redis.Resume()
-	r.eventually("calls pass again", func() bool { return r.chat(token, "paid", `"max_tokens":10`).status == http.StatusOK })
-	r.eventually("nothing waits", func() bool {
+	testenv.Until(r.t, "calls pass again", func() bool { return r.chat(token, "paid", `"max_tokens":10`).status == http.StatusOK })
+	testenv.Until(r.t, "nothing waits", func() bool {
 		return len(r.meter.resolver.money.slots)+len(r.meter.resolver.trueUps.slots) == 0
 	})
 	r.settled(id)

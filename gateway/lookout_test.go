@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // pair is a connection, seen from both ends.
@@ -192,7 +193,7 @@ func TestGoneInSilence(t *testing.T) {
 			}
 		}
 	}
-	r.eventually("the provider is told each time", func() bool {
+	testenv.Until(r.t, "the provider is told each time", func() bool {
 		told := 0
 		for _, q := range r.sim.Requests() {
 			if q.Cancelled {
@@ -201,7 +202,7 @@ func TestGoneInSilence(t *testing.T) {
 		}
 		return told == 4
 	})
-	r.eventually("nobody is watched", func() bool {
+	testenv.Until(r.t, "nobody is watched", func() bool {
 		r.server.lookout.mu.Lock()
 		defer r.server.lookout.mu.Unlock()
 		return len(r.server.lookout.sockets) == 0
@@ -279,7 +280,7 @@ http {
 			r.t.Logf("nginx: %s", said.String())
 		}
 	})
-	r.eventually("nginx accepts", func() bool {
+	testenv.Until(r.t, "nginx accepts", func() bool {
 		conn, err := net.Dial("tcp", front)
 		if err == nil {
 			_ = conn.Close()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // mediaModels are at the test's own provider, at round prices.
@@ -84,7 +85,7 @@ func (r *rig) spent(account int64) int64 {
 	spent := dollar - r.settled(account)
 	if spent > 0 {
 		var booked int64
-		r.eventually("the ledger has what the balance gave", func() bool {
+		testenv.Until(r.t, "the ledger has what the balance gave", func() bool {
 			booked = r.ledger(account, 1)
 			return booked >= spent
 		})

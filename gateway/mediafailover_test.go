@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // failoverModels are media with a second deployment, with a fallback, or hedged.
@@ -86,7 +88,7 @@ func TestMediaFailover(t *testing.T) {
 		}
 		r.wantCost(a, id, 5000)
 	})
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 // asks sets an answer that depends on the request's body.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // TestMessagesEndings: how streams of Anthropic's protocol end, what their clients see and
@@ -91,11 +92,11 @@ func TestMessagesClientLeaves(t *testing.T) {
 				if q.billed && (!r.estimated(id) || r.ledger(id, 1) != spent || r.completion(id) < 5) {
 					t.Errorf("recorded %d tokens; it is no estimate, or not what was spent", r.completion(id))
 				}
-				r.eventually("the provider is told", func() bool { return c.leavers() > left })
+				testenv.Until(r.t, "the provider is told", func() bool { return c.leavers() > left })
 			})
 		}
 	}
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 func TestMessagesShutdown(t *testing.T) {
@@ -141,7 +142,7 @@ func TestMessagesAbandoned(t *testing.T) {
 	w.readHeader()
 	w.await(`" five"`)
 	var marked int64
-	r.eventually("a checkpoint of all five words", func() bool {
+	testenv.Until(r.t, "a checkpoint of all five words", func() bool {
 		marked = r.mark(id)
 		return marked >= 5*8_000
 	})

@@ -7,6 +7,8 @@ import (
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func messagesBody(model string, more ...string) string {
@@ -273,7 +275,7 @@ func TestMessagesAgain(t *testing.T) {
 		first := ask().want(t, 200)
 		r.settled(id)
 		var again answer
-		r.eventually("the answer is kept", func() bool { again = ask(); return again.header.Get("X-Cache") == "hit" })
+		testenv.Until(r.t, "the answer is kept", func() bool { again = ask(); return again.header.Get("X-Cache") == "hit" })
 		if first.header.Get("X-Cache") != "miss" || strings.Replace(first.body, `"cost":0.000094`, `"cost":0`, 1) != strings.Replace(again.body, `"cost":0.00`, `"cost":0`, 1) || first.body == again.body {
 			t.Errorf("first %s\nthen %s", first.body, again.body)
 		}

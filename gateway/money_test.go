@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // budgeted is a key with a budget on an account that is rich.
@@ -102,7 +103,7 @@ func TestHoldLost(t *testing.T) {
 	w.await("data:")
 	r.must(r.client.FlushAll(t.Context()).Err())
 	w.leave(false)
-	r.eventually("the call is recorded", func() bool {
+	testenv.Until(r.t, "the call is recorded", func() bool {
 		var n, nano int64
 		r.must(r.pool.QueryRow(t.Context(), `select count(*), coalesce(sum(amount_nano), 0)::bigint from debits where account_id = $1 and reference like 'hold:%'`, id).Scan(&n, &nano))
 		return n == 1 && nano > 0

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func TestProxy(t *testing.T) {
@@ -160,7 +161,7 @@ func TestBatchBounds(t *testing.T) {
 		t.Error(err)
 	}
 	w.leave(true)
-	r.eventually("what was under way has ended", func() bool { return under.Load() == 0 && r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "what was under way has ended", func() bool { return under.Load() == 0 && r.meter.flight.count() == 0 })
 	if most.Load() != 5 || begun.Load() != 5 {
 		t.Errorf("%d calls at once, %d in all", most.Load(), begun.Load())
 	}
@@ -175,7 +176,7 @@ func TestBatchEndsWithTheServer(t *testing.T) {
 	go func() {
 		answers <- r.do("POST", batchPath, key, fmt.Sprintf("[%s,%s]", simpleCall("paid"), simpleCall("sim-hang")))
 	}()
-	r.eventually("both are under way", func() bool { return r.sim.Count() == 2 })
+	testenv.Until(r.t, "both are under way", func() bool { return r.sim.Count() == 2 })
 	r.stop(50 * time.Millisecond)
 	a := (<-answers).want(t, 200)
 	if a.get("results.0.status").Int() != 200 || a.get("results.1.status").Int() != 503 || a.get("failed").Int() != 1 {
@@ -203,5 +204,5 @@ func TestBatchTakesTooLong(t *testing.T) {
 		t.Errorf("answered %s", a.body)
 	}
 	r.wantBalance(id, dollar-nano(t, a.get("cost_usd").Str))
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }

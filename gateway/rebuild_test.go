@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // Redis has lost an account's hash, or a whole shard: calls are refused at once, with
@@ -24,7 +25,7 @@ func TestLostDataRefuses(t *testing.T) {
 				t.Fatalf("%d %s", a.status, a.body)
 			}
 			spent := r.ledger(id, 1)
-			r.eventually("the account is known", func() bool {
+			testenv.Until(r.t, "the account is known", func() bool {
 				var known bool
 				r.must(r.pool.QueryRow(t.Context(), `select known from accounts where id = $1`, id).Scan(&known))
 				return known
@@ -33,7 +34,7 @@ func TestLostDataRefuses(t *testing.T) {
 			r.must(err)
 			lose(r, id)
 			var took []time.Duration
-			r.eventually("calls go on", func() bool {
+			testenv.Until(r.t, "calls go on", func() bool {
 				asked := time.Now()
 				a := r.chat(key, "word")
 				took = append(took, time.Since(asked))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func responseBody(model string, more ...string) string {
@@ -167,7 +168,7 @@ func TestResponsesEnd(t *testing.T) {
 			t.Errorf("billed for %d tokens", tokens)
 		}
 	})
-	r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 // TestResponsesRefused: nothing that reads or leaves anything at the provider, or costs

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // restricted makes an account with money and a key of it that is for so much alone.
@@ -88,14 +89,14 @@ func TestKeyRefusesWhole(t *testing.T) {
 		organisation := r.organised(all, 5*dollar, id)
 		r.setLimits(key, all)
 		who := caller{account: id, key: &key, model: "paid"}
-		r.eventually(name+": it is time", func() bool { return r.client.Time(t.Context()).Val().After(to.ExpiresAt) })
-		r.eventually(name+": the key is refused", func() bool {
+		testenv.Until(r.t, name+": it is time", func() bool { return r.client.Time(t.Context()).Val().After(to.ExpiresAt) })
+		testenv.Until(r.t, name+": the key is refused", func() bool {
 			_, err := r.meter.gate.visit(t.Context(), who)
 			var refused *restrictedError
 			return errors.As(err, &refused)
 		})
 		before := map[string]string{}
-		r.eventually(name+": what the calls before took is back", func() bool {
+		testenv.Until(r.t, name+": what the calls before took is back", func() bool {
 			was := before
 			before = r.snapshot(id, organisation, key)
 			return maps.Equal(was, before)
@@ -105,7 +106,7 @@ func TestKeyRefusesWhole(t *testing.T) {
 				t.Errorf("%s: %d %s", name, a.status, a.body)
 			}
 		}
-		r.eventually(name+": everything is as before", func() bool { return cmp.Diff(before, r.snapshot(id, organisation, key)) == "" })
+		testenv.Until(r.t, name+": everything is as before", func() bool { return cmp.Diff(before, r.snapshot(id, organisation, key)) == "" })
 		if n := r.client.Exists(t.Context(), billing.ExpKey(id)).Val(); n != 0 {
 			t.Errorf("%s: something is held", name)
 		}
@@ -304,7 +305,7 @@ func TestRestrictedEverywhere(t *testing.T) {
 	for range 3 { // none of them counts
 		r.chat(token, "word").wantError(t, 403, "key_model_not_allowed")
 	}
-	r.eventually("what was taken is given back", func() bool { return r.chat(token, "paid").status == 200 })
+	testenv.Until(r.t, "what was taken is given back", func() bool { return r.chat(token, "paid").status == 200 })
 	r.must(r.desk.Keys.Revoke(t.Context(), id, key.ID, billing.House))
 	r.chat(token, "paid").wantError(t, 401, "invalid_api_key")
 }
@@ -341,7 +342,7 @@ func TestKeyModelsOfFallbacks(t *testing.T) {
 	_, open := r.account(10 * dollar)
 	answeredBy := func(key, model string) { // what may be tried beyond a call's first grows with time
 		t.Helper()
-		r.eventually(model+" answers", func() bool { return r.chat(key, "shaky").header.Get("X-Model") == model })
+		testenv.Until(r.t, model+" answers", func() bool { return r.chat(key, "shaky").header.Get("X-Model") == model })
 	}
 	id, _, token := r.restricted(billing.Restrictions{Models: []string{"shaky"}})
 	for range 5 { // meanwhile the breaker opens, and from then on a fallback is the first attempt
@@ -362,7 +363,7 @@ func TestKeyModelsOfKeptAnswers(t *testing.T) {
 	id, key := r.account(10 * dollar)
 	body := chatBody("paid", still)
 	r.complete(key, body, "Cache-Control", old).want(t, 200)
-	r.eventually("the answer is kept", func() bool { return r.complete(key, body, "Cache-Control", old).header.Get(headerCache) == cacheHit })
+	testenv.Until(r.t, "the answer is kept", func() bool { return r.complete(key, body, "Cache-Control", old).header.Get(headerCache) == cacheHit })
 	_, other, err := r.desk.Keys.Create(t.Context(), billing.KeySpec{AccountID: id, Restrictions: billing.Restrictions{Models: []string{"word"}}})
 	r.must(err)
 	r.complete(other, body, "Cache-Control", old).wantError(t, 403, "key_model_not_allowed")

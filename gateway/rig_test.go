@@ -240,7 +240,7 @@ func (r *rig) openMoney(s *setup) {
 		cancel()
 		running.Wait()
 	})
-	r.eventually("the shards open", func() bool {
+	testenv.Until(r.t, "the shards open", func() bool {
 		for s := range stream.Shard(stream.Shards) {
 			if r.client.Exists(r.t.Context(), s.Key("epoch")).Val() == 0 {
 				return false
@@ -262,7 +262,7 @@ func (r *rig) serve() {
 			r.t.Error(err)
 		}
 	}()
-	r.eventually("the server answers", func() bool {
+	testenv.Until(r.t, "the server answers", func() bool {
 		response, err := http.Get(r.url + "/health")
 		if err != nil {
 			return false
@@ -295,18 +295,6 @@ func (r *rig) must(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
-	}
-}
-
-// eventually polls what offers no signal.
-func (r *rig) eventually(what string, is func() bool) {
-	r.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("still not: %s", what)
-		}
 	}
 }
 
@@ -356,7 +344,7 @@ func (r *rig) wantBalance(account, available int64) {
 // settled waits until nothing is held and returns what is available.
 func (r *rig) settled(account int64) int64 {
 	r.t.Helper()
-	r.eventually("nothing is held", func() bool { return r.balance(account).Held == 0 })
+	testenv.Until(r.t, "nothing is held", func() bool { return r.balance(account).Held == 0 })
 	return r.balance(account).Available
 }
 
@@ -364,7 +352,7 @@ func (r *rig) settled(account int64) int64 {
 // account has spent according to it.
 func (r *rig) ledger(account int64, calls int64) (spent int64) {
 	r.t.Helper()
-	r.eventually("the ledger has all calls", func() bool {
+	testenv.Until(r.t, "the ledger has all calls", func() bool {
 		var n int64
 		err := r.pool.QueryRow(r.t.Context(), `select count(*), coalesce(sum(captured_nano), 0)::bigint from usage where account_id = $1`, account).Scan(&n, &spent)
 		r.must(err)

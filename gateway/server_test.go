@@ -14,6 +14,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
+	"github.com/kikuai/kikuai/internal/testenv"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -136,7 +137,7 @@ func TestOverload(t *testing.T) {
 	}
 	w.leave(true)
 	r.wantBalance(id, dollar)
-	r.eventually("calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
+	testenv.Until(r.t, "calls pass again", func() bool { return r.chat(key, "paid").status == 200 })
 }
 
 // TestEveryErrorHasWords: whatever goes wrong, the client is told something, and

@@ -126,7 +126,7 @@ func TestSeveralCalls(t *testing.T) {
 				}()
 			}
 			crowd := r.meter.gate.admits.crowd
-			r.eventually("all but one wait", func() bool {
+			testenv.Until(r.t, "all but one wait", func() bool {
 				crowd.mu.Lock()
 				defer crowd.mu.Unlock()
 				return len(crowd.waiting[key.Locator[0]]) == calls-1

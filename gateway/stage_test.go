@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // stage is a provider whose calls end as the test says, one after another; when nothing
@@ -219,7 +221,7 @@ func (r *rig) value(name string, labels ...string) float64 {
 // unoccupied fails unless every deployment's places are free again.
 func (r *rig) unoccupied() {
 	r.t.Helper()
-	r.eventually("all places are free", func() bool {
+	testenv.Until(r.t, "all places are free", func() bool {
 		families, err := r.registry.Gather()
 		r.must(err)
 		for _, family := range families {

@@ -113,7 +113,7 @@ func TestStripeDisputesAtOnce(t *testing.T) {
 	if owed, _ := r.owed(account); owed != 800 || r.credited(account) != 1000 {
 		t.Errorf("%d cents owed, %d credited", owed, r.credited(account))
 	}
-	r.eventually("taken off the balance", func() bool { return r.balance(account) == billing.Balance{Available: nano(t, "2")} })
+	testenv.Until(r.t, "taken off the balance", func() bool { return r.balance(account) == billing.Balance{Available: nano(t, "2")} })
 	r.balancedBooks()
 }
 

@@ -341,7 +341,7 @@ func TestStripeWithoutPostgres(t *testing.T) {
 		t.Errorf("with Postgres away: %d %s", a.status, a.body)
 	}
 	server.Start()
-	r.eventually("Postgres is back", func() bool { return r.pool.Ping(context.Background()) == nil })
+	testenv.Until(r.t, "Postgres is back", func() bool { return r.pool.Ping(context.Background()) == nil })
 	r.wantDelivered(event)
 	r.wantBalance(account, nano(t, "10"))
 	if a := r.topUp(key, "later", card("10")); a.status != http.StatusOK {

@@ -18,6 +18,7 @@ import (
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/llmsim"
 	"github.com/kikuai/kikuai/internal/stream"
+	"github.com/kikuai/kikuai/internal/testenv"
 	"github.com/kikuai/kikuai/ratelimit"
 )
 
@@ -148,10 +149,10 @@ func TestEndingsLeaveNothing(t *testing.T) {
 			r.must(r.desk.Organisations.Add(t.Context(), organisation, id, billing.House))
 			ofOrganisation := r.used(organisationBase(organisation) + ":t")
 			end(token)
-			r.eventually("no call is under way", func() bool { return r.meter.flight.count() == 0 })
+			testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 			r.settled(id)
 			var billed int64
-			r.eventually("the ledger has it", func() bool {
+			testenv.Until(r.t, "the ledger has it", func() bool {
 				var waiting int64
 				r.must(r.pool.QueryRow(t.Context(), `select coalesce(sum(prompt_tokens + completion_tokens), 0)::bigint, coalesce(sum(captured_nano), 0)::bigint from usage where account_id = $1`, id).Scan(&billed, &waiting))
 				return 10*dollar-r.balance(id).Available == waiting
@@ -191,21 +192,21 @@ func TestPlacesAreKept(t *testing.T) {
 		return held[0].Score
 	}
 	began := ends()
-	r.eventually("the place was renewed for longer than a life", func() bool {
+	testenv.Until(r.t, "the place was renewed for longer than a life", func() bool {
 		if a := r.chat(token, "paid"); a.status != 429 || !strings.Contains(a.body, "1 calls under way") {
 			t.Fatalf("a second call: %d %s", a.status, a.body)
 		}
 		return ends() > began+2_000_000
 	})
 	w.await("[DONE]")
-	r.eventually("the place is free", func() bool { return r.chat(token, "paid").status == 200 })
+	testenv.Until(r.t, "the place is free", func() bool { return r.chat(token, "paid").status == 200 })
 
 	who := caller{account: key.Account, key: &key}
 	dead := reservation{holdID: "died", fingerprint: "x", want: 1, least: 1, life: time.Second}
 	_, err := r.meter.gate.admit(t.Context(), who, dead)
 	r.must(err)
 	r.chat(token, "paid").want(t, 429)
-	r.eventually("a dead call's place is free", func() bool { return r.chat(token, "paid").status == 200 })
+	testenv.Until(r.t, "a dead call's place is free", func() bool { return r.chat(token, "paid").status == 200 })
 }
 
 // TestNeverOverWithThreeMeters: 200 workers on three instances are let through exactly as

@@ -60,7 +60,7 @@ type left struct {
 // left waits for a request's row.
 func (r *rig) left(id string) (l left) {
 	r.t.Helper()
-	r.eventually("the request log has "+id, func() bool {
+	testenv.Until(r.t, "the request log has "+id, func() bool {
 		rows, err := r.pool.Query(r.t.Context(), `select account_id, key_id, operation, model, deployment, attempts, status, error_code, streamed, cached,
 			prompt_tokens, completion_tokens, cost_nano, client, first_token_ms > 0, duration_ms >= first_token_ms from requests where request_id = $1`, id)
 		r.must(err)

@@ -9,17 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kikuai/kikuai/handlers/hall"
-	"github.com/kikuai/kikuai/handlers/people"
-	"github.com/kikuai/kikuai/handlers/talk"
-	"github.com/kikuai/kikuai/handlers/till"
-
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/people"
+	"github.com/kikuai/kikuai/handlers/talk"
+	"github.com/kikuai/kikuai/handlers/till"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telegramsim"
@@ -88,6 +87,11 @@ func openCounterAt(t *testing.T, ahead time.Duration) *counter {
 		t.Fatal(err)
 	}
 	c := &counter{metrics: prometheus.NewRegistry(), redis: client, pool: testenv.Postgres(t), rig: &rig{t: t, telegram: telegram, updates: 1 << 40}}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the person was told %q", c.said())
+		}
+	})
 	c.desk, err = billing.New(billing.Config{
 		Redis: client, Blocking: blocking, Postgres: c.pool, Log: log,
 		Leases:  stream.NewLeases(stream.LeasesOptions{Name: "money", Redis: client, Log: log}),
@@ -145,7 +149,7 @@ func (c *counter) start(who int64) billing.Account {
 		c.t.Fatal(err)
 	}
 	var account billing.Account
-	c.until("the account is open", func() (open bool) {
+	testenv.Until(c.t, "the account is open", func() (open bool) {
 		var err error
 		account, err = c.desk.Accounts.ByTelegram(c.ctx, who)
 		return err == nil
@@ -166,7 +170,7 @@ func (c *counter) hears(who int64, pattern string) *telegramsim.Message {
 	c.t.Helper()
 	expression := regexp.MustCompile(pattern)
 	var found *telegramsim.Message
-	c.until("the bot says something like "+pattern, func() bool {
+	testenv.Until(c.t, "the bot says something like "+pattern, func() bool {
 		for _, m := range c.telegram.Messages(who) {
 			if m.FromBot() && expression.MatchString(m.Text+m.Caption) {
 				found = m
@@ -191,7 +195,7 @@ func (c *counter) heardTimes(who int64, pattern string) (n int) {
 func (c *counter) invoice(who, stars int64) *telegramsim.Message {
 	c.t.Helper()
 	var found *telegramsim.Message
-	c.until("an invoice comes", func() bool {
+	testenv.Until(c.t, "an invoice comes", func() bool {
 		for _, m := range c.telegram.Messages(who) {
 			if m.Invoice != nil && m.Invoice.TotalAmount == stars {
 				found = m
@@ -200,19 +204,6 @@ func (c *counter) invoice(who, stars int64) *telegramsim.Message {
 		return found != nil
 	})
 	return found
-}
-
-func (c *counter) until(what string, is func() bool) {
-	c.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			var said []string
-			for _, m := range c.telegram.Messages(person) {
-				said = append(said, m.Text)
-			}
-			c.t.Fatalf("waited in vain until %s; said %q", what, said)
-		}
-	}
 }
 
 // press presses a button whose data begins so, under a message.
@@ -249,7 +240,7 @@ func (c *counter) refusedFor(p telegramsim.Purchase, words string) {
 
 func (c *counter) balance(account, nano int64) {
 	c.t.Helper()
-	c.until("the balance is what it should be", func() bool {
+	testenv.Until(c.t, "the balance is what it should be", func() bool {
 		got, err := c.desk.Accounts.Balance(c.ctx, account)
 		return err == nil && got.Available == nano
 	})

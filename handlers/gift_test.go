@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 const friend = person + 1
@@ -56,7 +57,7 @@ func (c *counter) funded(n int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.until("the ledger has the gifts", func() bool {
+	testenv.Until(c.t, "the ledger has the gifts", func() bool {
 		gifts, err := c.desk.Gifts.Open(c.ctx, account.ID)
 		return err == nil && len(gifts) == n
 	})
@@ -87,7 +88,7 @@ func TestGiftByLink(t *testing.T) {
 	c.hears(friend, `^You got a gift of \$1\.25! Your balance is \$1\.75`)
 	c.hears(person, `^Your gift of \$1\.25 was taken`)
 	c.opens(friend, payload)
-	c.until("told once more", func() bool { return c.heardTimes(friend, `^You got a gift of \$1\.25! Your balance is \$1\.75`) == 2 })
+	testenv.Until(c.t, "told once more", func() bool { return c.heardTimes(friend, `^You got a gift of \$1\.25! Your balance is \$1\.75`) == 2 })
 	const third = person + 2
 	c.telegram.User(third, "Eve")
 	c.opens(third, payload)
@@ -95,7 +96,7 @@ func TestGiftByLink(t *testing.T) {
 	for _, forged := range []string{"gift_", "gift_1", "gift_1-00000000000000000000000000000000", payload + "0"} {
 		c.opens(third, forged)
 	}
-	c.until("none of the forged ones is taken", func() bool { return c.heardTimes(third, `^This is no link of a gift`) == 4 })
+	testenv.Until(c.t, "none of the forged ones is taken", func() bool { return c.heardTimes(third, `^This is no link of a gift`) == 4 })
 	if n := c.heardTimes(person, `was taken`); n != 1 {
 		t.Errorf("the giver was told %d times", n)
 	}
@@ -111,7 +112,7 @@ func TestGiftTakenBack(t *testing.T) {
 	c.buys(person, 100)
 	c.tell(person, "/gift 0.5")
 	c.press(person, c.hears(person, `^Your gift of \$0\.50 is ready`), "gift:")
-	c.until("it is back", func() bool {
+	testenv.Until(c.t, "it is back", func() bool {
 		for _, m := range c.telegram.Messages(person) {
 			if m.FromBot() && strings.HasPrefix(m.Text, "This gift is being wrapped") { // the ledger did not have it yet
 				c.funded(1)
@@ -154,7 +155,7 @@ func TestGiftsThatAreNone(t *testing.T) {
 	for _, text := range asked {
 		c.tell(person, "/gift "+text)
 	}
-	c.until("all are answered", func() bool { return c.heardTimes(person, `^A gift is from \$0\.01 to \$100`) == len(asked) })
+	testenv.Until(c.t, "all are answered", func() bool { return c.heardTimes(person, `^A gift is from \$0\.01 to \$100`) == len(asked) })
 	c.lawful()
 }
 
@@ -180,7 +181,7 @@ func TestInvitation(t *testing.T) {
 	c.tell(person, "/invite")
 	c.hears(person, `Came so far: 1\. You got \$0\.25 for them\.`)
 	c.opens(person, payload) // one's own, and not for the first time
-	c.until("welcomed as anybody", func() bool { return c.heardTimes(person, `^Hello, Ada!`) == 2 })
+	testenv.Until(c.t, "welcomed as anybody", func() bool { return c.heardTimes(person, `^Hello, Ada!`) == 2 })
 	if n := c.heardTimes(person, `friend's invitation`); n != 0 {
 		t.Error("somebody invited themselves")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/kikuai/kikuai/handlers/talk"
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 const stranger = 78
@@ -59,7 +60,7 @@ func (c *club) told() (messages []*telegramsim.Message) {
 // last is the bot's newest message in the group, which has to be the nth, once all is handled.
 func (c *club) last(n int) *telegramsim.Message {
 	c.t.Helper()
-	c.until("it is answered", func() bool { return len(c.told()) >= n })
+	testenv.Until(c.t, "it is answered", func() bool { return len(c.told()) >= n })
 	c.settled()
 	messages := c.told()
 	if len(messages) != n {
@@ -178,9 +179,9 @@ func TestGroupStop(t *testing.T) {
 	await(t, w.begun, "the question")
 	w.words <- "Once"
 	await(t, w.said, "the word")
-	c.until("the first frame", func() bool { return len(c.told()) == 1 })
+	testenv.Until(c.t, "the first frame", func() bool { return len(c.told()) == 1 })
 	c.write(stranger, "/stop@KikuBot", 0)
-	c.until("word of whose it is", func() bool { return len(c.told()) == 2 })
+	testenv.Until(c.t, "word of whose it is", func() bool { return len(c.told()) == 2 })
 	if m := c.told()[1]; !strings.Contains(m.Text, "Only who asked") || len(w.ended) > 0 {
 		t.Fatalf("stopped by anybody: %q", m.Text)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kikuai/kikuai/internal/llm"
 	"github.com/kikuai/kikuai/internal/stream"
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // typed lets somebody type behind the bot's name and returns what is offered.
@@ -21,7 +22,7 @@ func (s *serving) typed(who int64, text string) (query string, offered *telegram
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.until("it is answered", func() bool { offered = s.telegram.Offered(query); return offered != nil })
+	testenv.Until(s.t, "it is answered", func() bool { offered = s.telegram.Offered(query); return offered != nil })
 	return query, offered
 }
 
@@ -42,7 +43,7 @@ func (s *serving) chosen(query string, offered *telegramsim.InlineAnswer) string
 func (s *serving) became(message, what string) string {
 	s.t.Helper()
 	var text string
-	s.until("the message becomes "+what, func() bool {
+	testenv.Until(s.t, "the message becomes "+what, func() bool {
 		text = s.telegram.InlineMessage(message).Text
 		return strings.Contains(text, what)
 	})
@@ -90,7 +91,7 @@ func TestInlineWithTheBotItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text string
-	s.until("the message becomes the answer", func() bool {
+	testenv.Until(s.t, "the message becomes the answer", func() bool {
 		for _, m := range s.telegram.Messages(person) {
 			if m.MessageID == sent.MessageID {
 				text = m.Text

@@ -209,7 +209,7 @@ func TestTiersAreToldInWords(t *testing.T) {
 	if err := r.router.WarmTiers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.until("they are warm", func() bool { return r.cached.Exists(t.Context(), "cache:tiers:{all}").Val() == 1 })
+	testenv.Until(r.t, "they are warm", func() bool { return r.cached.Exists(t.Context(), "cache:tiers:{all}").Val() == 1 })
 
 	r.say("/help")
 	r.heard(`Tiers of accounts[\s\S]*• bulk: bursts of 20, then 2\.5 a second\n• pro: 600 requests a minute, 100,000 tokens a minute, 5 answers at a time`)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/internal/telegramsim/spec"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // Private chats of the documentation's samples: several, so that no pace holds them up.
@@ -37,7 +38,7 @@ func TestEveryKindOfMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.until("they are welcomed", func() bool { return said(sampleChat+sampleChats-1) == 1 })
+	testenv.Until(s.t, "they are welcomed", func() bool { return said(sampleChat+sampleChats-1) == 1 })
 	s.settled()
 	quiet, spoken, id := 0, 0, int64(900_000_000)
 	for _, sample := range thinned(t, spec.Samples()) {

@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // TestGroupGrows: the conversation and the model of a group go with it to its new id, in
@@ -26,7 +27,7 @@ func TestGroupGrows(t *testing.T) {
 	if grown, err = c.telegram.Upgrade(person, small.ID); err != nil {
 		t.Fatal(err)
 	}
-	c.until("it moves", func() bool { return len(c.talk(grown.ID, 0).turns) == 1 })
+	testenv.Until(c.t, "it moves", func() bool { return len(c.talk(grown.ID, 0).turns) == 1 })
 	c.settled()
 	if k := c.talk(grown.ID, 0); k.choices["model"] != "own-model" || k.turns[0] != "one" || gjson.Get(k.gist["pieces"], "#").Int() != 1 {
 		t.Errorf("moved %+v", k)

@@ -191,7 +191,7 @@ func TestGroupChargedOnce(t *testing.T) {
 	}
 	offer := func() {
 		t.Helper()
-		r.until("the shard is open", func() bool {
+		testenv.Until(r.t, "the shard is open", func() bool {
 			return r.desk.Keys.PayForGroup(ctx, billing.GroupOffer{AccountID: payer.ID, Chat: -1005, DayNano: billing.NanoPerUSD}) == nil
 		})
 	}
@@ -209,7 +209,7 @@ func TestGroupChargedOnce(t *testing.T) {
 	fails := func(u *bot.Update) {
 		t.Helper()
 		dies = true
-		r.until("it was about to be paid", func() bool {
+		testenv.Until(r.t, "it was about to be paid", func() bool {
 			err := r.router.Handle(ctx, u)
 			if !errors.Is(err, crash) && !errors.Is(err, bot.ErrTryLater) { // of a shard that opens only now
 				t.Fatal(err)
@@ -251,7 +251,7 @@ func (c *club) tells(text string, n int) {
 	if _, err := c.telegram.Send(telegramsim.Saying{User: person, Text: text}); err != nil {
 		c.t.Fatal(err)
 	}
-	c.until("an answer to "+text, func() bool { return len(c.said()) == n })
+	testenv.Until(c.t, "an answer to "+text, func() bool { return len(c.said()) == n })
 }
 
 // TestPayerMoves: who pays for a group pays for the supergroup that it becomes.
@@ -288,7 +288,7 @@ func TestGroupEnds(t *testing.T) {
 	if err := c.telegram.RemoveBot(person, c.chat.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	c.until("the bot's removal ends it", unpaid)
+	testenv.Until(c.t, "the bot's removal ends it", unpaid)
 	if err := c.telegram.AddBot(person, c.chat.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestGroupEnds(t *testing.T) {
 	if _, err := c.telegram.Press(person, person, messages[len(messages)-1].MessageID, fmt.Sprint("payoff:", again.KeyID)); err != nil {
 		t.Fatal(err)
 	}
-	c.until("the button ends it", unpaid)
+	testenv.Until(c.t, "the button ends it", unpaid)
 	c.settled()
 	c.heard(`^You pay for no group`)
 
@@ -324,7 +324,7 @@ func TestGroupEnds(t *testing.T) {
 	if err := c.telegram.Leave(person, c.chat.ID); err != nil {
 		t.Fatal(err)
 	}
-	c.until("leaving ends it", unpaid)
+	testenv.Until(c.t, "leaving ends it", unpaid)
 }
 
 // TestPayerNotRead: while nobody can say who pays for a group, nobody does; its questions

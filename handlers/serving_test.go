@@ -59,22 +59,10 @@ func (r *rig) serve() *serving {
 	return s
 }
 
-// until waits for a condition.
-func (r *rig) until(what string, is func() bool) {
-	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !is() {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("not in time: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // answered waits until the bot has written so many messages to the person and returns them.
 func (r *rig) answered(n int) (texts []string) {
 	r.t.Helper()
-	r.until("answered", func() bool {
+	testenv.Until(r.t, "answered", func() bool {
 		texts = nil
 		for _, m := range r.telegram.Messages(person) {
 			if m.FromBot() {
@@ -90,7 +78,7 @@ func (r *rig) answered(n int) (texts []string) {
 func (s *serving) settled() {
 	s.t.Helper()
 	ctx := context.Background()
-	s.until("all is acknowledged", func() bool {
+	testenv.Until(s.t, "all is acknowledged", func() bool {
 		var left int64
 		for n := range stream.Shards {
 			for _, lane := range []string{"inbox", "urgent", "checkout"} {
@@ -268,7 +256,7 @@ func TestPieceAfterTheFirstWordIsTheNextTurn(t *testing.T) {
 	<-speaking
 	say("second")
 	say("third")
-	s.until("both wait", func() bool { return s.client.XLen(t.Context(), stream.ShardOfChat(person).Key("inbox")).Val() == 3 })
+	testenv.Until(s.t, "both wait", func() bool { return s.client.XLen(t.Context(), stream.ShardOfChat(person).Key("inbox")).Val() == 3 })
 	close(goOn)
 	s.answered(3)
 	s.settled()

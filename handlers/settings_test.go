@@ -12,6 +12,7 @@ import (
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // chosen are what the person's settings are by now.
@@ -211,9 +212,9 @@ func TestFeedback(t *testing.T) {
 	}
 	r.heard(`^Thank you`)
 	for _, id := range r.router.Admins {
-		r.until("the admin reads it", func() bool { return len(r.sentTo(id)) > 0 })
+		testenv.Until(r.t, "the admin reads it", func() bool { return len(r.sentTo(id)) > 0 })
 	}
-	r.until("the outbox is empty", func() bool {
+	testenv.Until(r.t, "the outbox is empty", func() bool {
 		waiting, err := r.router.Outbox.Waiting(t.Context())
 		return err == nil && waiting == 0
 	})

@@ -9,12 +9,13 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/handlers/till"
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // debited waits until the refund of a charge is owed, and says so.
 func (c *counter) debited(charge string, nano int64) {
 	c.t.Helper()
-	c.until("the refund is owed", func() bool {
+	testenv.Until(c.t, "the refund is owed", func() bool {
 		p, err := c.desk.Payments.Find(c.ctx, charge)
 		return err == nil && !p.RefundedAt.IsZero() && p.CreditNano == nano
 	})
@@ -39,7 +40,7 @@ func TestRefundsFromEverySide(t *testing.T) {
 	invoice := c.invoice(person, 10)
 	byUs, byThem := c.pay(person, invoice), c.pay(person, invoice)
 	for _, charge := range []string{byUs.Charge, byThem.Charge} {
-		c.until("it is credited", func() bool {
+		testenv.Until(c.t, "it is credited", func() bool {
 			_, err := c.desk.Payments.Find(c.ctx, charge)
 			return err == nil
 		})
@@ -55,7 +56,7 @@ func TestRefundsFromEverySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.debited(byThem.Charge, 10*starNano)
-	c.until("both refunds are told", func() bool { return c.heardTimes(person, `^Your payment of ⭐ 10 was given back`) == 2 })
+	testenv.Until(c.t, "both refunds are told", func() bool { return c.heardTimes(person, `^Your payment of ⭐ 10 was given back`) == 2 })
 
 	// Telegram had it given back already, and our note of it is what was lost.
 	again := c.pay(person, invoice)
@@ -88,7 +89,7 @@ func TestRefundGoesOnAfterAnOutage(t *testing.T) {
 	c.start(person)
 	c.tell(person, "/topup 10")
 	paid := c.pay(person, c.invoice(person, 10))
-	c.until("it is credited", func() bool {
+	testenv.Until(c.t, "it is credited", func() bool {
 		_, err := c.desk.Payments.Find(c.ctx, paid.Charge)
 		return err == nil
 	})
@@ -134,7 +135,7 @@ func TestReconcileStars(t *testing.T) {
 		}
 	}
 	c.balance(account.ID, welcomeNano+20*starNano)
-	c.until("both receipts come", func() bool { return c.heardTimes(person, `^Paid: ⭐ 10`) == 2 })
+	testenv.Until(c.t, "both receipts come", func() bool { return c.heardTimes(person, `^Paid: ⭐ 10`) == 2 })
 	var at place
 	if err := c.desk.Jobs.Load(c.ctx, till.JobStars, &at); err != nil || at.Offset != 3 || at.Bot != 424242 {
 		t.Errorf("kept %+v, %v", at, err)
@@ -283,7 +284,7 @@ func TestSubscription(t *testing.T) {
 
 func (c *counter) state(account int64, state string) {
 	c.t.Helper()
-	c.until("the subscription is "+state, func() bool {
+	testenv.Until(c.t, "the subscription is "+state, func() bool {
 		s, found, err := c.desk.Payments.Subscription(c.ctx, account)
 		return err == nil && found && s.State == state
 	})

@@ -136,7 +136,7 @@ func TestPaidOnceHoweverOftenTold(t *testing.T) {
 		group.Go(func() { c.handle(u) })
 	}
 	group.Wait()
-	c.until("all is handled", func() bool { return c.waiting() == 0 })
+	testenv.Until(c.t, "all is handled", func() bool { return c.waiting() == 0 })
 	c.balance(account.ID, welcomeNano+10*starNano)
 	c.hears(person, `^Paid: ⭐ 10`)
 	if n := c.heardTimes(person, `^Paid:`); n != 1 {

@@ -13,6 +13,7 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/chart"
 	"github.com/kikuai/kikuai/internal/telegramsim"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // spends makes a paid call and waits until the ledger has it.
@@ -32,7 +33,7 @@ func (c *counter) spends(account, cost int64, model string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.until("the ledger has it", func() bool {
+	testenv.Until(c.t, "the ledger has it", func() bool {
 		nano, err := c.desk.Ledger.Balance(c.ctx, account)
 		return err == nil && nano == before-cost
 	})

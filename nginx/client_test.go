@@ -105,7 +105,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Errorf("another address: %d", a.status)
 	}
 	close(over)
-	eventually(t, "a place is free", func() bool { return r.do("GET", "/v1/models", "").status == http.StatusOK })
+	testenv.Until(t, "a place is free", func() bool { return r.do("GET", "/v1/models", "").status == http.StatusOK })
 }
 
 // TestRealIP: servers are told who really asks, whatever the client says of itself.

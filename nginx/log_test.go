@@ -51,7 +51,7 @@ func TestLog(t *testing.T) {
 	}
 	var text string
 	lines := map[string]logLine{}
-	eventually(t, "every request is logged", func() bool {
+	testenv.Until(t, "every request is logged", func() bool {
 		text = r.front.AccessLog()
 		for line := range strings.Lines(text) {
 			var l logLine

@@ -156,13 +156,3 @@ func (a answer) once(t *testing.T, what string) {
 		}
 	}
 }
-
-// eventually polls what only another process can know.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-	}
-}

@@ -162,7 +162,7 @@ func TestStapling(t *testing.T) {
 	front := testenv.Nginx(t, testenv.NginxOptions{Upstreams: []string{b.address()}, Responder: server.URL})
 	responder.authority.Store(front.Authority())
 	r := &rig{t: t, front: front, behind: b, client: front.Client()}
-	eventually(t, "an answer of the issuer is stapled", func() bool {
+	testenv.Until(t, "an answer of the issuer is stapled", func() bool {
 		state, err := r.shake(func(*tls.Config) {})
 		if err != nil {
 			t.Fatal(err)

@@ -84,7 +84,7 @@ func TestNoSecondPost(t *testing.T) {
 	front := testenv.Nginx(t, testenv.NginxOptions{Upstreams: []string{k.listener.Addr().String(), b.address()}})
 	r := &rig{t: t, front: front, behind: b, client: front.Client()}
 	posts, refused := 0, 0
-	eventually(t, "some calls were taken and not answered", func() bool {
+	testenv.Until(t, "some calls were taken and not answered", func() bool {
 		posts++
 		a := r.do("POST", "/v1/chat/completions", strconv.Itoa(posts))
 		switch a.status {
@@ -100,7 +100,7 @@ func TestNoSecondPost(t *testing.T) {
 	if k.count("POST") != refused || len(b.requests()) != posts-refused {
 		t.Errorf("of %d calls %d were refused; one server took %d, the other %d", posts, refused, k.count("POST"), len(b.requests()))
 	}
-	eventually(t, "a request to read was taken and not answered", func() bool {
+	testenv.Until(t, "a request to read was taken and not answered", func() bool {
 		if a := r.do("GET", "/v1/models", ""); a.status != http.StatusOK {
 			t.Fatalf("a request that only reads: %d", a.status)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // meteredTransport counts what is read from its connections.
@@ -140,7 +141,7 @@ func TestLiveRefuses(t *testing.T) {
 	if code := one.closed(); code != closePolicy {
 		t.Errorf("one that talks: %d", code)
 	}
-	r.eventually("the place is free", func() bool {
+	testenv.Until(r.t, "the place is free", func() bool {
 		c := r.dial()
 		c.auth(fmt.Sprintf("%d.0.0", account), "")
 		_, _, err := c.frame()
@@ -172,9 +173,9 @@ func TestLiveSlow(t *testing.T) {
 	quick.until("the balance", ofType(eventBalance))
 	own := r.onlySocket(account)
 	slow := r.connect(account, 0, "") // reads nothing
-	r.eventually("both are there", func() bool { return r.live.count() == 2 })
+	testenv.Until(r.t, "both are there", func() bool { return r.live.count() == 2 })
 	var s *socket
-	r.eventually("the slow one is told", func() bool {
+	testenv.Until(r.t, "the slow one is told", func() bool {
 		r.live.mu.Lock()
 		defer r.live.mu.Unlock()
 		for one := range r.live.accounts[account].sockets {
@@ -191,7 +192,7 @@ func TestLiveSlow(t *testing.T) {
 			t.Fatal("a client that reads nothing is sent more and more")
 		}
 	}
-	r.eventually("the slow one is gone", func() bool { return r.live.count() == 1 })
+	testenv.Until(r.t, "the slow one is gone", func() bool { return r.live.count() == 1 })
 	r.call(account, 0, dollar)
 	quick.until("the balance", balanceOf(9*dollar))
 	_ = slow

@@ -81,7 +81,7 @@ func newRig(t testing.TB, edit ...func(*LiveOptions)) *rig {
 		running.Wait()
 	})
 	r.serve()
-	r.eventually("the shards open", func() bool {
+	testenv.Until(r.t, "the shards open", func() bool {
 		for s := range stream.Shard(stream.Shards) {
 			if r.redis.Exists(t.Context(), s.Key("epoch")).Val() == 0 {
 				return false
@@ -145,18 +145,6 @@ func (r *rig) must(err error) {
 	}
 }
 
-// eventually polls what offers no signal.
-func (r *rig) eventually(what string, is func() bool) {
-	r.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("still not: %s", what)
-		}
-	}
-}
-
 // account opens an account with ten dollars.
 func (r *rig) account() int64 {
 	r.t.Helper()
@@ -204,7 +192,7 @@ type heard struct {
 // posted waits until the ledger has so many calls of an account.
 func (r *rig) posted(account int64, calls int) {
 	r.t.Helper()
-	r.eventually("the ledger has all calls", func() bool {
+	testenv.Until(r.t, "the ledger has all calls", func() bool {
 		var n int
 		r.must(r.pool.QueryRow(r.t.Context(), `select count(*) from usage where account_id = $1`, account).Scan(&n))
 		return n == calls

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kikuai/kikuai/bot"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // crowd is an audience of n people, whose numbers are 10, 20, … and chats 1010, 1020, …
@@ -73,7 +74,7 @@ func TestBroadcastReachesEverybodyOnce(t *testing.T) {
 	}
 	r.courier(claimLife)
 	r.courier(claimLife)
-	r.until("nothing waits", func() bool { return r.states()["waiting"] == 0 })
+	testenv.Until(r.t, "nothing waits", func() bool { return r.states()["waiting"] == 0 })
 	r.tend(people)
 	p := r.progress(b.ID)
 	if p.State != Done || p.EndedAt.IsZero() || p.Sent != people-2 || p.Blocked != 1 || p.Failed != 1 || p.Repeated != 0 {
@@ -132,7 +133,7 @@ func TestBroadcastIsPausedAndCancelled(t *testing.T) {
 	}
 	r.put("notice", 7, "a notice passes")
 	stop := r.courier(claimLife)
-	r.until("the notice is sent", func() bool { return len(r.post.texts()) == 1 })
+	testenv.Until(r.t, "the notice is sent", func() bool { return len(r.post.texts()) == 1 })
 	stop()
 	set(Cancelled)
 	r.tend(50)
@@ -171,7 +172,7 @@ func TestBroadcastGoesOnAfterACrash(t *testing.T) {
 		}
 	}
 	r.courier(hold)
-	r.until("nothing waits", func() bool { return r.states()["waiting"] == 0 })
+	testenv.Until(r.t, "nothing waits", func() bool { return r.states()["waiting"] == 0 })
 	got := map[int64]int{}
 	for _, m := range r.post.sent {
 		got[m.ChatID]++

@@ -15,8 +15,6 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-const patience = 20 * time.Second
-
 // post is a sender that keeps what it is given.
 type post struct {
 	mu     sync.Mutex
@@ -108,13 +106,4 @@ func (r *rig) states() map[string]int {
 		states[state] = n
 	}
 	return states
-}
-
-func (r *rig) until(what string, is func() bool) {
-	r.t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
 }

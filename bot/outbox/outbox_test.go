@@ -20,6 +20,7 @@ import (
 
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/internal/postgres"
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 func TestMessageArrivesAsItWasPut(t *testing.T) {
@@ -35,7 +36,7 @@ func TestMessageArrivesAsItWasPut(t *testing.T) {
 		}
 	}
 	r.courier(claimLife)
-	r.until("it is noted", func() bool { return r.states()["sent"] == 1 })
+	testenv.Until(r.t, "it is noted", func() bool { return r.states()["sent"] == 1 })
 	if diff := cmp.Diff([]bot.Message{want}, r.post.sent); diff != "" {
 		t.Error(diff)
 	}
@@ -86,7 +87,7 @@ func TestWishes(t *testing.T) {
 		}
 		if len(r.post.texts()) == 0 {
 			r.courier(claimLife)
-			r.until("it is noted", func() bool { return r.states()["sent"] == 1 })
+			testenv.Until(r.t, "it is noted", func() bool { return r.states()["sent"] == 1 })
 		}
 	}
 	wished := Post{Name: "together", Message: bot.Message{ChatID: 7, Text: "x"}, Wish: make([]byte, sha256.Size)}
@@ -139,7 +140,7 @@ func TestCouriersSideBySide(t *testing.T) {
 	for range 3 {
 		r.courier(claimLife)
 	}
-	r.until("all are noted", func() bool { return r.states()["sent"] == chats*each })
+	testenv.Until(r.t, "all are noted", func() bool { return r.states()["sent"] == chats*each })
 	texts := r.post.texts()
 	if len(texts) != chats*each {
 		t.Errorf("%d messages sent, want %d", len(texts), chats*each)
@@ -184,7 +185,7 @@ func TestWhatBecomesOfATry(t *testing.T) {
 	}
 	r.courier(claimLife)
 	want := map[string]int{"blocked": 1, "failed": 1, "sent": 2, "expired": 1, "waiting": 1}
-	r.until("all but the early one ended", func() bool { return cmp.Equal(r.states(), want) })
+	testenv.Until(r.t, "all but the early one ended", func() bool { return cmp.Equal(r.states(), want) })
 	if texts := r.post.texts(); len(texts) != 2 {
 		t.Errorf("sent: %v", texts)
 	}
@@ -208,7 +209,7 @@ func TestClaimsRunOut(t *testing.T) {
 		t.Fatalf("claimed by another: %v, %v", others, err)
 	}
 	r.courier(hold)
-	r.until("it is sent", func() bool { return r.states()["sent"] == 1 })
+	testenv.Until(r.t, "it is sent", func() bool { return r.states()["sent"] == 1 })
 	var claims int
 	if err := r.pool.QueryRow(t.Context(), `select claims from outbox`).Scan(&claims); err != nil || claims != 2 {
 		t.Errorf("%d claims (%v)", claims, err)
@@ -246,7 +247,7 @@ func TestForget(t *testing.T) {
 	r.put("old", 7, "x")
 	r.put("new", 8, "x")
 	r.courier(claimLife)
-	r.until("both are sent", func() bool { return r.states()["sent"] == 2 })
+	testenv.Until(r.t, "both are sent", func() bool { return r.states()["sent"] == 2 })
 	r.put("waiting", 9, "x")
 	if _, err := r.pool.Exec(t.Context(), `update outbox set ended_at = now() - interval '31 days' where name = 'old'`); err != nil {
 		t.Fatal(err)
@@ -293,7 +294,7 @@ func TestDocument(t *testing.T) {
 	}
 	r.courier(claimLife)
 	<-failed
-	r.until("it is sent", func() bool { return r.states()["sent"] == 1 })
+	testenv.Until(r.t, "it is sent", func() bool { return r.states()["sent"] == 1 })
 	r.post.mu.Lock()
 	defer r.post.mu.Unlock()
 	if m := r.post.sent[0]; len(r.post.sent) != 1 || m.Text != "yours" || m.Document == nil || m.Document.Name != "usage.csv" || !bytes.Equal(m.Document.Data, content) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 const (
@@ -71,7 +73,7 @@ func TestOpenAINPM(t *testing.T) {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 	var torn int64
-	s.eventually("the ledger has the torn stream", func() bool {
+	testenv.Until(s.t, "the ledger has the torn stream", func() bool {
 		s.must(s.pool.QueryRow(t.Context(), `select coalesce(sum(captured_nano), 0)::bigint from usage where account_id = $1 and model = 'sim-torn'`, id).Scan(&torn))
 		return torn > 0
 	})

@@ -93,7 +93,7 @@ func open(t testing.TB) *site {
 			}
 		}
 	})
-	s.eventually("the shards open", func() bool {
+	testenv.Until(s.t, "the shards open", func() bool {
 		for shard := range stream.Shard(stream.Shards) {
 			if client.Exists(t.Context(), shard.Key("epoch")).Val() == 0 {
 				return false
@@ -127,17 +127,6 @@ func (s *site) must(err error) {
 	}
 }
 
-func (s *site) eventually(what string, is func() bool) {
-	s.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !is(); <-tick.C {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("still not: %s", what)
-		}
-	}
-}
-
 // account opens an account and makes a key with a limit; 0: the default one.
 func (s *site) account(nano int64, limit int) (id int64, key string) {
 	s.t.Helper()
@@ -167,7 +156,7 @@ func (s *site) wantLedger(account, credited, said int64, calls, estimated int) {
 	s.t.Helper()
 	var n, guessed int
 	var spent, cut int64
-	s.eventually("the ledger has every call", func() bool {
+	testenv.Until(s.t, "the ledger has every call", func() bool {
 		s.must(s.pool.QueryRow(s.t.Context(), `
 			select count(*), count(*) filter (where estimated), coalesce(sum(captured_nano), 0)::bigint,
 				coalesce(sum(captured_nano) filter (where estimated), 0)::bigint

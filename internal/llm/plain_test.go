@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // rawServer answers each connection with a function of it, and counts connections.
@@ -160,7 +162,7 @@ func TestPlainSends(t *testing.T) {
 		if g := <-got; g != (seen{"POST /v1/chat?x=1", s.address, "Bearer k", body}) {
 			t.Fatalf("%d bytes arrived as %d: %+.60v", size, len(g.body), g)
 		}
-		await(t, "the connection to be free", func() bool {
+		testenv.Until(t, "the connection to be free", func() bool {
 			transport.mu.Lock()
 			defer transport.mu.Unlock()
 			return len(transport.idle[s.address]) == 1
@@ -189,7 +191,7 @@ func TestPlainIdleEnds(t *testing.T) {
 					t.Fatalf("call %d: %s", i, said)
 				}
 				<-s.ended // the FIN is on its way before this
-				await(t, "the connection's end", func() bool {
+				testenv.Until(t, "the connection's end", func() bool {
 					transport.mu.Lock()
 					defer transport.mu.Unlock()
 					idle := transport.idle[s.address]
@@ -197,16 +199,6 @@ func TestPlainIdleEnds(t *testing.T) {
 				})
 			}
 		})
-	}
-}
-
-// await looks until something is so.
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
 	}
 }
 

@@ -105,6 +105,34 @@ func TestWriterFlush(t *testing.T) {
 	}
 }
 
+// What a batch leaves is written without another request's coming; whole batches wait for nothing.
+func TestWriterGoesOn(t *testing.T) {
+	pool := testenv.Postgres(t)
+	for _, row := range []struct {
+		every time.Duration
+		want  float64
+	}{{time.Millisecond, 2*batch + 1}, {time.Hour, 2 * batch}} {
+		w, err := NewWriter(Options{Postgres: pool, Log: testenv.Logger(t), Every: row.every})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2*batch + 1 {
+			w.Record(Request{At: time.Now(), AccountID: 1})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		testenv.Until(t, "they are written", func() bool { return testutil.ToFloat64(w.written) >= row.want })
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := testutil.ToFloat64(w.written); n != 2*batch+1 {
+			t.Errorf("%v written", n)
+		}
+	}
+}
+
 // Where Postgres does not follow, recording never waits: what is too much is dropped,
 // and counted.
 func TestWriterFull(t *testing.T) {

@@ -192,7 +192,7 @@ func TestGroupFindsWhatALostAnswerTook(t *testing.T) {
 		t.Fatal("a frozen server answered")
 	}
 	server.Resume()
-	until(t, "the server answers", func() bool { return client.Ping(ctx).Err() == nil })
+	testenv.Until(t, "the server answers", func() bool { return client.Ping(ctx).Err() == nil })
 	// By the second answer it has carried out what came before the first, the read too.
 	if err := client.Ping(ctx).Err(); err != nil {
 		t.Fatal(err)

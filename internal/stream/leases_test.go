@@ -39,17 +39,6 @@ func connect(t *testing.T, addr string) *redis.Client {
 	return client
 }
 
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !is() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		time.Sleep(poll)
-	}
-}
-
 // deed is the log of who owned which shard when; it notices two owners at once.
 type deed struct {
 	t     *testing.T
@@ -153,18 +142,18 @@ func TestLeasesAreSharedFairly(t *testing.T) {
 		}
 		client := connect(t, addr)
 		_, stopA := instance(t, client, "a", d.own("a"))
-		until(t, "one instance holds all", balanced(map[string]int{"a": 16}))
+		testenv.Until(t, "one instance holds all", balanced(map[string]int{"a": 16}))
 		b, stopB := instance(t, connect(t, addr), "b", d.own("b"))
-		until(t, "two hold eight each", balanced(map[string]int{"a": 8, "b": 8}))
+		testenv.Until(t, "two hold eight each", balanced(map[string]int{"a": 8, "b": 8}))
 		_, stopC := instance(t, connect(t, addr), "c", d.own("c"))
-		until(t, "three hold six at most", balanced(map[string]int{"a": 6, "b": 6, "c": 6}))
+		testenv.Until(t, "three hold six at most", balanced(map[string]int{"a": 6, "b": 6, "c": 6}))
 		stopA()
-		until(t, "two hold eight again", balanced(map[string]int{"b": 8, "c": 8}))
+		testenv.Until(t, "two hold eight again", balanced(map[string]int{"b": 8, "c": 8}))
 		if held := b.Held(); len(held) != 8 {
 			t.Errorf("Held() = %v", held)
 		}
 		stopC()
-		until(t, "one holds all again", balanced(map[string]int{"b": 16}))
+		testenv.Until(t, "one holds all again", balanced(map[string]int{"b": 16}))
 		stopB()
 		keys, err := client.Keys(context.Background(), "lease:*").Result()
 		if err != nil || len(keys) != 0 {
@@ -192,13 +181,13 @@ func TestMembers(t *testing.T) {
 	}
 	a, _ := instance(t, connect(t, server.Addr), "a", own)
 	members := func(want int) func() bool { return func() bool { return a.Members() == want } }
-	until(t, "one is alone", members(1))
+	testenv.Until(t, "one is alone", members(1))
 	_, stopB := instance(t, connect(t, server.Addr), "b", own)
 	_, stopC := instance(t, connect(t, server.Addr), "c", own)
-	until(t, "three are counted", members(3))
+	testenv.Until(t, "three are counted", members(3))
 
 	server.Pause()
-	until(t, "none is held", func() bool { return len(a.Held()) == 0 })
+	testenv.Until(t, "none is held", func() bool { return len(a.Held()) == 0 })
 	if n := a.Members(); n != 3 {
 		t.Fatalf("%d members while Redis is away, want the 3 of before", n)
 	}
@@ -211,9 +200,9 @@ func TestMembers(t *testing.T) {
 		time.Sleep(poll)
 	}
 	stopC()
-	until(t, "two are left", members(2))
+	testenv.Until(t, "two are left", members(2))
 	stopB()
-	until(t, "one is left", members(1))
+	testenv.Until(t, "one is left", members(1))
 }
 
 // Instances that start and stop all at once reach for the same shards; each shard goes
@@ -235,7 +224,7 @@ func TestLeasesUnderContention(t *testing.T) {
 			})
 		}
 		starting.Wait()
-		until(t, "all are held", func() bool {
+		testenv.Until(t, "all are held", func() bool {
 			total := 0
 			for _, n := range d.counts() {
 				total += n
@@ -266,7 +255,7 @@ func TestOwnerIsRestartedWhileTheLeaseIsHeld(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	})
-	until(t, "every owner has been called three times", func() bool {
+	testenv.Until(t, "every owner has been called three times", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		for s := range stream.Shards {
@@ -296,10 +285,10 @@ func TestHandOverWaitsForTheOwner(t *testing.T) {
 		return nil
 	}
 	_, stop := instance(t, connect(t, addr), "slow", slow)
-	until(t, "the slow one holds all", func() bool { return d.counts()["slow"] == stream.Shards })
+	testenv.Until(t, "the slow one holds all", func() bool { return d.counts()["slow"] == stream.Shards })
 	instance(t, connect(t, addr), "next", d.own("next"))
 	stop()
-	until(t, "the next one holds all", func() bool { return d.counts()["next"] == stream.Shards })
+	testenv.Until(t, "the next one holds all", func() bool { return d.counts()["next"] == stream.Shards })
 }
 
 // While Redis does not answer, owners stop before their leases can expire, and start
@@ -320,10 +309,10 @@ func TestRedisFrozen(t *testing.T) {
 	}
 	leases, stop := instance(t, connect(t, server.Addr), "a", own)
 	held := func() bool { return d.counts()["a"] == stream.Shards }
-	until(t, "all are held", held)
+	testenv.Until(t, "all are held", held)
 	server.Pause()
 	paused := time.Now()
-	until(t, "none is held", func() bool { return len(d.counts()) == 0 })
+	testenv.Until(t, "none is held", func() bool { return len(d.counts()) == 0 })
 	mu.Lock()
 	if took := last.Sub(paused); took > shortTTL {
 		t.Errorf("the last owner stopped %v after Redis froze; leases live %v", took, shortTTL)
@@ -336,7 +325,7 @@ func TestRedisFrozen(t *testing.T) {
 		t.Errorf("Held() = %v while Redis is away", held)
 	}
 	server.Resume()
-	until(t, "all are held again", held)
+	testenv.Until(t, "all are held again", held)
 	stop()
 }
 
@@ -348,22 +337,22 @@ func TestRedisFrozenWithTwoInstances(t *testing.T) {
 	instance(t, connect(t, server.Addr), "a", d.own("a"))
 	instance(t, connect(t, server.Addr), "b", d.own("b"))
 	shared := func() bool { c := d.counts(); return c["a"] == 8 && c["b"] == 8 }
-	until(t, "shared", shared)
+	testenv.Until(t, "shared", shared)
 	server.Pause()
-	until(t, "none is held", func() bool { return len(d.counts()) == 0 })
+	testenv.Until(t, "none is held", func() bool { return len(d.counts()) == 0 })
 	time.Sleep(shortTTL) // every lease has expired when Redis wakes
 	server.Resume()
-	until(t, "shared again", shared)
+	testenv.Until(t, "shared again", shared)
 }
 
 func TestRedisWiped(t *testing.T) {
 	server := testenv.RedisServer(t)
 	d := &deed{t: t}
 	instance(t, connect(t, server.Addr), "a", d.own("a"))
-	until(t, "all are held", func() bool { return d.counts()["a"] == stream.Shards })
+	testenv.Until(t, "all are held", func() bool { return d.counts()["a"] == stream.Shards })
 	server.FlushAll()
 	client := connect(t, server.Addr)
-	until(t, "the leases are back", func() bool {
+	testenv.Until(t, "the leases are back", func() bool {
 		keys, err := client.Keys(context.Background(), "lease:*").Result()
 		return err == nil && len(keys) == stream.Shards
 	})
@@ -395,7 +384,7 @@ func TestKilledHolderIsReplacedAtOnce(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the child holds all", func() bool {
+	testenv.Until(t, "the child holds all", func() bool {
 		keys, err := client.Keys(context.Background(), "lease:*").Result()
 		return err == nil && len(keys) == stream.Shards
 	})
@@ -409,7 +398,7 @@ func TestKilledHolderIsReplacedAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- leases.Run(ctx, d.own("next")) }()
-	until(t, "the next one holds all", func() bool { return d.counts()["next"] == stream.Shards })
+	testenv.Until(t, "the next one holds all", func() bool { return d.counts()["next"] == stream.Shards })
 	if took := time.Since(killed); took > 4*time.Second {
 		t.Errorf("taken over after %v", took)
 	} else {
@@ -432,8 +421,8 @@ func TestUnprovenHolderIsWaitedFor(t *testing.T) {
 	set := time.Now()
 	d := &deed{t: t}
 	instance(t, client, "a", d.own("a"))
-	until(t, "all others are held", func() bool { return d.counts()["a"] == stream.Shards-1 })
-	until(t, "all are held", func() bool { return d.counts()["a"] == stream.Shards })
+	testenv.Until(t, "all others are held", func() bool { return d.counts()["a"] == stream.Shards-1 })
+	testenv.Until(t, "all are held", func() bool { return d.counts()["a"] == stream.Shards })
 	if took := time.Since(set); took < 3*shortTTL-100*time.Millisecond {
 		t.Errorf("taken after %v, before it expired", took)
 	}

@@ -170,6 +170,18 @@ var internalBugs = []mutation{
 		pkg: "internal/requestlog", test: "TestWriterFull",
 	},
 	{
+		bug: "leave what a batch of requests left until another comes",
+		edits: []edit{{"internal/requestlog/writer.go",
+			"\tif left > 0 {\n\t\tsignal(w.some)\n\t}\n", ""}},
+		pkg: "internal/requestlog", test: "TestWriterGoesOn",
+	},
+	{
+		bug: "have a whole batch of requests wait for others",
+		edits: []edit{{"internal/requestlog/writer.go",
+			"\tif left >= batch {\n\t\tsignal(w.full)\n\t}\n", ""}},
+		pkg: "internal/requestlog", test: "TestWriterGoesOn",
+	},
+	{
 		bug: "keep requests ten times as long",
 		edits: []edit{{"internal/requestlog/retention.go",
 			"now() - $1::interval", "now() - 10 * $1::interval"}},
