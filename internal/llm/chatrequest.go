@@ -30,6 +30,13 @@ var governed = [...]string{
 	fieldN:           "n",
 	fieldTier:        "service_tier",
 	fieldCache:       FieldCacheMaxAge,
+	fieldTools:       "tools",
+}
+
+// billedApart are fields that have a provider search, run tools or ask another model, which
+// costs otherwise than by this model's tokens.
+var billedApart = []string{
+	"web_search_options", "search_parameters", "search_settings", "enable_search", "compound_custom", "plugins", "models", "fallbacks", "mcp_servers",
 }
 
 const (
@@ -42,6 +49,7 @@ const (
 	fieldN
 	fieldTier
 	fieldCache
+	fieldTools
 	fields
 )
 
@@ -52,8 +60,9 @@ type chatRequest struct {
 	open       int // index of the byte after the object's brace
 	messages   int64
 	images     int64
-	unbounded  bool  // something whose length nobody knows
-	promptMost int64 // tokens of the prompt without its images, at most
+	unbounded  bool   // something whose length nobody knows
+	promptMost int64  // tokens of the prompt without its images, at most
+	apart      string // a field of what is billed apart; "": none
 }
 
 // ParseChat reads the body of a chat completion request, which is copied. The error is
@@ -97,7 +106,13 @@ func (r *chatRequest) read(values *[fields]gjson.Result) error {
 	if r.Model, err = modelOf(values[fieldModel]); err != nil {
 		return err
 	}
+	if r.apart != "" {
+		return notOffered(r.apart, "it is billed apart")
+	}
 	if err := r.readMessages(values[fieldMessages]); err != nil {
+		return err
+	}
+	if err := r.readTools(values[fieldTools]); err != nil {
 		return err
 	}
 	if r.Stream, err = boolean(values[fieldStream], "stream"); err != nil {

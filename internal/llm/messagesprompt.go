@@ -13,11 +13,13 @@ const (
 	toolInstructions = 1536
 	// documentOverhead frames a document, a search result or a tool's result.
 	documentOverhead = 32
+	// toolsetTools is how many tools' instructions a set of the provider's own comes to.
+	toolsetTools = 16
 )
 
 // ownTools are the types of tools that the client itself runs. All others the provider
 // runs: it bills them apart, and what they add to the prompt has no bound.
-var ownTools = []string{"custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"}
+var ownTools = []string{"custom", "bash_", "text_editor_", "computer_", "browser_toolset_", "memory_", "tool_search_tool_"}
 
 func (r *messagesRequest) readTools(tools gjson.Result) error {
 	const param = "tools"
@@ -30,25 +32,67 @@ func (r *messagesRequest) readTools(tools gjson.Result) error {
 	var fault error
 	count := 0
 	tools.ForEach(func(_, tool gjson.Result) bool {
-		types := 0
-		tool.ForEach(func(key, value gjson.Result) bool {
-			if key.Str != "type" || value.Type == gjson.Null {
-				return true
-			}
-			types++
-			if types > 1 || value.Type != gjson.String || !runByClient(value.Str) {
-				fault = notOffered(fmt.Sprintf("tools[%d].type", count), "only tools that the client itself runs are")
-			}
-			if value.Str != "custom" {
-				r.tools++
-			}
-			return fault == nil
-		})
+		fault = r.readTool(tool, fmt.Sprintf("%s[%d]", param, count))
 		count++
 		return fault == nil
 	})
 	r.promptMost += boundOf(param, tools)
 	return fault
+}
+
+// readTool refuses a tool that the provider runs.
+func (r *messagesRequest) readTool(tool gjson.Result, where string) error {
+	kind, err := only(tool, "type", where)
+	switch {
+	case err != nil || kind.Type == gjson.Null:
+		return err
+	case kind.Type != gjson.String || !runByClient(kind.Str):
+		return notOffered(where+".type", "only tools that the client itself runs are")
+	case strings.Contains(kind.Str, "_toolset_"):
+		r.tools += toolsetTools
+	case kind.Str != "custom":
+		r.tools++
+	}
+	return nil
+}
+
+// readToolChange looks at a tool that a conversation brings in or takes out, which is one of
+// the request's tools or has its definition here.
+func (r *messagesRequest) readToolChange(change gjson.Result, where string) error {
+	tool, err := only(change, "tool", where)
+	if err != nil {
+		return err
+	}
+	where += ".tool"
+	kind, err := only(tool, "type", where)
+	switch {
+	case err != nil:
+		return err
+	case kind.Str == "tool_reference":
+		return nil
+	case kind.Str != "tool_definition":
+		return notOffered(where+".type", "only tools that the client itself runs are")
+	}
+	definition, err := only(tool, "definition", where)
+	if err != nil {
+		return err
+	}
+	return r.readTool(definition, where+".definition")
+}
+
+// readCompaction looks at the tools that a summary brings in.
+func (r *messagesRequest) readCompaction(block gjson.Result, where string) error {
+	changes, err := only(block, "tool_changes", where)
+	if err != nil {
+		return err
+	}
+	count := 0
+	changes.ForEach(func(_, change gjson.Result) bool {
+		err = r.readToolChange(change, fmt.Sprintf("%s.tool_changes[%d]", where, count))
+		count++
+		return err == nil
+	})
+	return err
 }
 
 func runByClient(kind string) bool {
@@ -133,6 +177,13 @@ func (r *messagesRequest) readBlock(block gjson.Result, where string) error {
 		r.promptMost += documentOverhead
 		return r.readBlocks(content, where+".content")
 	case "text", "thinking", "redacted_thinking", "tool_use": // words and ciphers
+	case "container_upload":
+		return notOffered(where+".type", "files kept at the provider are nobody's here")
+	case "tool_addition", "tool_removal":
+		return r.readToolChange(block, where)
+	case "compaction":
+		r.unbounded = true // it may be a cipher of any length
+		return r.readCompaction(block, where)
 	default:
 		r.unbounded = true // it may hold a document
 	}

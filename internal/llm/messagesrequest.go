@@ -22,6 +22,11 @@ var messagesGoverned = [...]string{
 	messagesServers:   "mcp_servers",
 	messagesSpeed:     "speed",
 	messagesRegion:    "inference_geo",
+	messagesThread:    "thread",
+	messagesFallbacks: "fallbacks",
+	messagesCompact:   "compaction",
+	messagesBilling:   "billing_policy",
+	messagesCredit:    "fallback_credit_token",
 }
 
 const (
@@ -37,6 +42,11 @@ const (
 	messagesServers
 	messagesSpeed
 	messagesRegion
+	messagesThread
+	messagesFallbacks
+	messagesCompact
+	messagesBilling
+	messagesCredit
 	messagesFields
 )
 
@@ -159,10 +169,19 @@ func (r *messagesRequest) readPriced(values *[messagesFields]gjson.Result) error
 		{messagesSpeed, []string{"standard"}},
 		{messagesRegion, []string{"global", "not_available"}},
 		{messagesContainer, nil},
+		{messagesCompact, nil},
+		{messagesBilling, nil},
+		{messagesCredit, nil},
 	} {
 		if err := oneOf(values[field.at], messagesGoverned[field.at], field.allowed); err != nil {
 			return err
 		}
+	}
+	if values[messagesThread].Type != gjson.Null {
+		return notOffered(messagesGoverned[messagesThread], "conversations kept at the provider are nobody's here")
+	}
+	if values[messagesFallbacks].Type != gjson.Null {
+		return notOffered(messagesGoverned[messagesFallbacks], "another model has other prices")
 	}
 	if v := values[messagesServers]; v.Type != gjson.Null && !(v.IsArray() && len(v.Array()) == 0) {
 		return notOffered("mcp_servers", "what servers of others add to a prompt has no bound")

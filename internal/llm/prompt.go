@@ -3,6 +3,7 @@ package llm
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -86,7 +87,45 @@ func (r *chatRequest) other(field string, value gjson.Result) {
 		r.Lacks.AudioOut, r.Lacks.ImageOut = false, false
 	case strings.EqualFold(field, "audio"):
 		r.Lacks.AudioOut = false
+	default:
+		if slices.ContainsFunc(billedApart, func(name string) bool { return strings.EqualFold(field, name) }) {
+			r.apart = field
+		}
 	}
+}
+
+// readTools refuses tools that the provider runs: they cost beside their tokens, and what
+// they add to the prompt has no bound.
+func (r *chatRequest) readTools(tools gjson.Result) error {
+	const param = "tools"
+	if tools.Type == gjson.Null {
+		return nil
+	}
+	if !tools.IsArray() {
+		return &RequestError{Param: param, Message: "'tools' must be an array of tools."}
+	}
+	r.promptMost += boundOf(param, tools)
+	var fault error
+	count := 0
+	tools.ForEach(func(_, tool gjson.Result) bool {
+		types := 0
+		tool.ForEach(func(key, value gjson.Result) bool {
+			if !strings.EqualFold(key.Str, "type") {
+				return true
+			}
+			types++
+			if types > 1 || key.Str != "type" || value.Str != "function" && value.Str != "custom" {
+				fault = notOffered(fmt.Sprintf("tools[%d].type", count), "only functions and tools that the client itself runs are")
+			}
+			return fault == nil
+		})
+		if types == 0 {
+			fault = &RequestError{Param: fmt.Sprintf("tools[%d].type", count), Message: "A tool must have a 'type', which is 'function' or 'custom'."}
+		}
+		count++
+		return fault == nil
+	})
+	return fault
 }
 
 // readParts counts a message's images and the bytes that are pictures, not words, and

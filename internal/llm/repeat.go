@@ -33,7 +33,7 @@ func (r *chatRequest) repeatable() bool {
 
 // acts tells whether a field asks for more than words.
 func acts(name string) bool {
-	for _, acting := range [...]string{"tools", "functions", "web_search_options", "audio", "store", "background"} {
+	for _, acting := range [...]string{"tools", "functions", "audio", "store", "background"} {
 		if strings.EqualFold(name, acting) {
 			return true
 		}

@@ -46,18 +46,28 @@ func TestRequestRefusals(t *testing.T) {
 		with(`"n":[1]`):                                "n",
 		with(`"service_tier":"priority"`):              "service_tier",
 		with(`"service_tier":5`):                       "service_tier",
-		with(`"cache_max_age":0`):                      "cache_max_age",
-		with(`"cache_max_age":"60"`):                   "cache_max_age",
-		with(`"Cache_Max_Age":60`):                     "cache_max_age",
-		with(`"model":"dearer"`):                       "model",
-		with(`"Model":"dearer"`):                       "model",
-		with(`"mod\u0065l":"dearer"`):                  "model",
-		with(`"max_to\u212aens":9`):                    "max_tokens",
-		with(`"N":100`):                                "n",
-		with(`"n":1,"n":100`):                          "n",
-		with(`"x":` + strings.Repeat("[", 300) + strings.Repeat("]", 300)): "",
-		strings.Repeat("[", 20<<20):                                        "",
-		strings.Repeat(`{"a":`, 1<<20):                                     "",
+		with(`"tools":{}`):                             "tools",
+		with(`"tools":[{"type":"function","function":{"name":"f"}},{"type":"browser_search"}]`): "tools[1].type",
+		with(`"tools":[{"type":"function","type":"live_search"}]`):                              "tools[0].type",
+		with(`"tools":[{"type":"function","Type":"live_search"}]`):                              "tools[0].type",
+		with(`"tools":[{"googleSearch":{}}]`):                                                   "tools[0].type",
+		with(`"tools":[],"tools":[{"type":"web_search"}]`):                                      "tools",
+		with(`"web_search_options":{}`):                                                         "web_search_options",
+		with(`"Search_Parameters":{"mode":"on"}`):                                               "Search_Parameters",
+		with(`"models":["dearer"]`):                                                             "models",
+		with(`"plugins":[{"id":"web"}]`):                                                        "plugins",
+		with(`"cache_max_age":0`):                                                               "cache_max_age",
+		with(`"cache_max_age":"60"`):                                                            "cache_max_age",
+		with(`"Cache_Max_Age":60`):                                                              "cache_max_age",
+		with(`"model":"dearer"`):                                                                "model",
+		with(`"Model":"dearer"`):                                                                "model",
+		with(`"mod\u0065l":"dearer"`):                                                           "model",
+		with(`"max_to\u212aens":9`):                                                             "max_tokens",
+		with(`"N":100`):                                                                         "n",
+		with(`"n":1,"n":100`):                                                                   "n",
+		with(`"x":` + strings.Repeat("[", 300) + strings.Repeat("]", 300)):                      "",
+		strings.Repeat("[", 20<<20):                                                             "",
+		strings.Repeat(`{"a":`, 1<<20):                                                          "",
 	} {
 		_, err := ParseChat([]byte(body))
 		var refused *RequestError
@@ -84,6 +94,12 @@ func TestRequestReading(t *testing.T) {
 	r, err = ParseChat([]byte(with(`"stream":null,"stream_options":null,"max_tokens":null,"n":null,"service_tier":"auto"`)))
 	if err != nil || r.Stream || r.MaxOutput != 0 || r.N != 1 {
 		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, passed := range []string{`"tools":null`, `"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"c"}}]`,
+		`"web_search_options":null`, `"newest_field":{"tools":[{"type":"browser_search"}]}`} {
+		if _, err := ParseChat([]byte(with(passed))); err != nil {
+			t.Errorf("%s: %v", passed, err)
+		}
 	}
 }
 

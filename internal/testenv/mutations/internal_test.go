@@ -38,8 +38,8 @@ var internalBugs = []mutation{
 	{
 		bug: "offer tools that the provider runs and bills apart",
 		edits: []edit{{"internal/llm/messagesprompt.go",
-			"value.Type != gjson.String || !runByClient(value.Str)",
-			"value.Type != gjson.String"}},
+			"kind.Type != gjson.String || !runByClient(kind.Str)",
+			"kind.Type != gjson.String"}},
 		pkg: "internal/llm", test: "TestMessagesRefusals",
 	},
 	{
@@ -162,6 +162,24 @@ var internalBugs = []mutation{
 		edits: []edit{{"internal/llm/trace.go",
 			"\tif !o.deployment.Provider.Local || !trace.", "\tif !trace."}},
 		pkg: "internal/llm", test: "TestTracedHeaders",
+	},
+	{
+		bug: "pass a tool on that the provider runs, where a conversation brings it in",
+		edits: []edit{{"internal/llm/messagesprompt.go",
+			"\treturn r.readTool(definition, where+\".definition\")\n", "\treturn nil\n"}},
+		pkg: "internal/llm", test: "TestMessagesRefusals",
+	},
+	{
+		bug: "let conversations be kept at the provider, whom all accounts share",
+		edits: []edit{{"internal/llm/messagesrequest.go",
+			"\tif values[messagesThread].Type != gjson.Null {", "\tif false {"}},
+		pkg: "internal/llm", test: "TestMessagesRefusals",
+	},
+	{
+		bug: "pass a search on that is billed apart",
+		edits: []edit{{"internal/llm/chatrequest.go",
+			"\tif r.apart != \"\" {", "\tif false {"}},
+		pkg: "internal/llm", test: "TestRequestRefusals",
 	},
 	{
 		bug: "leave what waits when the request log ends",
