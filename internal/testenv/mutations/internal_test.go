@@ -166,7 +166,7 @@ var internalBugs = []mutation{
 	{
 		bug: "pass a tool on that the provider runs, where a conversation brings it in",
 		edits: []edit{{"internal/llm/messagesprompt.go",
-			"\treturn r.readTool(definition, where+\".definition\")\n", "\treturn nil\n"}},
+			"\treturn r.readTool(definition, where+\".definition\")\n", "\t_ = definition\n\treturn nil\n"}},
 		pkg: "internal/llm", test: "TestMessagesRefusals",
 	},
 	{
