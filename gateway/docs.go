@@ -90,6 +90,11 @@ type description struct {
 		Name        string `yaml:"name"`
 		Description string `yaml:"description"`
 	} `yaml:"tags"`
+	Errors []struct {
+		Code        string `yaml:"code"`
+		Status      int    `yaml:"status"`
+		Description string `yaml:"description"`
+	} `yaml:"x-error-codes"`
 	Paths      yaml.Node `yaml:"paths"` // in their order
 	Components struct {
 		Parameters map[string]docsParameter `yaml:"parameters"`
@@ -233,6 +238,19 @@ func (d *description) operations(tag string) (list []docsOperation, err error) {
 	return list, nil
 }
 
+// words are a sentence of the description, with what stands between backticks as code.
+func words(sentence string) template.HTML {
+	var text strings.Builder
+	for i, part := range strings.Split(sentence, "`") {
+		part = template.HTMLEscapeString(part)
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		text.WriteString(part)
+	}
+	return template.HTML(text.String()) //nolint:gosec // it is escaped
+}
+
 // docsPage is the description as a page, which needs nothing from anywhere and no script.
 func docsPage() ([]byte, error) {
 	var d description
@@ -243,13 +261,13 @@ func docsPage() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := template.New("docs").Funcs(template.FuncMap{"operations": d.operations}).Parse(docsHTML)
+	page, err := template.New("docs").Funcs(template.FuncMap{"operations": d.operations, "words": words}).Parse(docsHTML)
 	if err != nil {
 		return nil, err
 	}
 	var text bytes.Buffer
 	err = page.Execute(&text, map[string]any{
-		"Info": d.Info, "Tags": d.Tags, "Schemas": schemas,
+		"Info": d.Info, "Tags": d.Tags, "Errors": d.Errors, "Schemas": schemas,
 		"Style": template.CSS(docsCSS), //nolint:gosec // our own file
 	})
 	return text.Bytes(), err

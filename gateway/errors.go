@@ -91,7 +91,7 @@ func explain(err error) problem {
 		return problem{status: 400, code: "invalid_request", kind: kindOfYou, message: invalid.Message, param: invalid.Param}
 	case errors.Is(err, llm.ErrModelUnknown):
 		return problem{status: 404, code: "model_not_found", kind: kindOfYou, param: "model",
-			message: "This model does not exist or is not available here. GET /v1/models lists those that are."}
+			message: "This model does not exist or is not available here. GET /v1/models lists those that are, and GET /api/v1/products says what each is for."}
 	case errors.Is(err, errTooLarge):
 		return problem{status: 413, code: "request_too_large", kind: kindOfYou, message: "The request's body is larger than is accepted here."}
 	case errors.Is(err, errEncoded):
@@ -198,7 +198,7 @@ func explainPayment(err error) (problem, bool) {
 }
 
 func explainRouting(e *fiber.Error) problem {
-	p := problem{status: e.Code, kind: kindOfYou, code: "bad_request", message: "The request could not be read."}
+	p := problem{status: e.Code, code: "bad_request", kind: kindOfYou, message: "The request could not be read."}
 	switch e.Code {
 	case fiber.StatusNotFound:
 		p.code, p.message = "not_found", "There is nothing at this address."
@@ -208,6 +208,8 @@ func explainRouting(e *fiber.Error) problem {
 		return explain(errTooLarge)
 	case fiber.StatusRequestHeaderFieldsTooLarge:
 		p.code, p.message = "headers_too_large", "The request's headers are larger than is accepted here."
+	case fiber.StatusUpgradeRequired:
+		p.code, p.message = "upgrade_required", "This address speaks WebSocket: ask for the upgrade."
 	case fiber.StatusRequestTimeout:
 		p.code, p.message = "request_timeout", "The request did not arrive in time."
 	case fiber.StatusBadRequest:

@@ -8,6 +8,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/tidwall/gjson"
+	"gopkg.in/yaml.v3"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -465,5 +469,50 @@ func TestDocs(t *testing.T) {
 	r.do("GET", "/api/openapi.yaml", "", "", "If-None-Match", tag).want(t, 304)
 	if a := r.do("GET", "/api/openapi.json", "", "", "If-None-Match", tag).want(t, 200); a.get("openapi").Str != "3.1.0" {
 		t.Errorf("as JSON: %.100s", a.body)
+	}
+}
+
+// Every code that an error may have is described with its status, and no other.
+func TestErrorCodesAreDescribed(t *testing.T) {
+	var d description
+	if err := yaml.Unmarshal(openapiYAML, &d); err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]string{}
+	for _, e := range d.Errors {
+		if _, twice := described[e.Code]; twice || e.Description == "" {
+			t.Errorf("%s is described twice, or not", e.Code)
+		}
+		described[e.Code] = fmt.Sprint(e.Status)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`status: (\d+|e\.Code), code: "(\w+)"|p\.code, p\.message = ()"(\w+)"`)
+	seen := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(source), `code: "`) != strings.Count(string(source), `, code: "`) {
+			t.Errorf("%s: a code without its status before it", file)
+		}
+		for _, m := range made.FindAllStringSubmatch(string(source), -1) {
+			code := m[2] + m[4]
+			seen[code] = true
+			if status, is := described[code]; !is || m[1] != "" && m[1] != "e.Code" && m[1] != status {
+				t.Errorf("%s: %s with status %s is described as %q", file, code, m[1], status)
+			}
+		}
+	}
+	for code := range described {
+		if !seen[code] {
+			t.Errorf("%s is described and never comes", code)
+		}
 	}
 }

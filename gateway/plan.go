@@ -61,7 +61,7 @@ func (m *Meter) plan(c *Call, id string) (*offer, bounds, error) {
 		return nil, bounds{}, llm.ErrModelUnknown
 	}
 	if !o.Offers(r.Operation.Offer()) {
-		return nil, bounds{}, &llm.RequestError{Param: "model", Message: "This model is not offered for calls of this kind. GET /v1/models lists those that are."}
+		return nil, bounds{}, &llm.RequestError{Param: "model", Message: "This model is not offered for calls of this kind. GET /api/v1/products says what each model is for."}
 	}
 	if c.Provider != "" && !slices.ContainsFunc(o.Deployments(), func(d *llm.Deployment) bool { return d.Provider.Name == c.Provider }) {
 		return nil, bounds{}, &llm.RequestError{Param: "provider", Message: "This provider does not offer this model here. GET /v1/models lists those that do."}

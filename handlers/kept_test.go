@@ -131,7 +131,7 @@ func TestUsageOfThisMonthIsKept(t *testing.T) {
 	total := func(command string, want int) {
 		t.Helper()
 		r.say(command)
-		r.heard(regexp.QuoteMeta(fmt.Sprintf("In all: %s for %d calls", english(t).Dollars(int64(want)*10_000_000), want)))
+		r.heard(regexp.QuoteMeta(fmt.Sprintf("In all: %s, calls: %d", english(t).Dollars(int64(want)*10_000_000), want)))
 	}
 	spend()
 	total(month, 1)

@@ -150,8 +150,8 @@ func TestLiveRefuses(t *testing.T) {
 	plain, err := http.Get(r.url)
 	r.must(err)
 	_ = plain.Body.Close()
-	if plain.StatusCode != http.StatusUpgradeRequired {
-		t.Errorf("no WebSocket: %d", plain.StatusCode)
+	if plain.StatusCode != http.StatusUpgradeRequired || plain.Header.Get("Upgrade") != "websocket" {
+		t.Errorf("no WebSocket: %d, %q", plain.StatusCode, plain.Header.Get("Upgrade"))
 	}
 	for range 20 {
 		if _, response, err := websocket.Dial(t.Context(), r.url, nil); err != nil {

@@ -29,6 +29,7 @@ const (
 func (l *Live) Serve(c *fiber.Ctx, who *billing.Presence, admit func(ctx context.Context, token string) (billing.Presence, error)) error {
 	request := handshake(&c.Request().Header)
 	if request == nil {
+		c.Set(fiber.HeaderUpgrade, "websocket")
 		return fiber.ErrUpgradeRequired
 	}
 	if l.full() {
