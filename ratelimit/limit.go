@@ -29,6 +29,8 @@ const (
 	MostKey    = 512                 // bytes
 )
 
+const windowPieces = 60 // buckets of a large window
+
 // Names of the limits that a packed string stands for.
 const (
 	NameRequests    = "requests"

@@ -239,3 +239,5 @@ func hashTag(key string) string {
 	}
 	return key
 }
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

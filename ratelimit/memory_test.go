@@ -181,5 +181,3 @@ func (m *Memory) Sweep() {
 	maps.DeleteFunc(m.places, func(_ string, p places) bool { return p.held(now) == 0 })
 	maps.DeleteFunc(m.finished, func(_ string, until int64) bool { return until <= now })
 }
-
-func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

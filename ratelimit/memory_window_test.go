@@ -2,10 +2,7 @@ package ratelimit
 
 import "slices"
 
-const (
-	logMost      = 128 // units that a window keeps one by one
-	windowPieces = 60  // buckets of a window above
-)
+const logMost = 128 // units that a window keeps one by one; above are windowPieces buckets
 
 // window is the state of one sliding window. While limit and units are at most 128 it
 // is a log: each charge counts until a span after its moment. Above, moments are
