@@ -71,11 +71,15 @@ func testBudgetPeriods(t *testing.T, client *redis.Client) {
 	b.pay(b.ask("four", 1000, 1000), 1)
 	want(1, 1)
 
-	// Redis' clock steps back over midnight: no budget becomes free by it.
+	// Redis' clock steps back over midnight: no budget becomes free by it, nor when the day
+	// comes again.
 	b.take(b.ask("five", 998, 998))
 	b.asIf(-1, 0)
-	b.refused(b.ask("x", 2, 2), BudgetError{Scope: BudgetKey, Period: BudgetDay, Limit: 1000, Spent: 999, Need: 2})
+	b.refusedAhead(b.ask("x", 2, 2), BudgetError{Scope: BudgetKey, Period: BudgetDay, Limit: 1000, Spent: 999, Need: 2}, 1)
 	b.take(b.ask("six", 1, 1))
+	want(1000, 1000)
+	b.asIf(1, 0, "six")
+	b.refused(b.ask("x", 1, 1), BudgetError{Scope: BudgetKey, Period: BudgetDay, Limit: 1000, Spent: 1000, Need: 1})
 	want(1000, 1000)
 	r.wantBalance(b.account, 100_000-501-999, 999)
 }

@@ -64,13 +64,19 @@ func (b budgeted) pay(ask Reservation, cost int64) {
 
 func (b budgeted) refused(ask Reservation, want BudgetError) {
 	b.t.Helper()
+	b.refusedAhead(ask, want, 0)
+}
+
+// refusedAhead is refused by what is counted in a day that is ahead.
+func (b budgeted) refusedAhead(ask Reservation, want BudgetError, days int) {
+	b.t.Helper()
 	_, err := b.desk.Holds.Reserve(b.t.Context(), ask)
 	var got *BudgetError
 	if !errors.As(err, &got) || !errors.Is(err, ErrBudget) || errors.Is(err, ErrPoor) {
 		b.t.Fatalf("reserve %s: %v, want a budget in its way", ask.HoldID, err)
 	}
 	now := b.redis.Time(b.t.Context()).Val().UTC()
-	want.Resets = time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, time.UTC)
+	want.Resets = time.Date(now.Year(), now.Month(), now.Day()+1+days, 0, 0, 0, 0, time.UTC)
 	if want.Period == BudgetMonth {
 		want.Resets = time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 	}

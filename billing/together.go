@@ -66,15 +66,18 @@ func (e *Engine) together(ctx context.Context, p portion) (repeats int, err erro
 	for i, t := range taken {
 		portions[i] = t.portion
 	}
+	err = errApart // should this break off
+	defer func() {
+		e.gathering.leave()
+		for _, t := range taken {
+			t.told <- err
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, togetherIn)
 	defer cancel()
 	repeats, err = e.post(ctx, portions, byCause, false)
 	if err != nil && (len(portions) > 1 || errors.Is(err, errRepeated)) {
 		err = errApart
-	}
-	e.gathering.leave()
-	for _, t := range taken {
-		t.told <- err
 	}
 	return repeats, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kikuai/kikuai/internal/stream"
@@ -107,6 +108,47 @@ func TestApart(t *testing.T) {
 	}
 	if n := r.count(`select count(*) from usage`); n != stream.Shards+1 {
 		t.Errorf("%d calls in the ledger, want %d", n, stream.Shards+1)
+	}
+	r.wantBooks(t.Context())
+}
+
+// TestTogetherPanics: whoever makes the transaction may panic, and is caught and begun anew
+// above. The others are not left waiting, nor is the next one.
+func TestTogetherPanics(t *testing.T) {
+	r := newRig(t, testenv.Redis(t))
+	for _, account := range r.perShard(1000) {
+		r.spend(account, fmt.Sprint(account), 100)
+	}
+	var panicked atomic.Int64
+	r.engine.pause = func(step string) error {
+		if step == "applied" && panicked.Add(1) == 1 {
+			panic("as a driver might")
+		}
+		return nil
+	}
+	caught := errors.New("caught")
+	broken := -1
+	for s, err := range r.together(t, func(s stream.Shard) (err error) {
+		defer func() {
+			if recover() != nil {
+				err = caught
+			}
+		}()
+		return r.drainOnce(s)
+	}) {
+		switch {
+		case errors.Is(err, caught) && broken < 0:
+			broken = s
+		case err != nil:
+			t.Errorf("shard %d: %v", s, err)
+		}
+	}
+	if broken < 0 {
+		t.Fatal("nobody panicked")
+	}
+	r.must(r.drainOnce(stream.Shard(broken)))
+	if n := r.count(`select count(*) from usage`); n != stream.Shards {
+		t.Errorf("%d of %d calls in the ledger", n, stream.Shards)
 	}
 	r.wantBooks(t.Context())
 }

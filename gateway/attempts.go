@@ -58,7 +58,7 @@ func (l *Live) reach() error {
 		if err != nil {
 			return l.telling(err)
 		}
-		if err = l.ask(l.ctx, &c); err == nil {
+		if err = l.attempted(&c); err == nil {
 			l.adopt(c)
 			return nil
 		}
@@ -67,6 +67,19 @@ func (l *Live) reach() error {
 			return l.telling(err)
 		}
 	}
+}
+
+// attempted is ask; should it panic, the attempt is over.
+func (l *Live) attempted(c *candidate) error {
+	returned := false
+	defer func() {
+		if !returned {
+			c.attempt.End(l.meter.now(), routing.Gone, 0)
+		}
+	}()
+	err := l.ask(l.ctx, c)
+	returned = true
+	return err
 }
 
 // choose picks a deployment that can take the request, none of those beside, and prepares
@@ -81,9 +94,8 @@ func (l *Live) choose(beside routing.Set) (candidate, error) {
 			return candidate{}, l.none(err)
 		}
 		d := l.offer.Deployments()[a.Index()]
-		out, rendition, err := l.request.For(d, l.limit(), l.transcript)
+		out, rendition, err := l.rendered(&a, d)
 		if err != nil {
-			a.End(now, routing.Gone, 0)
 			l.tries.never, l.tries.unfit = l.tries.never.With(a.Index()), err
 			continue
 		}
@@ -96,6 +108,20 @@ func (l *Live) choose(beside routing.Set) (candidate, error) {
 		l.tries.here++
 		return candidate{attempt: a, deployment: d, out: out, rendition: rendition}, nil
 	}
+}
+
+// rendered is the request as the deployment is to receive it. Where there is none, be it by a
+// panic, the attempt is over.
+func (l *Live) rendered(a *routing.Attempt, d *llm.Deployment) (out llm.Outbound, as llm.Rendition, err error) {
+	done := false
+	defer func() {
+		if !done {
+			a.End(l.meter.now(), routing.Gone, 0)
+		}
+	}()
+	out, as, err = l.request.For(d, l.limit(), l.transcript)
+	done = err == nil
+	return out, as, err
 }
 
 // none says what it means that no deployment is available.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/internal/llm"
 	routing "github.com/kikuai/kikuai/internal/llm/route"
 	"github.com/kikuai/kikuai/internal/testenv"
@@ -326,5 +328,33 @@ func TestHealthChecks(t *testing.T) {
 	r.must(<-done)
 	if r.value("llm_health_checks_total", "provider", "own", "well", "no") < 5 {
 		t.Error("looks are not counted")
+	}
+}
+
+// TestPanicGivesBack: a call that breaks off on its way to the provider or back leaves no
+// hold, no place and no call under way.
+func TestPanicGivesBack(t *testing.T) {
+	for _, at := range []string{"(*Live).choose(", "(*Live).ask("} {
+		t.Run(at, func(t *testing.T) {
+			var armed atomic.Bool
+			r, _ := staged(t, func(s *setup) {
+				s.meter.Now = func() time.Time {
+					if armed.Load() && strings.Contains(string(debug.Stack()), at) {
+						armed.Store(false)
+						panic("as a translation might")
+					}
+					return time.Now()
+				}
+			})
+			id, key := r.account(dollar)
+			armed.Store(true)
+			r.chat(key, "narrow").wantError(t, 500, "internal_error")
+			if armed.Load() {
+				t.Fatal("it was never there")
+			}
+			testenv.Until(t, "nothing is held", func() bool { return r.balance(id) == billing.Balance{Available: dollar} })
+			r.chat(key, "narrow").want(t, 200) // which has one place
+			r.unoccupied()
+		})
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +30,10 @@ var (
 // crowd has what is asked under one name at the same time asked together. Who comes first
 // asks at once and alone. Who comes while an answer is awaited waits for it, and then the
 // first of those who wait asks for all. So nobody waits for company, and the more there is
-// to do, the less each of it costs.
+// to do, the less each of it costs. Nobody waits longer than patience lasts either, half as
+// much again at most: whoever asks is not answered then, and the others ask by themselves.
 type crowd[K comparable, Q, A any] struct {
+	link  *link
 	now   func() time.Time
 	apart *recent[K, time.Time] // until when names are asked for one by one; a hint
 
@@ -47,8 +50,8 @@ type bystander[Q, A any] struct {
 	err      error
 }
 
-func newCrowd[K comparable, Q, A any](now func() time.Time) *crowd[K, Q, A] {
-	return &crowd[K, Q, A]{now: now, apart: newRecent[K, time.Time](refusalsMost, 0, now), waiting: map[K][]*bystander[Q, A]{}}
+func newCrowd[K comparable, Q, A any](w *link, now func() time.Time) *crowd[K, Q, A] {
+	return &crowd[K, Q, A]{link: w, now: now, apart: newRecent[K, time.Time](refusalsMost, 0, now), waiting: map[K][]*bystander[Q, A]{}}
 }
 
 // ask asks by one for the question alone, or by several for those of the name that wait,
@@ -68,7 +71,9 @@ func (c *crowd[K, Q, A]) ask(name K, question Q, one func() (A, error), several 
 	b := &bystander[Q, A]{question: question, turn: make(chan struct{}), err: errUnanswered}
 	c.waiting[name] = append(others, b)
 	c.mu.Unlock()
-	<-b.turn
+	if !c.wait(name, b) {
+		return one()
+	}
 	switch {
 	case len(b.all) == 1:
 		defer c.next(name)
@@ -80,6 +85,39 @@ func (c *crowd[K, Q, A]) ask(name K, question Q, one func() (A, error), several 
 		return one()
 	}
 	return b.answer, b.err
+}
+
+// wait waits for the turn of one who waits under the name, and says false where that did not
+// come in time: then it waits there no more.
+func (c *crowd[K, Q, A]) wait(name K, b *bystander[Q, A]) bool {
+	select {
+	case <-b.turn:
+		return true
+	case <-c.link.beat().Done(): // which few live to see, so few pay for a timer
+	}
+	patience := time.NewTimer(c.link.patience)
+	defer patience.Stop()
+	select {
+	case <-b.turn:
+		return true
+	case <-patience.C:
+	}
+	if c.leave(name, b) {
+		return false
+	}
+	<-b.turn // somebody asks for it by now
+	return true
+}
+
+// leave takes away one whom nobody asks for yet.
+func (c *crowd[K, Q, A]) leave(name K, b *bystander[Q, A]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.Index(c.waiting[name], b)
+	if at >= 0 {
+		c.waiting[name] = slices.Delete(c.waiting[name], at, at+1)
+	}
+	return at >= 0
 }
 
 // lead asks for all, and has the next ones ask before it tells these.

@@ -11,11 +11,14 @@ import (
 	"time"
 )
 
+// someLink is a way to Redis that is waited for as long as anybody does.
+func someLink() *link { return newLink(nil, unbroken{}, silenceMost, nil) }
+
 // Who asks alone is answered alone; who comes meanwhile is asked for together, in order and
 // no more at a time than may be; who is told to asks alone after all.
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd[string, int, string](time.Now)
+		c := newCrowd[string, int, string](someLink(), time.Now)
 		var mu sync.Mutex
 		var scripts []int // how many were asked for by each
 		var alone []int
@@ -93,7 +96,7 @@ func TestCrowd(t *testing.T) {
 // Should asking for several break off, nobody waits for ever and the name is free again.
 func TestCrowdBreaksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, hold := newCrowd[int, int, int](time.Now), make(chan struct{})
+		c, hold := newCrowd[int, int, int](someLink(), time.Now), make(chan struct{})
 		var all sync.WaitGroup
 		all.Go(func() {
 			_, _ = c.ask(1, 0, func() (int, error) { <-hold; return 0, nil }, nil)
@@ -125,7 +128,7 @@ func TestCrowdBreaksOff(t *testing.T) {
 // Whoever is not to be asked for together is not for a minute, and then is again.
 func TestCrowdApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd[int, int, int](time.Now)
+		c := newCrowd[int, int, int](someLink(), time.Now)
 		ask := func(several error) (together int) {
 			hold := make(chan struct{})
 			var all sync.WaitGroup
@@ -158,5 +161,58 @@ func TestCrowdApart(t *testing.T) {
 				t.Errorf("%s later %d are asked for together, want %d", step.later, got, step.want)
 			}
 		}
+	})
+}
+
+// Whoever asks may not be answered: the others wait no longer than patience lasts and half as
+// much, and ask by themselves then, unless somebody has begun to ask for them.
+func TestCrowdIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, silent := newCrowd[int, int, int](someLink(), time.Now), make(chan struct{})
+		began := time.Now()
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, _ = c.ask(1, 0, func() (int, error) { <-silent; return 0, nil }, nil)
+		})
+		synctest.Wait()
+		var alone atomic.Int64
+		for n := range 3 * crowdMost {
+			all.Go(func() {
+				_, err := c.ask(1, n, func() (int, error) { alone.Add(1); return n, nil }, func([]int) ([]int, error) {
+					return nil, errors.New("nobody is left to ask for")
+				})
+				if took := time.Since(began); err != nil || took > silenceMost*3/2+time.Millisecond*time.Duration(n) {
+					t.Errorf("%d is answered after %s, %v", n, took, err)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(2 * silenceMost)
+		close(silent)
+		all.Wait()
+		if alone.Load() != 3*crowdMost || len(c.waiting) != 0 {
+			t.Errorf("%d asked by themselves, %d names are left", alone.Load(), len(c.waiting))
+		}
+
+		// One who is asked for already waits for the answer.
+		slow := make(chan struct{})
+		all.Go(func() {
+			_, _ = c.ask(2, 0, func() (int, error) { <-slow; return 0, nil }, nil)
+		})
+		synctest.Wait()
+		for n := range 2 {
+			all.Go(func() {
+				got, err := c.ask(2, n, func() (int, error) { t.Error("asked by itself"); return 0, nil }, func(asked []int) ([]int, error) {
+					time.Sleep(5 * silenceMost)
+					return asked, nil
+				})
+				if got != n || err != nil {
+					t.Errorf("%d is answered %d, %v", n, got, err)
+				}
+			})
+		}
+		synctest.Wait()
+		close(slow)
+		all.Wait()
 	})
 }

@@ -78,8 +78,7 @@ func (m *Meter) fallBack(ctx context.Context, l *Live, first error) (*Live, erro
 		l.tries.made, stands = next.tries.made, next
 	}
 	if stands != nil {
-		m.keeper.leave(stands)
-		m.resolver.release(stands.account, stands.holdID, stands.taken)
+		m.forsake(stands)
 	}
 	return nil, first
 }

@@ -189,12 +189,15 @@ func (m *Meter) Open(ctx context.Context, c Call) (*Live, error) {
 	if err := m.flight.begin(); err != nil {
 		return nil, &CallError{Err: err}
 	}
+	opened := false
+	defer func() {
+		if !opened { // by a panic, too
+			m.flight.end()
+		}
+	}()
 	l, err := m.open(ctx, c, o, b)
-	if err != nil {
-		m.flight.end()
-		return nil, err
-	}
-	return l, nil
+	opened = err == nil
+	return l, err
 }
 
 func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, error) {
@@ -212,9 +215,14 @@ func (m *Meter) open(ctx context.Context, c Call, o *offer, b bounds) (*Live, er
 		}
 		return nil, l.failed(err)
 	}
+	m.forsake(l)
+	return nil, l.failed(err)
+}
+
+// forsake gives back, now or soon, what is held for a call that is not answered.
+func (m *Meter) forsake(l *Live) {
 	m.keeper.leave(l)
 	m.resolver.release(l.account, l.holdID, l.taken)
-	return nil, l.failed(err)
 }
 
 // begin asks the model's deployments. Errors as of reach: then the hold is left as it is.
@@ -225,8 +233,15 @@ func (m *Meter) begin(ctx context.Context, l *Live) error {
 		l.ctx, l.cancel = context.WithCancelCause(ctx)
 	}
 	m.keeper.keep(l)
+	returned := false
+	defer func() {
+		if !returned { // it panics, and nobody is left to end the call
+			m.forsake(l)
+		}
+	}()
 	failpoint.Here("call.admitted")
 	err := l.reach()
+	returned = true
 	if err != nil {
 		failpoint.Here("call.refused")
 		if l.cancel != nil {

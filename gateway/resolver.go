@@ -64,7 +64,7 @@ type line struct {
 func newResolver(h holds, t *tally, w *link, log *slog.Logger, registerer prometheus.Registerer) *resolver {
 	r := &resolver{
 		holds: h, tally: t, link: w, log: log,
-		crowd: newCrowd[int64, billing.Settlement, billing.Captured](time.Now),
+		crowd: newCrowd[int64, billing.Settlement, billing.Captured](w, time.Now),
 		stop:  make(chan struct{}),
 		lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_holds_given_up_total", Help: "Holds that could not be resolved and were left to their deadline.",

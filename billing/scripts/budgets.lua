@@ -11,8 +11,9 @@
 -- A hold says which budgets count it and when that was, as whose:day:month, where whose
 -- is a (the account's), k (the key's) or both.
 --
---   budgets() -> { periods, parse, read, write, plan, count, add, back }
+--   budgets() -> { periods, latest, parse, read, write, plan, count, add, back }
 --   periods(now) -> day, month
+--   latest(text, day, month) -> day, month, or the later ones that were counted in already
 --   parse(text) -> day, nano, month, nano of what was spent; all 0 for none
 --   read(text, day, month) -> nano of the day, nano of the month
 --   write(day, nano, month, nano) -> text
@@ -48,9 +49,15 @@ local function budgets()
     return tonumber(d), tonumber(of_day), tonumber(m), tonumber(of_month)
   end
 
+  -- The clock stepped back over midnight: the later period stays the one that is counted in,
+  -- or its budget would be free once it begins again.
+  local function latest(text, day, month)
+    local d, _, m = parse(text)
+    return math.max(day, d), math.max(month, m)
+  end
+
   local function read(text, day, month)
     local d, of_day, m, of_month = parse(text)
-    -- A later period is this one: the clock stepped back, and that must free no budget.
     return d >= day and of_day or 0, m >= month and of_month or 0
   end
 
@@ -58,6 +65,7 @@ local function budgets()
     local counts, limits = {}, {}
     counts.day, counts.month = periods(now)
     local spent = redis.call('HMGET', acct_key, 'spent:' .. key_id, 'spent')
+    for i = 1, 2 do counts.day, counts.month = latest(spent[i], counts.day, counts.month) end
     local function look(whose, scope, field, of, text)
       if not of then return end
       local of_day, of_month = read(text, counts.day, counts.month)
@@ -97,7 +105,7 @@ local function budgets()
     for _, field in ipairs({ 'spent', 'spent:' .. key_id }) do
       local text = redis.call('HGET', acct_key, field)
       if text then
-        local day, month = periods(now)
+        local day, month = latest(text, periods(now))
         local of_day, of_month = read(text, day, month)
         redis.call('HSET', acct_key, field, write(day, of_day + nano, month, of_month + nano))
       end
@@ -118,5 +126,5 @@ local function budgets()
     end
   end
 
-  return { periods = periods, parse = parse, read = read, write = write, plan = plan, count = count, add = add, back = back }
+  return { periods = periods, latest = latest, parse = parse, read = read, write = write, plan = plan, count = count, add = add, back = back }
 end

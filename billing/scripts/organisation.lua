@@ -49,7 +49,7 @@ local function organisation_plan(org, claim, want, least, now)
     org.day, org.month, org.counted = day, month, true
     return state == 'c' and 'claimed' or 'done', n
   end
-  org.day, org.month = b.periods(now)
+  org.day, org.month = b.latest(org.spent, b.periods(now))
   if org.status ~= 'active' then return 'inactive', 0 end
   if not org.budget then return 'ok', want end
   local day_limit, month_limit = string.match(org.budget, '^(%d+)|(%d+)$')
