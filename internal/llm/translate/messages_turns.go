@@ -19,8 +19,10 @@ type chatTurns struct {
 func (r *messagesRequest) writeMessages(w *writer) *Error {
 	w.key("messages")
 	w.open('[')
-	if err := in("system", writeSystem(w, r.system)); err != nil {
-		return err
+	if given(r.system) {
+		if err := in("system", writeSystem(w, "system[].", r.system)); err != nil {
+			return err
+		}
 	}
 	t := chatTurns{w: w}
 	last, n := "", 0
@@ -44,37 +46,37 @@ func (r *messagesRequest) writeMessages(w *writer) *Error {
 	return nil
 }
 
-// writeSystem writes the system prompt: a string, or text blocks.
-func writeSystem(w *writer, v gjson.Result) *Error {
-	if !given(v) || v.Type == gjson.String && v.Str == "" {
+// writeSystem writes instructions, a string or text blocks: a message for each text, for
+// not every chat provider takes parts there.
+func writeSystem(w *writer, place string, v gjson.Result) *Error {
+	if v.Type == gjson.String {
+		writeInstruction(w, v)
 		return nil
 	}
-	var p partList
-	if v.Type != gjson.String {
-		err := elements(v, func(_ int, v gjson.Result) *Error {
-			b, err := readBlock("system[].", v)
-			switch {
-			case err != nil:
-				return err
-			case b.kind != "text":
-				return faultAt("type", "must be text")
-			}
-			return p.text(&b)
-		})
-		if err != nil {
+	return elements(v, func(_ int, v gjson.Result) *Error {
+		b, err := readBlock(place, v)
+		switch {
+		case err != nil:
 			return err
+		case b.kind != "text":
+			return faultAt("type", "must be text")
+		case !b.words.Exists():
+			return faultAt("text", "is missing")
 		}
-	} else {
-		p.addText(v.Raw)
-	}
-	if p.n == 0 {
+		writeInstruction(w, b.words)
 		return nil
+	})
+}
+
+// writeInstruction writes one text; an empty one says nothing.
+func writeInstruction(w *writer, text gjson.Result) {
+	if text.Str == "" {
+		return
 	}
 	w.open('{')
 	w.textField("role", "system")
-	p.content(w)
+	w.rawField("content", text.Raw)
 	w.close('}')
-	return nil
 }
 
 // turn writes one message as one or several, and returns its role.
@@ -84,10 +86,15 @@ func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
 		switch name {
 		case "role":
 			role = v
-			return oneOf(v, "user", "assistant")
+			return oneOf(v, "user", "assistant", "system")
 		case "content":
 			content = v
 			return nil
+		case "clear_at": // how long a system message counts
+			if !given(v) {
+				return nil
+			}
+			return oneOf(v, "never")
 		}
 		return leftOut(fromMessages, "messages[].", name, v)
 	})
@@ -104,6 +111,9 @@ func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
 	}
 	if err := t.settled(); err != nil {
 		return "", err
+	}
+	if role.Str == "system" {
+		return role.Str, in("content", writeSystem(t.w, "messages[].content[].", content))
 	}
 	return role.Str, in("content", t.assistant(i, content))
 }
