@@ -9,10 +9,14 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// chatTurns turns the turns of Messages into chat messages.
+// chatTurns turns the turns of Messages into chat messages. Consecutive messages of one
+// role are one turn there: calls, and results, may be spread over them.
 type chatTurns struct {
-	w    *writer // of the array messages
-	open []call  // tool calls that have no result yet
+	w     *writer  // of the array messages
+	open  []call   // tool calls that have no result yet
+	said  partList // of the answer being gathered
+	calls writer   // its tool calls
+	late  partList // what the user said while results were missing
 }
 
 // writeMessages writes the field messages, with the system prompt before the turns.
@@ -31,6 +35,7 @@ func (r *messagesRequest) writeMessages(w *writer) *Error {
 		n++
 		return err
 	})
+	t.endAnswer()
 	if err == nil {
 		err = t.settled()
 	}
@@ -106,16 +111,24 @@ func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
 	case content.Type != gjson.String && !content.IsArray():
 		return "", faultAt("content", "must be a string or an array of blocks")
 	}
-	if role.Str == "user" {
-		return role.Str, in("content", t.user(content))
+	if role.Str != "assistant" || len(t.calls.b) == 0 { // else the answer goes on
+		t.endAnswer()
+		if role.Str != "user" {
+			err = t.settled()
+		}
 	}
-	if err := t.settled(); err != nil {
+	if err != nil {
 		return "", err
 	}
-	if role.Str == "system" {
-		return role.Str, in("content", writeSystem(t.w, "messages[].content[].", content))
+	switch role.Str {
+	case "user":
+		err = t.user(content)
+	case "system":
+		err = writeSystem(t.w, "messages[].content[].", content)
+	default:
+		err = t.assistant(i, content)
 	}
-	return role.Str, in("content", t.assistant(i, content))
+	return role.Str, in("content", err)
 }
 
 func (t *chatTurns) settled() *Error {
@@ -125,10 +138,12 @@ func (t *chatTurns) settled() *Error {
 	return &Error{Param: t.open[0].param, Message: "has no result: the next message must begin with a tool_result for each call", whole: true}
 }
 
-// user writes tool results as messages of their own and what remains as one message.
-// Pictures and files of results, which a tool message cannot hold, lead the latter.
+// user writes tool results as messages of their own and what remains as one message,
+// once no result is missing. Pictures and files of results, which a tool message cannot
+// hold, lead the latter.
 func (t *chatTurns) user(content gjson.Result) *Error {
-	var p partList
+	p := t.late
+	t.late = partList{}
 	if content.Type == gjson.String {
 		p.addText(content.Raw)
 	} else {
@@ -151,8 +166,12 @@ func (t *chatTurns) user(content gjson.Result) *Error {
 			return err
 		}
 	}
-	if err := t.settled(); err != nil || p.n == 0 {
-		return err
+	if len(t.open) > 0 {
+		t.late = p
+		return nil
+	}
+	if p.n == 0 {
+		return nil
 	}
 	t.w.open('{')
 	t.w.textField("role", "user")
@@ -161,53 +180,47 @@ func (t *chatTurns) user(content gjson.Result) *Error {
 	return nil
 }
 
-// assistant writes an answer given before.
+// assistant gathers an answer given before.
 func (t *chatTurns) assistant(i int, content gjson.Result) *Error {
-	var p partList
-	var calls writer
 	if content.Type == gjson.String {
-		p.addText(content.Raw)
-	} else {
-		err := elements(content, func(j int, v gjson.Result) *Error {
-			b, err := readBlock("messages[].content[].", v)
-			if err != nil {
-				return err
-			}
-			switch b.kind {
-			case "text":
-				return p.text(&b)
-			case "tool_use":
-				return t.call(&calls, &b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
-			case "thinking", "redacted_thinking":
-				return nil
-			}
-			return in("type", noCounterpart())
-		})
+		t.said.addText(content.Raw)
+		return nil
+	}
+	return elements(content, func(j int, v gjson.Result) *Error {
+		b, err := readBlock("messages[].content[].", v)
 		if err != nil {
 			return err
 		}
-	}
-	if p.n == 0 && len(calls.b) == 0 {
-		return nil // says nothing
+		switch b.kind {
+		case "text":
+			return t.said.text(&b)
+		case toolUse:
+			return t.call(&b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
+		case "thinking", "redacted_thinking":
+			return nil
+		}
+		return in("type", noCounterpart())
+	})
+}
+
+// endAnswer writes the answer that was gathered. One that says nothing is left out.
+func (t *chatTurns) endAnswer() {
+	if t.said.n == 0 && len(t.calls.b) == 0 {
+		return
 	}
 	t.w.open('{')
 	t.w.textField("role", "assistant")
-	if p.n > 0 {
-		p.content(t.w)
+	if t.said.n > 0 {
+		t.said.content(t.w)
 	} else {
 		t.w.rawField("content", "null")
 	}
-	if len(calls.b) > 0 {
-		t.w.key("tool_calls")
-		t.w.open('[')
-		t.w.raw(string(calls.b))
-		t.w.close(']')
-	}
+	t.w.array(toolCalls, t.calls.b)
 	t.w.close('}')
-	return nil
+	t.said, t.calls = partList{}, writer{}
 }
 
-func (t *chatTurns) call(w *writer, b *block, param string) *Error {
+func (t *chatTurns) call(b *block, param string) *Error {
 	switch {
 	case b.id.Str == "":
 		return faultAt("id", "must be a non-empty string")
@@ -219,6 +232,7 @@ func (t *chatTurns) call(w *writer, b *block, param string) *Error {
 		return faultAt("id", "is another call's, too")
 	}
 	t.open = append(t.open, call{b.id.Str, param})
+	w := &t.calls
 	w.open('{')
 	w.textField("id", chatCallID(b.id.Str))
 	w.textField("type", "function")
