@@ -45,6 +45,8 @@ var hints = [...]hint{
 	{fromMessages, "messages[].content[].caller", "who made an earlier call; with plain tools it is always the model"},
 	{fromMessages, "messages[].content[].signature", "belongs to thinking, which no chat provider reads again"},
 	{fromMessages, "messages[].content[].thinking", "as its signature"},
+	{fromMessages, "context_management.edits[].keep", "how much earlier thinking is kept; no chat provider reads any"},
+	{fromMessages, "diagnostics", "asks why a prompt missed the cache; no word of the answer depends on it"},
 	{fromMessages, "thinking.display", "whether thinking is shown; a chat provider shows what it shows"},
 	{fromResponses, "metadata", "tags for the client's own records; the answer repeats them"},
 	{fromResponses, "prompt_cache_key", "steers which server answers; sticky routing has read it"},
