@@ -257,8 +257,21 @@ func chatCallID(id string) string {
 	return "call_" + hex.EncodeToString(sum[:12])
 }
 
-// failedCall stands before what a failed call returned.
-const failedCall = `"The tool call failed:"`
+const failedCall = "The tool call failed:"
+
+// asFailed puts words before what a failed call returned: into the same string where that
+// is one, which is all that some chat providers take of a tool.
+func (p *partList) asFailed() (failed partList) {
+	if p.n == 1 {
+		failed.addText(`"` + failedCall + `\n` + p.only[1:])
+		return failed
+	}
+	failed.addText(quoted(failedCall))
+	if p.n > 0 {
+		failed.add(p)
+	}
+	return failed
+}
 
 // result writes a tool's result; what a tool message cannot hold goes to late.
 func (t *chatTurns) result(b *block, late *partList) *Error {
@@ -275,9 +288,6 @@ func (t *chatTurns) result(b *block, late *partList) *Error {
 		return in("is_error", err)
 	}
 	var p, other partList
-	if failed {
-		p.addText(failedCall)
-	}
 	switch {
 	case b.content.Type == gjson.String:
 		p.addText(b.content.Raw)
@@ -295,6 +305,9 @@ func (t *chatTurns) result(b *block, late *partList) *Error {
 		if err != nil {
 			return in("content", err)
 		}
+	}
+	if failed {
+		p = p.asFailed()
 	}
 	id := chatCallID(b.callID.Str)
 	if other.n > 0 {
