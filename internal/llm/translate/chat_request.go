@@ -247,7 +247,7 @@ func (r *chatRequest) sampling(w *writer, thinks bool) *Error {
 		{"top_p", r.topP, r.topP.Num >= 0.95, "must be at least 0.95"},
 		{"top_k", r.topK, false, "cannot be set"},
 	} {
-		if !given(f.v) {
+		if !given(f.v) || f.name == "top_p" && f.v.Num == 1 { // 1 asks for nothing, and not every model takes it beside a temperature
 			continue
 		}
 		if thinks && !f.can {

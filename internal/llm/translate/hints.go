@@ -49,6 +49,7 @@ var hints = [...]hint{
 	{fromMessages, "diagnostics", "asks why a prompt missed the cache; no word of the answer depends on it"},
 	{fromMessages, "thinking.display", "whether thinking is shown; a chat provider shows what it shows"},
 	{fromResponses, "metadata", "tags for the client's own records; the answer repeats them"},
+	{fromResponses, "client_metadata", "tags for the provider's own records"},
 	{fromResponses, "prompt_cache_key", "steers which server answers; sticky routing has read it"},
 	{fromResponses, "prompt_cache_retention", "how long a cached prompt is kept; no word of the answer depends on it"},
 	{fromResponses, "prompt_cache_options", "as prompt_cache_retention"},
