@@ -176,7 +176,7 @@ func (r *chatRequest) write(w *writer) *Error {
 	if given(r.stream) {
 		w.rawField("stream", r.stream.Raw)
 	}
-	unsigned, err := writeTurns(w, r.messages)
+	unsigned, err := writeTurns(w, r.messages, r.modelName())
 	if err != nil {
 		return in("messages", err)
 	}
