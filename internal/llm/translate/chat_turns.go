@@ -346,19 +346,12 @@ func (t *turns) call(v gjson.Result, param string) *Error {
 	case slices.ContainsFunc(t.open, func(c call) bool { return c.id == id.Str }):
 		return faultAt("id", "is another call's, too")
 	}
-	if !isInput(arguments.Str) {
-		return faultAt("function.arguments", "must hold a JSON object")
-	}
-	input := arguments.Str
-	if input == "" {
-		input = "{}"
-	}
 	t.open = append(t.open, call{id.Str, param})
 	w := &t.said
 	w.typed("tool_use")
 	w.textField("id", callID(id.Str))
 	w.rawField("name", tool.Raw)
-	w.rawField("input", input)
+	w.rawField("input", inputOf(arguments.Str))
 	w.close('}')
 	return nil
 }

@@ -204,8 +204,6 @@ func (t *inputItems) call(m *inputItem) *Error {
 		return faultAt("call_id", "is missing")
 	case m.name.Str == "":
 		return faultAt("name", "is missing")
-	case t.r.signed && !isInput(m.arguments.Str): // here, where the item is known
-		return faultAt("arguments", "must hold a JSON object")
 	}
 	if err := t.begin(); err != nil {
 		return err
