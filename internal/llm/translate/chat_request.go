@@ -12,7 +12,7 @@ type chatRequest struct {
 
 	model, messages, stream, temperature, topP, topK, stop gjson.Result
 	tools, toolChoice, parallel, format, effortAsked       gjson.Result
-	user, safety, thinking                                 gjson.Result
+	user, safety, thinking, mark                           gjson.Result
 	maxTokens                                              int64 // as stated; 0: not stated
 
 	thinkingRaw string // what stands in the field thinking; "": nothing
@@ -78,6 +78,11 @@ func (r *chatRequest) field(name string, v gjson.Result) *Error {
 	case "safety_identifier":
 		r.safety = v
 		return optionalText(v)
+	case "cache_control":
+		r.mark = v
+		if given(v) && !v.IsObject() {
+			return fault("must be an object")
+		}
 	default:
 		return chatDefault(name, v)
 	}
@@ -206,6 +211,9 @@ func (r *chatRequest) write(w *writer) *Error {
 		w.open('{')
 		w.rawField("user_id", who.Raw)
 		w.close('}')
+	}
+	if given(r.mark) {
+		w.rawField("cache_control", r.mark.Raw)
 	}
 	w.close('}')
 	return nil
