@@ -192,7 +192,7 @@ func (w *writer) array(name string, elements []byte) {
 	}
 	w.key(name)
 	w.open('[')
-	w.raw(string(elements))
+	w.b = append(w.b, elements...)
 	w.close(']')
 }
 

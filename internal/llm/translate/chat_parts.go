@@ -104,11 +104,11 @@ func (p *chatPart) imageBlock(w *writer) *Error {
 			case "url":
 				url = v
 				return text(v)
-			case "detail": // these two ask for what is done anyway
+			case "detail": // these ask for what is done anyway
 				if !given(v) {
 					return nil
 				}
-				return oneOf(v, "auto", "high")
+				return oneOf(v, "auto", "high", "original")
 			}
 			return leftOut(fromChat, "messages[].content[].image_url.", name, v)
 		})

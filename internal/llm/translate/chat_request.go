@@ -12,7 +12,7 @@ type chatRequest struct {
 
 	model, messages, stream, temperature, topP, topK, stop gjson.Result
 	tools, toolChoice, parallel, format, effortAsked       gjson.Result
-	user, safety, thinking                                 gjson.Result
+	user, safety, thinking, mark                           gjson.Result
 	maxTokens                                              int64 // as stated; 0: not stated
 
 	thinkingRaw string // what stands in the field thinking; "": nothing
@@ -78,6 +78,11 @@ func (r *chatRequest) field(name string, v gjson.Result) *Error {
 	case "safety_identifier":
 		r.safety = v
 		return optionalText(v)
+	case "cache_control":
+		r.mark = v
+		if given(v) && !v.IsObject() {
+			return fault("must be an object")
+		}
 	default:
 		return chatDefault(name, v)
 	}
@@ -176,7 +181,7 @@ func (r *chatRequest) write(w *writer) *Error {
 	if given(r.stream) {
 		w.rawField("stream", r.stream.Raw)
 	}
-	unsigned, err := writeTurns(w, r.messages)
+	unsigned, err := writeTurns(w, r.messages, r.modelName())
 	if err != nil {
 		return in("messages", err)
 	}
@@ -206,6 +211,9 @@ func (r *chatRequest) write(w *writer) *Error {
 		w.open('{')
 		w.rawField("user_id", who.Raw)
 		w.close('}')
+	}
+	if given(r.mark) {
+		w.rawField("cache_control", r.mark.Raw)
 	}
 	w.close('}')
 	return nil
@@ -247,7 +255,7 @@ func (r *chatRequest) sampling(w *writer, thinks bool) *Error {
 		{"top_p", r.topP, r.topP.Num >= 0.95, "must be at least 0.95"},
 		{"top_k", r.topK, false, "cannot be set"},
 	} {
-		if !given(f.v) {
+		if !given(f.v) || f.name == "top_p" && f.v.Num == 1 { // 1 asks for nothing, and not every model takes it beside a temperature
 			continue
 		}
 		if thinks && !f.can {

@@ -57,7 +57,7 @@ func (s *ChatStream) Event(to, data []byte) ([]byte, error) {
 	case "content_block_stop":
 		to = s.stop(to, root.Get("index").Int())
 	case "message_delta":
-		to = s.begin(to, gjson.Result{})
+		to = s.words(s.begin(to, gjson.Result{}), "refusal", root.Get("delta.stop_details.explanation"))
 		s.counts.add(root.Get("usage"))
 		if reason := root.Get("delta.stop_reason"); reason.Type == gjson.String {
 			to = s.chunk(to, finishOf(reason.Str), nil)

@@ -11,15 +11,44 @@ import (
 
 // turns turns chat messages into the turns of Messages.
 type turns struct {
-	w       *writer // of the array messages
-	system  writer  // the blocks of the system prompt
-	prompts int     // system and developer messages
-	simple  string  // the system prompt, where it is one string: JSON
-	begun   bool    // a turn that is no system prompt has come
-	results bool    // a user turn with tool results stands open
-	answers bool    // the last turn answers tool calls
-	signed  bool    // the thinking before those calls came back
-	open    []call  // tool calls that have no result yet
+	w       *writer      // of the array messages
+	system  instructions // before the conversation
+	later   instructions // which wait for the end of the user's turn
+	said    writer       // the blocks of the answer at hand
+	takes   bool         // the model takes them there
+	begun   bool         // a turn that is no system prompt has come
+	asked   bool         // the last turn is the user's
+	results bool         // a user turn with tool results stands open
+	answers bool         // the last turn answers tool calls
+	signed  bool         // the thinking before those calls came back
+	open    []call       // tool calls that have no result yet
+}
+
+// instructions gathers system and developer messages.
+type instructions struct {
+	blocks writer
+	n      int    // messages
+	simple string // where the last is one string: JSON
+	first  string // the role's place in the first
+	role   string // the first's
+}
+
+func (s *instructions) add(content gjson.Result) *Error {
+	s.n++
+	s.simple = ""
+	if content.Type == gjson.String {
+		s.simple = content.Raw
+	}
+	return in("content", writeBlocks(&s.blocks, content, onlyText))
+}
+
+// field writes a field with the texts: a string where that is all.
+func (s *instructions) field(w *writer, name string) {
+	if s.n == 1 && s.simple != "" {
+		w.rawField(name, s.simple)
+		return
+	}
+	w.array(name, s.blocks.b)
 }
 
 // call is a tool call that waits for its result.
@@ -35,8 +64,8 @@ type chatMessage struct {
 
 // writeTurns writes the fields messages and system. It says whether the request goes on
 // in the middle of a turn whose thinking has not come back.
-func writeTurns(w *writer, messages gjson.Result) (bool, *Error) {
-	t := turns{w: w}
+func writeTurns(w *writer, messages gjson.Result, model string) (bool, *Error) {
+	t := turns{w: w, takes: takesLater.MatchString(model)}
 	err := t.write(messages)
 	return t.answers && !t.signed, err
 }
@@ -55,16 +84,12 @@ func (t *turns) write(messages gjson.Result) *Error {
 	if !t.begun {
 		return fault("must hold at least one message that is no system prompt")
 	}
+	if err := t.instruct(); err != nil {
+		return err
+	}
 	w.close(']')
-	switch {
-	case len(t.system.b) == 0:
-	case t.simple != "" && t.prompts == 1:
-		w.rawField("system", t.simple)
-	default:
-		w.key("system")
-		w.open('[')
-		w.raw(string(t.system.b))
-		w.close(']')
+	if len(t.system.blocks.b) > 0 {
+		t.system.field(w, "system")
 	}
 	return nil
 }
@@ -76,7 +101,7 @@ func (t *turns) message(i int, v gjson.Result) *Error {
 	}
 	switch m.role.Str {
 	case "system", "developer":
-		return t.prompt(&m)
+		return t.prompt(i, &m)
 	case "user":
 		return t.user(&m)
 	case "assistant":
@@ -135,25 +160,43 @@ func readChatMessage(v gjson.Result) (chatMessage, *Error) {
 	return m, nil
 }
 
-// prompt adds to the system prompt, which stands before the conversation.
-func (t *turns) prompt(m *chatMessage) *Error {
-	if t.begun {
+// prompt adds to the instructions: those before the conversation, or later ones.
+func (t *turns) prompt(i int, m *chatMessage) *Error {
+	switch {
+	case !t.begun:
+		return t.system.add(m.content)
+	case !t.takes:
 		return faultAt("role", "must not be %s after the conversation has begun: this model's provider takes instructions at its beginning", m.role.Str)
+	case t.later.n == 0:
+		t.later.first, t.later.role = "messages["+strconv.Itoa(i)+"].role", m.role.Str
 	}
-	t.prompts++
-	if m.content.Type == gjson.String {
-		t.simple = m.content.Raw
-	} else {
-		t.simple = ""
+	if err := t.settled(); err != nil {
+		return err
 	}
-	return in("content", writeBlocks(&t.system, m.content, onlyText))
+	return t.later.add(m.content)
+}
+
+// instruct writes later instructions, which Messages has at the end of a user's turn: as
+// one message, and nowhere else.
+func (t *turns) instruct() *Error {
+	if len(t.later.blocks.b) > 0 {
+		if !t.asked {
+			return &Error{Param: t.later.first, Message: "must not be " + t.later.role + " between two answers, or after the last: this model's provider takes instructions after a user's words or a tool's result", whole: true}
+		}
+		t.w.open('{')
+		t.w.textField("role", "system")
+		t.later.field(t.w, "content")
+		t.w.close('}')
+	}
+	t.later = instructions{}
+	return nil
 }
 
 func (t *turns) user(m *chatMessage) *Error {
 	if err := t.settled(); err != nil {
 		return err
 	}
-	t.begun, t.answers = true, t.results
+	t.begun, t.asked, t.answers = true, true, t.results
 	if !t.results && m.content.Type == gjson.String && m.content.Str != "" {
 		t.w.open('{')
 		t.w.textField("role", "user")
@@ -162,7 +205,7 @@ func (t *turns) user(m *chatMessage) *Error {
 		return nil
 	}
 	if !t.results { // else the blocks join the results
-		t.openTurn("user")
+		t.openTurn()
 	}
 	t.results = false
 	before := len(t.w.b)
@@ -176,9 +219,10 @@ func (t *turns) user(m *chatMessage) *Error {
 	return nil
 }
 
-func (t *turns) openTurn(role string) {
+// openTurn begins a user's turn of blocks.
+func (t *turns) openTurn() {
 	t.w.open('{')
-	t.w.textField("role", role)
+	t.w.textField("role", "user")
 	t.w.key("content")
 	t.w.open('[')
 }
@@ -210,39 +254,46 @@ func (t *turns) assistant(i int, m *chatMessage) *Error {
 	}
 	t.closeResults()
 	t.begun, t.answers = true, false
-	start := len(t.w.b)
-	t.openTurn("assistant")
-	opened := len(t.w.b)
-	if err := in("thinking_blocks", t.thinkingBlocks(m.blocks)); err != nil {
+	if err := t.answer(i, m); err != nil || len(t.said.b) == 0 {
 		return err
 	}
-	t.signed = len(t.w.b) > opened
+	if err := t.instruct(); err != nil {
+		return err
+	}
+	t.asked = false
+	t.w.open('{')
+	t.w.textField("role", "assistant")
+	t.w.array("content", t.said.b)
+	t.w.close('}')
+	return nil
+}
+
+// answer gathers what an answer says, as blocks.
+func (t *turns) answer(i int, m *chatMessage) *Error {
+	w := &t.said
+	w.b = w.b[:0]
+	if err := in("thinking_blocks", thinkingBlocks(w, m.blocks)); err != nil {
+		return err
+	}
+	t.signed = len(w.b) > 0
 	if given(m.content) {
-		if err := in("content", writeBlocks(t.w, m.content, answerText)); err != nil {
+		if err := in("content", writeBlocks(w, m.content, answerText)); err != nil {
 			return err
 		}
 	}
 	if m.refusal.Str != "" {
-		t.w.textBlock(m.refusal.Raw)
+		w.textBlock(m.refusal.Raw)
 	}
-	if given(m.calls) {
-		err := elements(m.calls, func(j int, v gjson.Result) *Error {
-			return t.call(v, "messages["+strconv.Itoa(i)+"].tool_calls["+strconv.Itoa(j)+"].id")
-		})
-		if err != nil {
-			return in("tool_calls", err)
-		}
-	}
-	if len(t.w.b) == opened {
-		t.w.b = t.w.b[:start]
+	if !given(m.calls) {
 		return nil
 	}
-	t.closeTurn()
-	return nil
+	return in("tool_calls", elements(m.calls, func(j int, v gjson.Result) *Error {
+		return t.call(v, "messages["+strconv.Itoa(i)+"].tool_calls["+strconv.Itoa(j)+"].id")
+	}))
 }
 
 // thinkingBlocks passes on what the provider signed, byte for byte.
-func (t *turns) thinkingBlocks(v gjson.Result) *Error {
+func thinkingBlocks(w *writer, v gjson.Result) *Error {
 	if !given(v) {
 		return nil
 	}
@@ -256,7 +307,7 @@ func (t *turns) thinkingBlocks(v gjson.Result) *Error {
 		if v.Get("type").Str == "thinking" && v.Get("signature").Str == "" {
 			return nil // unsigned, as reasoning_content is
 		}
-		t.w.raw(v.Raw)
+		w.raw(v.Raw)
 		return nil
 	})
 }
@@ -295,19 +346,13 @@ func (t *turns) call(v gjson.Result, param string) *Error {
 	case slices.ContainsFunc(t.open, func(c call) bool { return c.id == id.Str }):
 		return faultAt("id", "is another call's, too")
 	}
-	if !isInput(arguments.Str) {
-		return faultAt("function.arguments", "must hold a JSON object")
-	}
-	input := arguments.Str
-	if input == "" {
-		input = "{}"
-	}
 	t.open = append(t.open, call{id.Str, param})
-	t.w.typed("tool_use")
-	t.w.textField("id", callID(id.Str))
-	t.w.rawField("name", tool.Raw)
-	t.w.rawField("input", input)
-	t.w.close('}')
+	w := &t.said
+	w.typed("tool_use")
+	w.textField("id", callID(id.Str))
+	w.rawField("name", tool.Raw)
+	w.rawField("input", inputOf(arguments.Str))
+	w.close('}')
 	return nil
 }
 
@@ -341,8 +386,8 @@ func (t *turns) result(m *chatMessage) *Error {
 	}
 	t.open = slices.Delete(t.open, at, at+1)
 	if !t.results {
-		t.openTurn("user")
-		t.results, t.answers = true, true
+		t.openTurn()
+		t.results, t.asked, t.answers = true, true, true
 	}
 	t.w.typed("tool_result")
 	t.w.textField("tool_use_id", callID(m.callID.Str))

@@ -116,7 +116,9 @@ func gist(body string) []string {
 		said = append(said, m.Get("refusal").Str)
 		m.Get("tool_calls").ForEach(func(_, c gjson.Result) bool {
 			arguments := c.Get("function.arguments").Str
-			if arguments == "" {
+			if text := gjson.Get(arguments, "INVALID_JSON"); text.Type == gjson.String && gjson.Valid(arguments) {
+				arguments = text.Str
+			} else if arguments == "" {
 				arguments = "{}"
 			}
 			said = append(said, "call "+c.Get("function.name").Str+" "+arguments)

@@ -22,7 +22,8 @@ func words(t *rapid.T, label string) string {
 }
 
 // conversation draws a chat request that can be translated: all roles, texts, images,
-// parallel calls with their results in any order, and the words after them.
+// parallel calls with their results in any order, the words after them, and instructions
+// at the end of a turn.
 func conversation(t *rapid.T) object {
 	var messages []any
 	for range rapid.IntRange(0, 2).Draw(t, "prompts") {
@@ -59,8 +60,11 @@ func conversation(t *rapid.T) object {
 				object{"type": "text", "text": words(t, "text")},
 			}})
 		}
+		if rapid.Bool().Draw(t, "instructs") {
+			messages = append(messages, object{"role": "developer", "content": words(t, "instruction")})
+		}
 	}
-	return object{"model": "m", "max_tokens": 10, "messages": messages}
+	return object{"model": "claude-opus-5", "max_tokens": 10, "messages": messages}
 }
 
 // TestRoundTrip: what becomes a request of Messages and comes back says the same, and

@@ -63,6 +63,9 @@ func (w *writer) imageSource(url string) *Error {
 	if err != nil {
 		return err
 	}
+	if kind == "image/jpg" { // as many clients call it
+		kind = "image/jpeg"
+	}
 	if !slices.Contains(imageTypes, kind) {
 		return fault("holds %.40q: this model's provider takes %s", kind, strings.Join(imageTypes, ", "))
 	}

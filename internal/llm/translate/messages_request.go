@@ -1,6 +1,10 @@
 package translate
 
-import "github.com/tidwall/gjson"
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
 
 // messagesRequest is a request of Messages on its way to chat completions.
 type messagesRequest struct {
@@ -59,6 +63,8 @@ func (r *messagesRequest) field(name string, v gjson.Result) (err *Error) {
 		return r.readFormat(v)
 	case "metadata":
 		return r.readMetadata(v)
+	case "context_management":
+		return readContext(v)
 	default:
 		return messagesDefault(name, v)
 	}
@@ -159,6 +165,35 @@ func (r *messagesRequest) readMetadata(v gjson.Result) *Error {
 		}
 		return leftOut(fromMessages, "metadata.", name, v)
 	})
+}
+
+// readContext takes edits that clear earlier thinking: it is not sent to chat anyway.
+func readContext(v gjson.Result) *Error {
+	if !given(v) {
+		return nil
+	}
+	return each(v, func(name string, v gjson.Result) *Error {
+		if name == "edits" && given(v) {
+			return elements(v, func(_ int, v gjson.Result) *Error { return readEdit(v) })
+		}
+		return leftOut(fromMessages, "context_management.", name, v)
+	})
+}
+
+func readEdit(v gjson.Result) *Error {
+	err := each(v, func(name string, v gjson.Result) *Error {
+		switch {
+		case name == "type" && strings.HasPrefix(v.Str, "clear_thinking_"):
+			return nil
+		case name == "type":
+			return fault("has a value (%.40q) that cannot be used with this model", v.Str)
+		}
+		return leftOut(fromMessages, "context_management.edits[].", name, v)
+	})
+	if err == nil && !v.Get("type").Exists() {
+		err = faultAt("type", "is missing")
+	}
+	return err
 }
 
 const maxUser = 64 // bytes of a user's id that chat providers take

@@ -9,18 +9,24 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// chatTurns turns the turns of Messages into chat messages.
+// chatTurns turns the turns of Messages into chat messages. Consecutive messages of one
+// role are one turn there: calls, and results, may be spread over them.
 type chatTurns struct {
-	w    *writer // of the array messages
-	open []call  // tool calls that have no result yet
+	w     *writer  // of the array messages
+	open  []call   // tool calls that have no result yet
+	said  partList // of the answer being gathered
+	calls writer   // its tool calls
+	late  partList // what the user said while results were missing
 }
 
 // writeMessages writes the field messages, with the system prompt before the turns.
 func (r *messagesRequest) writeMessages(w *writer) *Error {
 	w.key("messages")
 	w.open('[')
-	if err := in("system", writeSystem(w, r.system)); err != nil {
-		return err
+	if given(r.system) {
+		if err := in("system", writeSystem(w, "system[].", r.system)); err != nil {
+			return err
+		}
 	}
 	t := chatTurns{w: w}
 	last, n := "", 0
@@ -29,6 +35,7 @@ func (r *messagesRequest) writeMessages(w *writer) *Error {
 		n++
 		return err
 	})
+	t.endAnswer()
 	if err == nil {
 		err = t.settled()
 	}
@@ -44,37 +51,37 @@ func (r *messagesRequest) writeMessages(w *writer) *Error {
 	return nil
 }
 
-// writeSystem writes the system prompt: a string, or text blocks.
-func writeSystem(w *writer, v gjson.Result) *Error {
-	if !given(v) || v.Type == gjson.String && v.Str == "" {
+// writeSystem writes instructions, a string or text blocks: a message for each text, for
+// not every chat provider takes parts there.
+func writeSystem(w *writer, place string, v gjson.Result) *Error {
+	if v.Type == gjson.String {
+		writeInstruction(w, v)
 		return nil
 	}
-	var p partList
-	if v.Type != gjson.String {
-		err := elements(v, func(_ int, v gjson.Result) *Error {
-			b, err := readBlock("system[].", v)
-			switch {
-			case err != nil:
-				return err
-			case b.kind != "text":
-				return faultAt("type", "must be text")
-			}
-			return p.text(&b)
-		})
-		if err != nil {
+	return elements(v, func(_ int, v gjson.Result) *Error {
+		b, err := readBlock(place, v)
+		switch {
+		case err != nil:
 			return err
+		case b.kind != "text":
+			return faultAt("type", "must be text")
+		case !b.words.Exists():
+			return faultAt("text", "is missing")
 		}
-	} else {
-		p.addText(v.Raw)
-	}
-	if p.n == 0 {
+		writeInstruction(w, b.words)
 		return nil
+	})
+}
+
+// writeInstruction writes one text; an empty one says nothing.
+func writeInstruction(w *writer, text gjson.Result) {
+	if text.Str == "" {
+		return
 	}
 	w.open('{')
 	w.textField("role", "system")
-	p.content(w)
+	w.rawField("content", text.Raw)
 	w.close('}')
-	return nil
 }
 
 // turn writes one message as one or several, and returns its role.
@@ -84,10 +91,15 @@ func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
 		switch name {
 		case "role":
 			role = v
-			return oneOf(v, "user", "assistant")
+			return oneOf(v, "user", "assistant", "system")
 		case "content":
 			content = v
 			return nil
+		case "clear_at": // how long a system message counts
+			if !given(v) {
+				return nil
+			}
+			return oneOf(v, "never")
 		}
 		return leftOut(fromMessages, "messages[].", name, v)
 	})
@@ -99,13 +111,24 @@ func (t *chatTurns) turn(i int, v gjson.Result) (string, *Error) {
 	case content.Type != gjson.String && !content.IsArray():
 		return "", faultAt("content", "must be a string or an array of blocks")
 	}
-	if role.Str == "user" {
-		return role.Str, in("content", t.user(content))
+	if role.Str != "assistant" || len(t.calls.b) == 0 { // else the answer goes on
+		t.endAnswer()
+		if role.Str != "user" {
+			err = t.settled()
+		}
 	}
-	if err := t.settled(); err != nil {
+	if err != nil {
 		return "", err
 	}
-	return role.Str, in("content", t.assistant(i, content))
+	switch role.Str {
+	case "user":
+		err = t.user(content)
+	case "system":
+		err = writeSystem(t.w, "messages[].content[].", content)
+	default:
+		err = t.assistant(i, content)
+	}
+	return role.Str, in("content", err)
 }
 
 func (t *chatTurns) settled() *Error {
@@ -115,10 +138,12 @@ func (t *chatTurns) settled() *Error {
 	return &Error{Param: t.open[0].param, Message: "has no result: the next message must begin with a tool_result for each call", whole: true}
 }
 
-// user writes tool results as messages of their own and what remains as one message.
-// Pictures and files of results, which a tool message cannot hold, lead the latter.
+// user writes tool results as messages of their own and what remains as one message,
+// once no result is missing. Pictures and files of results, which a tool message cannot
+// hold, lead the latter.
 func (t *chatTurns) user(content gjson.Result) *Error {
-	var p partList
+	p := t.late
+	t.late = partList{}
 	if content.Type == gjson.String {
 		p.addText(content.Raw)
 	} else {
@@ -141,8 +166,12 @@ func (t *chatTurns) user(content gjson.Result) *Error {
 			return err
 		}
 	}
-	if err := t.settled(); err != nil || p.n == 0 {
-		return err
+	if len(t.open) > 0 {
+		t.late = p
+		return nil
+	}
+	if p.n == 0 {
+		return nil
 	}
 	t.w.open('{')
 	t.w.textField("role", "user")
@@ -151,53 +180,47 @@ func (t *chatTurns) user(content gjson.Result) *Error {
 	return nil
 }
 
-// assistant writes an answer given before.
+// assistant gathers an answer given before.
 func (t *chatTurns) assistant(i int, content gjson.Result) *Error {
-	var p partList
-	var calls writer
 	if content.Type == gjson.String {
-		p.addText(content.Raw)
-	} else {
-		err := elements(content, func(j int, v gjson.Result) *Error {
-			b, err := readBlock("messages[].content[].", v)
-			if err != nil {
-				return err
-			}
-			switch b.kind {
-			case "text":
-				return p.text(&b)
-			case "tool_use":
-				return t.call(&calls, &b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
-			case "thinking", "redacted_thinking":
-				return nil
-			}
-			return in("type", noCounterpart())
-		})
+		t.said.addText(content.Raw)
+		return nil
+	}
+	return elements(content, func(j int, v gjson.Result) *Error {
+		b, err := readBlock("messages[].content[].", v)
 		if err != nil {
 			return err
 		}
-	}
-	if p.n == 0 && len(calls.b) == 0 {
-		return nil // says nothing
+		switch b.kind {
+		case "text":
+			return t.said.text(&b)
+		case toolUse:
+			return t.call(&b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
+		case "thinking", "redacted_thinking":
+			return nil
+		}
+		return in("type", noCounterpart())
+	})
+}
+
+// endAnswer writes the answer that was gathered. One that says nothing is left out.
+func (t *chatTurns) endAnswer() {
+	if t.said.n == 0 && len(t.calls.b) == 0 {
+		return
 	}
 	t.w.open('{')
 	t.w.textField("role", "assistant")
-	if p.n > 0 {
-		p.content(t.w)
+	if t.said.n > 0 {
+		t.said.content(t.w)
 	} else {
 		t.w.rawField("content", "null")
 	}
-	if len(calls.b) > 0 {
-		t.w.key("tool_calls")
-		t.w.open('[')
-		t.w.raw(string(calls.b))
-		t.w.close(']')
-	}
+	t.w.array(toolCalls, t.calls.b)
 	t.w.close('}')
-	return nil
+	t.said, t.calls = partList{}, writer{}
 }
 
-func (t *chatTurns) call(w *writer, b *block, param string) *Error {
+func (t *chatTurns) call(b *block, param string) *Error {
 	switch {
 	case b.id.Str == "":
 		return faultAt("id", "must be a non-empty string")
@@ -209,6 +232,7 @@ func (t *chatTurns) call(w *writer, b *block, param string) *Error {
 		return faultAt("id", "is another call's, too")
 	}
 	t.open = append(t.open, call{b.id.Str, param})
+	w := &t.calls
 	w.open('{')
 	w.textField("id", chatCallID(b.id.Str))
 	w.textField("type", "function")
@@ -233,8 +257,21 @@ func chatCallID(id string) string {
 	return "call_" + hex.EncodeToString(sum[:12])
 }
 
-// failedCall stands before what a failed call returned.
-const failedCall = `"The tool call failed:"`
+const failedCall = "The tool call failed:"
+
+// asFailed puts words before what a failed call returned: into the same string where that
+// is one, which is all that some chat providers take of a tool.
+func (p *partList) asFailed() (failed partList) {
+	if p.n == 1 {
+		failed.addText(`"` + failedCall + `\n` + p.only[1:])
+		return failed
+	}
+	failed.addText(quoted(failedCall))
+	if p.n > 0 {
+		failed.add(p)
+	}
+	return failed
+}
 
 // result writes a tool's result; what a tool message cannot hold goes to late.
 func (t *chatTurns) result(b *block, late *partList) *Error {
@@ -251,9 +288,6 @@ func (t *chatTurns) result(b *block, late *partList) *Error {
 		return in("is_error", err)
 	}
 	var p, other partList
-	if failed {
-		p.addText(failedCall)
-	}
 	switch {
 	case b.content.Type == gjson.String:
 		p.addText(b.content.Raw)
@@ -271,6 +305,9 @@ func (t *chatTurns) result(b *block, late *partList) *Error {
 		if err != nil {
 			return in("content", err)
 		}
+	}
+	if failed {
+		p = p.asFailed()
 	}
 	id := chatCallID(b.callID.Str)
 	if other.n > 0 {

@@ -133,6 +133,9 @@ func (t *inputItems) item(v gjson.Result) *Error {
 	}
 	if m.role.Str != "user" {
 		t.endResults()
+		if !t.r.signed {
+			return in("content", t.instruct(m.content))
+		}
 	}
 	p := t.pending // pictures of results lead the user's words
 	t.pending = partList{}
@@ -141,6 +144,23 @@ func (t *inputItems) item(v gjson.Result) *Error {
 	}
 	t.message(m.role.Str, &p)
 	return nil
+}
+
+// instruct writes instructions in the words that every chat provider takes: the role
+// system, not developer, and a message for each part.
+func (t *inputItems) instruct(content gjson.Result) *Error {
+	if !content.IsArray() {
+		var p partList
+		err := p.input(content)
+		t.message("system", &p)
+		return err
+	}
+	return elements(content, func(_ int, v gjson.Result) *Error {
+		var p partList
+		err := p.part(v)
+		t.message("system", &p)
+		return err
+	})
 }
 
 // message writes a message that is no answer and no result.
@@ -184,8 +204,6 @@ func (t *inputItems) call(m *inputItem) *Error {
 		return faultAt("call_id", "is missing")
 	case m.name.Str == "":
 		return faultAt("name", "is missing")
-	case t.r.signed && !isInput(m.arguments.Str): // here, where the item is known
-		return faultAt("arguments", "must hold a JSON object")
 	}
 	if err := t.begin(); err != nil {
 		return err

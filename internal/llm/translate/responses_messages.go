@@ -44,7 +44,7 @@ func (r *responsesRequest) renamed(e *Error) *Error {
 }
 
 // flat takes out of a path what the items of Responses do not wrap their fields in.
-var flat = strings.NewReplacer(".image_url.url", ".image_url", ".file.file_data", ".file_data", ".function.arguments", ".arguments")
+var flat = strings.NewReplacer(".image_url.url", ".image_url", ".file.file_data", ".file_data")
 
 // MessagesAnswerToResponses translates a whole answer of Messages into a response.
 // Errors: [ErrBroken], [*ProviderError].

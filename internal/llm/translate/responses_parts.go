@@ -76,7 +76,10 @@ func (p *partList) inputImage(image, detail gjson.Result) *Error {
 	p.w.key("image_url")
 	p.w.open('{')
 	p.w.rawField("url", image.Raw)
-	if given(detail) {
+	switch {
+	case detail.Str == "original": // which chat has no word for
+		p.w.textField("detail", "high")
+	case given(detail):
 		p.w.rawField("detail", detail.Raw)
 	}
 	p.w.close('}')

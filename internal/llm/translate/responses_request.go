@@ -110,9 +110,14 @@ func (r *responsesRequest) readReasoning(v gjson.Result) *Error {
 		return nil
 	}
 	return each(v, func(name string, v gjson.Result) *Error {
-		if name == "effort" {
+		switch {
+		case name == "effort":
 			r.effort = v
 			return optionalText(v)
+		case name == "context" && given(v): // this and the next ask for what is done anyway
+			return oneOf(v, "auto")
+		case name == "mode" && given(v):
+			return oneOf(v, "standard")
 		}
 		return leftOut(fromResponses, "reasoning.", name, v)
 	})

@@ -20,6 +20,7 @@ const (
 var (
 	withoutThinking = regexp.MustCompile(`claude-(2|instant|3-(opus|sonnet|haiku)|3[.-]5)`)
 	withBudget      = regexp.MustCompile(`claude-(3[.-]7|(opus|sonnet|haiku)-4([.-][015])?([@-](20\d{6}|latest).*)?$)`)
+	takesLater      = regexp.MustCompile(`claude-[a-z]+-(4[.-]([89]|\d\d)|[5-9]|\d\d)\b`) // instructions after the conversation has begun
 	withoutFormat   = regexp.MustCompile(`claude-(2|instant|3|(opus|sonnet)-4([.-]0)?([@-](20\d{6}|latest).*)?$)`)
 )
 

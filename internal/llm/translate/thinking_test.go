@@ -23,6 +23,20 @@ func TestThinkingByName(t *testing.T) {
 	}
 }
 
+func TestLaterInstructionsByName(t *testing.T) {
+	for model, take := range map[string]bool{
+		"claude-2.1": false, "claude-instant-1.2": false, "claude-3-opus-20240229": false, "claude-3-5-sonnet-latest": false,
+		"claude-opus-4-20250514": false, "claude-sonnet-4@20250514": false, "claude-haiku-4-5": false, "claude-opus-4.7": false, "claude-mythos-preview": false,
+		"claude-opus-4-8": true, "anthropic/claude-opus-4.8": true, "us.anthropic.claude-opus-4-8-v1:0": true, "claude-opus-5": true,
+		"claude-sonnet-5": true, "claude-haiku-5-5": true, "claude-fable-5-1": true, "claude-mythos-5": true, "claude-opus-10": true,
+		"gpt-5": false,
+	} {
+		if takesLater.MatchString(model) != take {
+			t.Errorf("%s: takes later instructions is %t", model, !take)
+		}
+	}
+}
+
 func TestFormatByName(t *testing.T) {
 	for model, without := range map[string]bool{
 		"claude-3-7-sonnet-latest": true, "claude-opus-4-20250514": true, "claude-sonnet-4-0": true,

@@ -85,6 +85,36 @@ var internalBugs = []mutation{
 		pkg: "internal/llm/translate/clients", test: "TestResponsesStream",
 	},
 	{
+		bug: "refuse a system message in the middle of a conversation of Messages",
+		edits: []edit{{"internal/llm/translate/messages_turns.go",
+			`oneOf(v, "user", "assistant", "system")`, `oneOf(v, "user", "assistant")`}},
+		pkg: "internal/llm/translate", test: "TestMessagesToChat",
+	},
+	{
+		bug: "want the results of all calls in one message of Messages",
+		edits: []edit{{"internal/llm/translate/messages_turns.go",
+			"\t\tt.late = p\n\t\treturn nil\n", "\t\treturn t.settled()\n"}},
+		pkg: "internal/llm/translate", test: "TestMessagesToChat",
+	},
+	{
+		bug: "send later instructions to a model that takes none",
+		edits: []edit{{"internal/llm/translate/chat_turns.go",
+			"takes: takesLater.MatchString(model)", `takes: model != ""`}},
+		pkg: "internal/llm/translate", test: "TestChatToMessages",
+	},
+	{
+		bug: "put later instructions where Messages does not take them",
+		edits: []edit{{"internal/llm/translate/chat_turns.go",
+			"\t\tif !t.asked {\n", "\t\tif !t.begun {\n"}},
+		pkg: "internal/llm/translate", test: "TestChatToMessages",
+	},
+	{
+		bug: "send a chat provider the role developer",
+		edits: []edit{{"internal/llm/translate/responses_input.go",
+			"\t\tif !t.r.signed {\n", "\t\tif t.r.signed {\n"}},
+		pkg: "internal/llm/translate", test: "TestResponsesToChat",
+	},
+	{
 		bug: "tell a client to come back a second before its window opens",
 		edits: []edit{{"gateway/limited.go",
 			"retryAfter: e.RetryAfterSeconds()}",
