@@ -38,6 +38,7 @@ func holdsBefore(holdID string) (before []string) {
 type chatHold struct {
 	ID        string
 	AccountID int64
+	KeyID     int64 // of a group's; 0: none
 	Captured  int64 // nano-USD
 	WriteOff  int64 // nano-USD
 	Life      int64 // ms that are left of keepChatHold
@@ -48,7 +49,7 @@ type chatHold struct {
 // Of an update whose call was settled under a later try the earlier ones were given
 // back, and are written so.
 func (o *owner) restoreChats(ctx context.Context, ticket string) (int, error) {
-	rows, err := o.postgres.Query(ctx, `select hold_id, account_id, captured_nano, write_off_nano,
+	rows, err := o.postgres.Query(ctx, `select hold_id, account_id, key_id, captured_nano, write_off_nano,
 			(extract(epoch from created_at + $2::interval - now()) * 1000)::bigint
 		from usage where (account_id & 15) = $1 and source = 'telegram' and created_at > now() - $2::interval
 		order by created_at desc limit $3`, int64(o.shard), keepChatHold, chatsMost)
@@ -60,7 +61,7 @@ func (o *owner) restoreChats(ctx context.Context, ticket string) (int, error) {
 	found := 0
 	for rows.Next() {
 		var h chatHold
-		if err := rows.Scan(&h.ID, &h.AccountID, &h.Captured, &h.WriteOff, &h.Life); err != nil {
+		if err := rows.Scan(&h.ID, &h.AccountID, &h.KeyID, &h.Captured, &h.WriteOff, &h.Life); err != nil {
 			return 0, fmt.Errorf("read the shard's chat holds: %w", err)
 		}
 		found++
@@ -85,7 +86,7 @@ func (r *restoring) chat(ctx context.Context, h chatHold) error {
 		if !ValidHoldID(id) { // what is no name of a hold is nobody's
 			return nil
 		}
-		return r.add(ctx, []string{HoldKey(h.AccountID, id)}, state, captured, h.AccountID, writeOff, SourceTelegram, life)
+		return r.add(ctx, []string{HoldKey(h.AccountID, id)}, state, captured, h.AccountID, h.KeyID, writeOff, SourceTelegram, life)
 	}
 	for _, id := range holdsBefore(h.ID) {
 		if err := add(id, "r", 0, 0); err != nil {

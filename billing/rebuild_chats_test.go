@@ -60,13 +60,19 @@ func testRebuildChats(t *testing.T, client *redis.Client) {
 	r.chat(account, HoldOfTry("tg-2", 3), 50)
 	r.chat(account, "tg-3", 30)
 	r.chat(account, HoldOfTry("tg-3", 2), 0) // the house's
+	keyed, ofKey := chatCall(account, "tg-5", 40), settlement(account, "tg-5", 40) // in a group
+	keyed.KeyID, ofKey.KeyID, ofKey.Source = 5, 5, SourceTelegram
+	_, err := r.desk.Holds.Reserve(ctx, keyed)
+	r.must(err)
+	_, err = r.desk.Holds.Settle(ctx, ofKey)
+	r.must(err)
 	r.spend(account, "api-1", 20)
 	r.drain(o)
 	r.must(client.FlushAll(ctx).Err())
 	r.must(r.newOwner(o.shard).open(ctx))
 	r.must(o.open(ctx))
 
-	r.wantBalance(account, 9800, 0)
+	r.wantBalance(account, 9760, 0)
 	r.wantState(account, "tg-1", HoldSettled, 100)
 	r.wantState(account, "tg-2", HoldReleased, 0)
 	r.wantState(account, "tg-2.2", HoldReleased, 0)
@@ -95,10 +101,14 @@ func testRebuildChats(t *testing.T, client *redis.Client) {
 			t.Errorf("a settlement once more: %v", err)
 		}
 	}
+	ofKey.Cost += 20
+	if _, err := r.desk.Holds.Settle(ctx, ofKey); !errors.As(err, &expired) || expired.Captured != 40 {
+		t.Errorf("a group's settlement once more: %v", err)
+	}
 	if entries := r.entries("late:tg-1"); !slices.Equal(entries, []string{"revenue 30", "write_off -30"}) {
 		t.Errorf("what it has beyond: %v", entries)
 	}
-	r.wantBalance(account, 9800, 0)
+	r.wantBalance(account, 9760, 0)
 	r.drain(o)
 	r.wantBooks(ctx)
 }

@@ -45,7 +45,7 @@ if hold or ARGV[13] == '1' then
   local denied = limits_check(list, now, ARGV[5])
   if denied then return outcome('limited', '0', '0', pass, limits_report(list, denied)) end
   limits_add(list, now, ARGV[5], life)
-  return outcome(status, money(n), '0', pass, limits_report(list))
+  return outcome(status, money(n), acct[1], pass, limits_report(list))
 end
 
 local denied = limits_fit(list, now, ARGV[5], tonumber(ARGV[11]), tonumber(ARGV[12]))
@@ -53,7 +53,7 @@ if denied then return outcome('limited', '0', '0', pass, limits_report(list, den
 local status, n = plan()
 if status ~= 'ok' then
   limits_only(list, '')
-  return outcome(status, money(n), '0', pass, limits_report(list))
+  return outcome(status, money(n), acct[1], pass, limits_report(list))
 end
 limits_add(list, now, ARGV[5], life)
 local available = reserve_commit(KEYS[2], KEYS[3], KEYS[4], ARGV[5], ARGV[6], n,

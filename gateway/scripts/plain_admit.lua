@@ -21,7 +21,7 @@ local now = now_us()
 if not window_check(e, now) then return outcome('limited', '0', '0', pass, e) end
 now = math.floor(now / 1000)
 local status, n = reserve_plan(KEYS[2], acct, nil, ARGV[6], ARGV[7], ARGV[8], pass.key_id, pass.budget, now)
-if status ~= 'ok' then return outcome(status, money(n), '0', pass, e, e.left) end
+if status ~= 'ok' then return outcome(status, money(n), acct[1], pass, e, e.left) end
 window_add(e)
 local available = reserve_commit(KEYS[2], KEYS[3], KEYS[4], ARGV[5], ARGV[6], n,
   now + ARGV[9], ARGV[3], pass.key_id, acct)

@@ -51,7 +51,9 @@ func (r *Room) sumUp(t *turn) *digest {
 	go func() {
 		defer close(d.done)
 		answer, err := r.Completer.Complete(ctx, call, func(string) error { return nil })
-		d.cost, d.available = answer.CostNano, answer.AvailableNano
+		if answer.CostNano > 0 { // else it is told as of before the answer's own settlement
+			d.cost, d.available = answer.CostNano, answer.AvailableNano
+		}
 		if err == nil {
 			d.text = hall.Clip(strings.TrimSpace(answer.Text), summaryBytes)
 		} else {

@@ -147,4 +147,34 @@ var gatewayOwnersBugs = []mutation{
 		edits: []edit{{"billing/keys.go", "made = errors.Is(err, ErrKeyUnknown); !made", "made = err == nil || errors.Is(err, ErrKeyUnknown); !made"}},
 		pkg:   "gateway", test: "TestManageKeysOnce",
 	},
+	{
+		bug:   "wait behind another's question for as long as it takes",
+		edits: []edit{{"gateway/crowd.go", "\tif !c.wait(name, b) {\n", "\tif <-b.turn; false {\n"}},
+		pkg:   "gateway", test: "TestCrowdIsNotAnswered",
+	},
+	{
+		bug:   "keep the hold of a call that panicked",
+		edits: []edit{{"gateway/meter.go", "\t\tif !returned { // it panics", "\t\tif false { // it panics"}},
+		pkg:   "gateway", test: "TestPanicGivesBack",
+	},
+	{
+		bug:   "keep the deployment's place of a call that panicked",
+		edits: []edit{{"gateway/attempts.go", "\t\tif !returned {\n\t\t\tc.attempt.End(", "\t\tif false {\n\t\t\tc.attempt.End("}},
+		pkg:   "gateway", test: "TestPanicGivesBack",
+	},
+	{
+		bug:   "tell the others that a portion is in the ledger when its writer panicked",
+		edits: []edit{{"billing/together.go", "\terr = errApart // should this break off\n", ""}},
+		pkg:   "billing", test: "TestTogetherPanics",
+	},
+	{
+		bug:   "leave the turn taken when the writer of several portions panicked",
+		edits: []edit{{"billing/together.go", "\t\te.gathering.leave()\n\t\tfor", "\t\tif err == nil {\n\t\t\te.gathering.leave()\n\t\t}\n\t\tfor"}},
+		pkg:   "billing", test: "TestTogetherPanics",
+	},
+	{
+		bug:   "count in an earlier day when the clock steps back over midnight",
+		edits: []edit{{"billing/scripts/budgets.lua", "    return math.max(day, d), math.max(month, m)\n", "    return day, month\n"}},
+		pkg:   "billing", test: "TestBudgetPeriods",
+	},
 }
