@@ -232,6 +232,10 @@ func (l *Live) pump(t *llm.Transcript, sink Sink) error {
 		}
 		chunk, err := l.rendition.Event(event)
 		if err != nil {
+			var told *llm.UpstreamError
+			if errors.As(err, &told) { // the provider says what is wrong
+				return err
+			}
 			return broken(err)
 		}
 		if chunk.Over {

@@ -41,7 +41,7 @@ func (a *chatAnswer) event(data []byte) (Chunk, error) {
 			}
 		case "error":
 			if value.Type != gjson.Null {
-				err = ErrReported
+				err = reported(value)
 			}
 		case "id":
 			a.id = value.Str

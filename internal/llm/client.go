@@ -281,6 +281,11 @@ func failure(call, parent context.Context, err error) error {
 	return &UpstreamError{Fault: FaultUnreachable, Err: fmt.Errorf("call the provider: %w", err)}
 }
 
+// broken is an answer that makes no sense, unless it says itself what is wrong.
 func broken(status int, err error) error {
+	var upstream *UpstreamError
+	if errors.As(err, &upstream) {
+		return err
+	}
 	return &UpstreamError{Fault: FaultBroken, Status: status, Err: err}
 }

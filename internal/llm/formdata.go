@@ -40,7 +40,7 @@ func readForm(body []byte, contentType string) (*formData, error) {
 		if len(f.parts) == maxFields {
 			return nil, &RequestError{Message: "The form has too many fields."}
 		}
-		if part.Header.Get("Content-Transfer-Encoding") != "" || part.FormName() == "" || !plainName(part.FormName()) {
+		if !asItIs(part.Header.Get("Content-Transfer-Encoding")) || part.FormName() == "" || !plainName(part.FormName()) {
 			return nil, broken
 		}
 		value, err := io.ReadAll(io.LimitReader(part, maxFile+1))
@@ -49,6 +49,15 @@ func readForm(body []byte, contentType string) (*formData, error) {
 		}
 		f.parts = append(f.parts, formPart{part.FormName(), part.FileName(), part.Header.Get("Content-Type"), value})
 	}
+}
+
+// asItIs says that a part's value is not encoded: these three say so, of different bytes.
+func asItIs(encoding string) bool {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "7bit", "8bit", "binary":
+		return true
+	}
+	return false
 }
 
 // plainName says that a field's name is of plain characters.

@@ -48,7 +48,7 @@ func (a *messagesAnswer) event(data []byte) (Chunk, error) {
 	case "message_stop":
 		c.Over = true
 	case "error":
-		return c, ErrReported
+		return c, reported(event.Get("error"))
 	}
 	return c, nil
 }
@@ -112,7 +112,7 @@ func (a *messagesAnswer) whole(answer *Answer) (err error) {
 	}
 	switch kind := a.body.Get("type").Str; {
 	case kind == "error":
-		return ErrReported
+		return reported(a.body.Get("error"))
 	case kind != "message", !a.body.Get("content").IsArray():
 		return errNoAnswer
 	}

@@ -62,7 +62,11 @@ func (r *chatRequest) limit(edits []edit, p *Provider, tokens string) []edit {
 	}
 	if p.MaxTokensField != "" {
 		other := r.at[fieldMax+fieldMaxComplete-fieldNamed(wanted)]
-		if other.present() && r.body[other.start] != 'n' {
+		switch {
+		case !other.present():
+		case !r.at[fieldNamed(wanted)].present(): // some providers refuse what they do not know, be it null
+			return append(edits, edit{other.key, other.keyEnd, `"` + wanted + `"`}, edit{other.start, other.end, tokens})
+		case r.body[other.start] != 'n':
 			edits = append(edits, edit{other.start, other.end, "null"})
 		}
 	}

@@ -32,10 +32,7 @@ func refusal(response *http.Response) *UpstreamError {
 	e := &UpstreamError{Status: status}
 	// What cannot be read is not known; the status says enough.
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxFault))
-	fault := gjson.Result{}
-	if gjson.ValidBytes(body) {
-		fault = gjson.GetBytes(body, "error")
-	}
+	fault := faultIn(body)
 	code := fault.Get("code").String()
 	if code == "" {
 		code = fault.Get("type").String() // Anthropic's errors have no other
@@ -48,17 +45,16 @@ func refusal(response *http.Response) *UpstreamError {
 		e.Fault = FaultBusy
 		e.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	case status == http.StatusUnauthorized, status == http.StatusPaymentRequired, status == http.StatusForbidden,
-		status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusProxyAuthRequired:
+		status == http.StatusNotFound && !ofRequest(fault), status == http.StatusMethodNotAllowed, status == http.StatusProxyAuthRequired:
 		e.Fault = FaultMisconfigured
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout:
 		e.Fault = FaultTimeout
-	case status == http.StatusBadRequest && strings.Contains(fault.Get("message").Str, poorSentence):
+	case status == http.StatusBadRequest && strings.Contains(sentence(fault), poorSentence):
 		e.Fault = FaultMisconfigured
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge,
-		status == http.StatusUnsupportedMediaType, status == http.StatusUnprocessableEntity:
-		e.Fault = FaultRefused
-		e.Message = presentable(fault)
-		e.Type, e.Code, e.Param = token(fault.Get("type")), token(fault.Get("code")), token(fault.Get("param"))
+		status == http.StatusUnsupportedMediaType, status == http.StatusUnprocessableEntity,
+		status == http.StatusNotFound, status == http.StatusConflict && ofRequest(fault):
+		e.refused(fault)
 	default:
 		e.Fault = FaultBroken
 		if e.Overloaded() {
@@ -68,14 +64,86 @@ func refusal(response *http.Response) *UpstreamError {
 	return e
 }
 
+// faultIn is where a provider's answer says what is wrong: in "error", which some put into
+// an array, or, of servers without one, in "detail" or the answer itself.
+func faultIn(body []byte) gjson.Result {
+	if !gjson.ValidBytes(body) {
+		return gjson.Result{}
+	}
+	root := gjson.ParseBytes(body)
+	if root.IsArray() {
+		root = root.Get("0")
+	}
+	if fault := root.Get("error"); fault.Exists() {
+		return fault
+	}
+	if detail := root.Get("detail"); detail.Exists() {
+		if detail.IsArray() {
+			return detail.Get("0.msg")
+		}
+		return detail
+	}
+	return root
+}
+
+// sentence is what a fault says, in the provider's words.
+func sentence(fault gjson.Result) string {
+	if fault.Type == gjson.String {
+		return fault.Str
+	}
+	return fault.Get("message").Str
+}
+
+// ofRequest says of what is not there, or stands in the way, that it is something which the
+// request names, and not the model or the address, which are ours to know.
+func ofRequest(fault gjson.Result) bool {
+	said := sentence(fault)
+	return named.MatchString(said) && !strings.Contains(strings.ToLower(said+fault.Get("code").Str), "model")
+}
+
+// named matches the words for what a request may name.
+var named = regexp.MustCompile(`(?i)\b(item|file|image|message|response|conversation|container|prompt|url|tool)s?\b`)
+
+// requestFault matches the codes of errors that a provider reports inside an answer and that
+// are the request's: OpenAI's Responses and Anthropic's errors have them.
+var requestFault = regexp.MustCompile(
+	`^(invalid_(request|prompt|image|base64|file|value|type)\w*|image_\w+|empty_image_file|failed_to_download_image|unsupported_\w+|` +
+		`context_length_exceeded|content_(policy|filter)\w*|\w+_policy|request_too_large)$`)
+
+// reported is the error that a provider reports inside an answer: the request's, its own
+// limit's, or, where it does not say so, its own.
+func reported(fault gjson.Result) error {
+	e := &UpstreamError{Fault: FaultBroken, Status: http.StatusOK, Err: ErrReported}
+	for _, said := range [...]gjson.Result{fault.Get("code"), fault.Get("type")} {
+		switch code := said.String(); {
+		case requestFault.MatchString(code), code == "400", code == "413", code == "422":
+			e.Status = http.StatusBadRequest
+			e.refused(fault)
+			return e
+		case code == "rate_limit_exceeded", code == "rate_limit_error", code == "429":
+			e.Fault = FaultBusy
+			return e
+		case code != "":
+			return e
+		}
+	}
+	return e
+}
+
+// refused notes that the provider found the request wrong, in its words.
+func (e *UpstreamError) refused(fault gjson.Result) {
+	e.Fault, e.Message = FaultRefused, presentable(fault)
+	e.Type, e.Code, e.Param = token(fault.Get("type")), token(fault.Get("code")), token(fault.Get("param"))
+}
+
+// page matches what is a page for people and no sentence.
+var page = regexp.MustCompile(`(?i)<\s*(!doctype|html|head|body)\b`)
+
 // presentable is the provider's sentence without names of our accounts; "" where
 // there is none worth showing.
 func presentable(fault gjson.Result) string {
-	message := fault.Get("message").Str
-	if fault.Type == gjson.String {
-		message = fault.Str
-	}
-	if !utf8.ValidString(message) || strings.ContainsAny(message, "<>\x00") {
+	message := sentence(fault)
+	if !utf8.ValidString(message) || strings.Contains(message, "\x00") || page.MatchString(message) {
 		return ""
 	}
 	message = ours.ReplaceAllString(message, "$1-…")

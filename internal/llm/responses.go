@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/kikuai/kikuai/internal/llm/translate"
 )
 
 // fieldMaxOutput is Responses' name of the field that limits an answer's length.
@@ -56,6 +58,7 @@ type responsesRequest struct {
 	images     int64
 	unbounded  bool  // a file, whose length in tokens nobody knows
 	tooled     bool  // there are tools
+	reasoned   bool  // there are thoughts of earlier turns
 	promptMost int64 // tokens of the prompt without its images, at most
 }
 
@@ -215,10 +218,31 @@ func (r *responsesRequest) appendPatched(to []byte, d *Deployment, maxOutput int
 	}
 	set(responsesMax, strconv.FormatInt(maxOutput, 10))
 	set(responsesStore, "false")
+	if at := r.at[responsesInput]; r.reasoned {
+		edits = append(edits, edit{at.start, at.end, withoutLostThoughts(r.body[at.start:at.end])})
+	}
 	if at := r.at[responsesCache]; at.present() {
 		edits = append(edits, without(r.body, at))
 	}
 	return appendEdited(to, r.body, edits)
+}
+
+// withoutLostThoughts is an input without the thoughts that its provider cannot read: those
+// that were not sealed, of which it knows only where it stores answers, and those that were
+// translated here. All other items are as they came.
+func withoutLostThoughts(input string) string {
+	var kept []string
+	eachElement(input, 0, func(start, end int) bool {
+		item := input[start:end]
+		if gjson.Get(item, "type").Str == "reasoning" {
+			if sealed := gjson.Get(item, "encrypted_content").Str; sealed == "" || translate.Sealed(sealed) {
+				return true
+			}
+		}
+		kept = append(kept, item)
+		return true
+	})
+	return "[" + strings.Join(kept, ",") + "]"
 }
 
 // translatable is the request without the field that is meant for us.

@@ -32,8 +32,13 @@ func (a *responsesAnswer) event(data []byte) (Chunk, error) {
 	a.last = false
 	var c Chunk
 	switch kind := event.Get("type").Str; {
-	case kind == "error", kind == "" && event.Get("error").IsObject():
-		return c, ErrReported
+	case kind == "error":
+		if fault := event.Get("error"); fault.IsObject() {
+			return c, reported(fault)
+		}
+		return c, reported(event)
+	case kind == "" && event.Get("error").IsObject():
+		return c, reported(event.Get("error"))
 	case kind == "response.completed", kind == "response.incomplete":
 		response := event.Get("response")
 		a.told, a.finish = response.Get("usage"), finishOfResponse(response)
@@ -41,7 +46,7 @@ func (a *responsesAnswer) event(data []byte) (Chunk, error) {
 	case kind == "response.failed":
 		a.told, a.failed = event.Get("response.usage"), true
 		a.kept.hold(Event{Raw: data, Data: data})
-		return c, ErrReported
+		return c, reported(event.Get("response.error"))
 	case kind == "response.output_item.added":
 		a.say(&c, event.Get("item.name").Str)
 	case kind == "response.output_item.done":
@@ -111,7 +116,7 @@ func (a *responsesAnswer) whole(answer *Answer) (err error) {
 	}
 	switch {
 	case a.body.Get("error").IsObject(), a.body.Get("status").Str == "failed":
-		return ErrReported
+		return reported(a.body.Get("error"))
 	case !a.body.Get("output").IsArray():
 		return errNoAnswer
 	}

@@ -100,6 +100,8 @@ func (r *responsesRequest) readItem(item gjson.Result, param string) error {
 				fault = refused(param, "Answers are not stored here, so that no item can be referred to: send the item itself, and 'store': false.")
 			case key.Str != "type" || !slices.Contains(itemTypes, value.Str):
 				fault = refused(param+".type", "Items of the type '%.40s' are not taken here.", value.String())
+			case value.Str == "reasoning":
+				r.reasoned = true
 			}
 		case "role":
 			role = true

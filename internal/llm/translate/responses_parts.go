@@ -112,6 +112,10 @@ func seal(blocks []byte) string {
 	return sealPrefix + base64.RawURLEncoding.EncodeToString(blocks)
 }
 
+// Sealed says whether an item's encrypted_content was made here, of thinking that only a
+// provider of Messages can read.
+func Sealed(content string) bool { return strings.HasPrefix(content, sealPrefix) }
+
 // unseal gives back the blocks, with commas between them; "" where there are none, or
 // where the text was not sealed here.
 func unseal(sealed string) string {
