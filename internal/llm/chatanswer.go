@@ -90,7 +90,9 @@ func (a *chatAnswer) whole(answer *Answer) (err error) {
 		return err
 	}
 	first := a.body.Get("choices.0")
-	if !first.Exists() {
+	if fault := a.body.Get("error"); !first.Exists() && fault.IsObject() {
+		return reported(fault)
+	} else if !first.Exists() {
 		return errNoAnswer
 	}
 	a.finish = first.Get("finish_reason").Str

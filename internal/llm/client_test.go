@@ -73,7 +73,7 @@ func TestClientStatuses(t *testing.T) {
 		{400, `{"object":"error","message":"without error"}`, "refused", "without error"},
 		{422, `{"detail":[{"loc":["body"],"msg":"Field required"}]}`, "refused", "Field required"},
 		{422, `{"detail":"not so"}`, "refused", "not so"},
-		{404, `{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when `+"`store`"+` is set to false."}}`, "refused", "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."},
+		{404, `{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when ` + "`store`" + ` is set to false."}}`, "refused", "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."},
 		{404, `{"error":{"code":"model_not_found","message":"The item you ask for, a model, does not exist"}}`, "misconfigured", ""},
 		{404, `{"detail":"Not Found"}`, "misconfigured", ""},
 		{404, `{"error":"model 'x' not found, try pulling it first"}`, "misconfigured", ""},

@@ -13,9 +13,9 @@ func TestLostThoughts(t *testing.T) {
 	const said = `{"role":"user","content":"a"}`
 	for input, want := range map[string]string{
 		`[` + said + `, {"type":"reasoning","id":"rs_1","summary":[]},{"type":"message","role":"assistant","content":"b"}]`: `[` + said + `,{"type":"message","role":"assistant","content":"b"}]`,
-		`[{"type":"reasoning","encrypted_content":"kikuai1.YQ"},` + said + `]`:                                             `[` + said + `]`,
-		`[{"type":"reasoning","encrypted_content":null},` + said + `]`:                                                     `[` + said + `]`,
-		`[ {"type":"reasoning" , "encrypted_content":"gAAAAB"},` + said + `]`:                                              `[{"type":"reasoning" , "encrypted_content":"gAAAAB"},` + said + `]`,
+		`[{"type":"reasoning","encrypted_content":"kikuai1.YQ"},` + said + `]`:                                              `[` + said + `]`,
+		`[{"type":"reasoning","encrypted_content":null},` + said + `]`:                                                      `[` + said + `]`,
+		`[ {"type":"reasoning" , "encrypted_content":"gAAAAB"},` + said + `]`:                                               `[{"type":"reasoning" , "encrypted_content":"gAAAAB"},` + said + `]`,
 		`[ ` + said + ` ]`: `[ ` + said + ` ]`,
 		`"reasoning"`:      `"reasoning"`,
 	} {

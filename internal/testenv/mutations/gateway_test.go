@@ -165,7 +165,7 @@ var gatewayBugs = []mutation{
 	{
 		bug: "end a stream well that its provider reports an error in",
 		edits: []edit{{"internal/llm/messagesanswer.go",
-			"\tcase \"error\":\n\t\treturn c, ErrReported\n",
+			"\tcase \"error\":\n\t\treturn c, reported(event.Get(\"error\"))\n",
 			"\tcase \"error\":\n\t\tc.Over = true\n"}},
 		pkg: "gateway", test: "TestMessagesEndings",
 	},
