@@ -57,3 +57,31 @@ func TestLimitFlags(t *testing.T) {
 		t.Errorf("nothing given: %+v, %v", change, err)
 	}
 }
+
+// A key without requests a minute of its own is not without limit: the servers' default
+// stands in, and their bucket too.
+func TestKeyLimitRows(t *testing.T) {
+	const servers, none = "the servers' default", "no limit"
+	for _, c := range []struct {
+		limits billing.Limits
+		want   [4]string // requests, tokens, calls at once, a second
+	}{
+		{billing.Limits{}, [4]string{servers, none, none, servers}},
+		{billing.Limits{TokensPerMinute: 9}, [4]string{servers, "9", none, servers}},
+		{billing.Limits{RefillMilli: 1500, Burst: 4}, [4]string{servers, none, none, "1.5, at most 4 at once"}},
+		{billing.Limits{RequestsPerMinute: 7, Concurrency: 2}, [4]string{"7", none, "2", none}},
+	} {
+		var got [4]string
+		for i, row := range keyLimitRows(c.limits) {
+			got[i] = row[1]
+		}
+		if got != c.want {
+			t.Errorf("%+v: %q, want %q", c.limits, got, c.want)
+		}
+	}
+	for _, row := range limitRows(billing.Limits{}) { // of a tier or an organisation
+		if row[1] != none {
+			t.Errorf("%s: %s", row[0], row[1])
+		}
+	}
+}
