@@ -31,7 +31,7 @@ type adminCommand struct {
 	Limit        adminLimit        `cmd:"" help:"Show or set what may be done with an API key."`
 	Tier         adminTier         `cmd:"" help:"Limits that accounts have in common."`
 	Org          adminOrg          `cmd:"" help:"Organisations: several accounts under one limit and one budget."`
-	Refund       adminRefund       `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
+	Refund       adminRefund       `cmd:"" help:"Give a payment (Stars or card) back, and take what it added off the balance."`
 	Reconcile    adminReconcile    `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
 	Rebuild      adminRebuild      `cmd:"" help:"Have all that Redis holds of money made again from Postgres: after Postgres was restored from a backup."`
 	Verify       adminVerify       `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/doctor"
 )
 
 // A budget on the command line is an exact amount above zero, or it is refused.
@@ -84,4 +86,28 @@ func TestKeyLimitRows(t *testing.T) {
 			t.Errorf("%s: %s", row[0], row[1])
 		}
 	}
+}
+
+// TestE2EStrangePepper: where keys are usable, none is made under a pepper that the servers
+// do not have, which would refuse it; the doctor sees that pepper too.
+func TestE2EStrangePepper(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	serve := s.serve()
+	s.key(personID, "1")
+	pepper := s.env["KEY_PEPPER"]
+	s.env["KEY_PEPPER"] = strings.Repeat("another-one-", 4)
+	if _, errs, err := s.try("admin", "key", "--telegram-id", fmt.Sprint(personID), "--name", "dead"); err == nil || !strings.Contains(string(errs), "KEY_PEPPER is another") {
+		t.Errorf("a key under a strange pepper: %v %s", err, errs)
+	}
+	if level := s.examined("keys")["keys.pepper"]; level != doctor.Fault {
+		t.Errorf("keys.pepper is %q", level)
+	}
+	s.env["KEY_PEPPER"] += "," + pepper // a rotation
+	s.admin(&struct{}{}, "key", "--telegram-id", fmt.Sprint(personID), "--name", "new")
+	if level := s.examined("keys")["keys.pepper"]; level != doctor.OK {
+		t.Errorf("after a rotation keys.pepper is %q", level)
+	}
+	serve.stop()
+	s.reconciled()
 }

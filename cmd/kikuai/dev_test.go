@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +80,32 @@ func TestE2EBrowser(t *testing.T) {
 	interrupt(t, dev)
 	if kept, err := os.ReadFile(filepath.Join(data, "conversations.json")); err != nil || !strings.Contains(string(kept), "talk:") {
 		t.Errorf("conversations are not kept: %v", err)
+	}
+}
+
+// TestFreeOr: a port that somebody has is replaced and told of; what is no address to listen
+// on is a fault.
+func TestFreeOr(t *testing.T) {
+	t.Parallel()
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	usual := held.Addr().String()
+	_, port, _ := net.SplitHostPort(usual)
+	d := &devSite{}
+	if addr, err := d.freeOr(usual); err != nil || addr == usual || !slices.Equal(d.taken, []string{port + " was taken"}) {
+		t.Errorf("%s, %v, %q", addr, err, d.taken)
+	}
+	for _, bad := range []string{"nonsense", "127.0.0.1:99999", "127.0.0.1:http-of-nobody", "192.0.2.1:80"} {
+		d := &devSite{lookup: func(string) (string, bool) { return "", false }}
+		if addr, err := d.freeOr(bad); err == nil || len(d.taken) > 0 {
+			t.Errorf("%s became %s", bad, addr)
+		}
+		if err := d.telegram(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "--chat is \""+bad+"\"") {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }
 
