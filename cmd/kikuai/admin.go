@@ -24,7 +24,7 @@ type adminCommand struct {
 	Credit       adminCredit       `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
 	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once; key list and key set show and change keys."`
 	Revoke       adminRevoke       `cmd:"" help:"Revoke an API key."`
-	Ban          adminBan          `cmd:"" help:"Keep a Telegram user's account from spending and topping up."`
+	Ban          adminBan          `cmd:"" help:"Keep a Telegram user's account, which is opened if need be, from spending and topping up."`
 	Unban        adminUnban        `cmd:"" help:"Take a ban back."`
 	Broadcast    adminBroadcast    `cmd:"" help:"Messages to many."`
 	Budget       adminBudget       `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`

@@ -249,7 +249,7 @@ func (c adminKeyList) Run(t *terminal) error {
 
 func orDash(at *time.Time) string {
 	if at == nil {
-		return "-"
+		return "–"
 	}
 	return at.Format(time.RFC3339)
 }
