@@ -128,7 +128,7 @@ func configured(c *config.Config, err error) (found []doctor.Finding) {
 		return []doctor.Finding{{Level: doctor.Fault, Says: err.Error()}}
 	}
 	for _, note := range c.Notes() {
-		found = append(found, doctor.Finding{Level: doctor.Warning, Says: note, Mend: "correct the name, or remove it"})
+		found = append(found, doctor.Finding{Level: doctor.Warning, Says: note, Mend: "correct it, or remove it"})
 	}
 	if c.Profile != config.Production {
 		found = append(found, doctor.Finding{Level: doctor.Warning, Says: "The profile is " + string(c.Profile) + ", which demands less than production does.", Mend: "set KIKUAI_ENV=production where people pay"})
@@ -276,7 +276,7 @@ func (w *ward) telegram() (doctor.Telegram, error) {
 }
 
 func (w *ward) providers() []doctor.Check {
-	catalogue, err := loadCatalogue(w.config)
+	catalogue, err := loadCatalogue(w.config, os.Getenv)
 	if err != nil {
 		return []doctor.Check{{Name: "catalogue", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{{Level: doctor.Fault, Says: "The catalogue cannot be used: " + err.Error() + ".", Mend: "correct it, or unset CATALOG_FILE to use the built-in one"}}

@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
@@ -26,6 +29,18 @@ var plainWords = []struct {
 	{outbox.ErrBroadcastEnded, "the broadcast has ended, and cannot be changed any more"},
 }
 
+// oneLine is what is wrong, each line of it once: a driver tells each address that it tried,
+// and some of them twice.
+func oneLine(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
 // packageName is what errors of this program's packages begin with.
 var packageName = regexp.MustCompile(`(?m)(^|: )(?:billing|bot|outbox): `)
 
@@ -33,6 +48,9 @@ var packageName = regexp.MustCompile(`(?m)(^|: )(?:billing|bot|outbox): `)
 // words, and without the names of packages.
 func plainly(err error) string {
 	text := err.Error()
+	if connect := (*pgconn.ConnectError)(nil); errors.As(err, &connect) || strings.Contains(text, "reach the database: ") {
+		text = "DATABASE_URL: " + oneLine(err)
+	}
 	for _, w := range plainWords {
 		if errors.Is(err, w.err) {
 			text = strings.ReplaceAll(text, w.err.Error(), w.says)

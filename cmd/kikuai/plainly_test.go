@@ -24,6 +24,8 @@ func TestPlainly(t *testing.T) {
 		{errors.Join(outbox.ErrBroadcastUnknown, errors.New("close: no")), "there is no such broadcast: admin broadcast list shows those there are\nclose: no"},
 		{fmt.Errorf("credit account 1: %w", billing.ErrRefundRefused), "credit account 1: the provider does not give this charge back"},
 		{exitError{1, errors.New("2 faults")}, "2 faults"},
+		{errors.New("reach the database: failed:\n\t127.0.0.1:1: refused\n\t127.0.0.1:1: refused"),
+			"DATABASE_URL: reach the database: failed: 127.0.0.1:1: refused"},
 		{errors.New("the bot: it sleeps"), "the bot: it sleeps"},
 	} {
 		if got := plainly(c.err); got != c.want {
