@@ -293,16 +293,17 @@ func (d *devSite) welcome(t *terminal, c *config.Config, on turnedOn) error {
 	return err
 }
 
-// adminLine is what leads an admin command here: the stores that dev brought, and the
-// profile, which has its pepper. What else it needs is set already.
+// adminLine is what leads an admin command here: the profile, which has its pepper, and
+// the stores that dev brought. What else it needs is set where dev was started.
 func (d *devSite) adminLine(program string) string {
-	var line strings.Builder
-	for _, name := range []string{"KIKUAI_ENV", "REDIS_URL", "DATABASE_URL"} {
-		if value, decided := d.overlay[name]; decided {
-			fmt.Fprintf(&line, "%s='%s' ", name, value)
+	profile, _ := d.find("KIKUAI_ENV")
+	line := "KIKUAI_ENV=" + profile
+	for _, name := range []string{"REDIS_URL", "DATABASE_URL"} {
+		if value, brought := d.overlay[name]; brought {
+			line += fmt.Sprintf(" %s='%s'", name, value)
 		}
 	}
-	return line.String() + program + " admin …"
+	return line + " " + program + " admin …"
 }
 
 // close ends what was brought along, the newest first.

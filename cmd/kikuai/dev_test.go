@@ -109,6 +109,20 @@ func TestFreeOr(t *testing.T) {
 	}
 }
 
+// TestAdminLine: the line for admin commands has what dev decided, and of what was given to
+// it the profile alone.
+func TestAdminLine(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"KIKUAI_ENV": "testing", "DATABASE_URL": "postgres://u:hidden-word@db/kikuai"}
+	d := &devSite{
+		lookup:  func(name string) (string, bool) { value, set := given[name]; return value, set },
+		overlay: map[string]string{"REDIS_URL": "redis://127.0.0.1:1", "TELEGRAM_BOT_TOKEN": "hidden-word"},
+	}
+	if got, want := d.adminLine("bin/kikuai"), "KIKUAI_ENV=testing REDIS_URL='redis://127.0.0.1:1' bin/kikuai admin …"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // devStores reads from dev's own words where its Redis and Postgres are.
 func devStores(t *testing.T, dev *process) (redis, database string) {
 	t.Helper()
