@@ -10,12 +10,13 @@ HAVE_GO := command -v go >/dev/null || { echo "Go is not installed, and KikuAI n
 
 .PHONY: help
 help: ## print this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9%-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: dev
 dev: ## the whole product on this machine, no account anywhere: open the page it prints
 	@$(HAVE_GO)
 	@.ci/webapp
+	@[ -x bin/kikuai ] || echo "The first build takes some minutes." >&2
 	@go build -trimpath -o bin/kikuai ./cmd/kikuai && exec bin/kikuai dev
 
 .PHONY: build

@@ -82,6 +82,10 @@ func TestCheckFindsFaults(t *testing.T) {
 			func(account int64, _ func(int) int64) []Difference {
 				return []Difference{{RuleUsageQuarters, account, 0, r.quarter(account), 171, 170}}
 			}},
+		{"an organisation's day", []string{`insert into organisation_days values ($1, 20000, 3, 7)`},
+			func(account int64, _ func(int) int64) []Difference {
+				return []Difference{{RuleOrganisationDays, 0, 0, fmt.Sprintf("organisation %d, 2024-10-04, shard 3", account), 7, 0}}
+			}},
 		{"a credit's amount", []string{`update credits set amount_nano = 501 where account_id = $1 and amount_nano = 500`},
 			func(account int64, id func(int) int64) []Difference {
 				return []Difference{{RuleCredits, account, id(2), "another account or amount", 501, 500}}
@@ -137,10 +141,13 @@ func (r *rig) erase(account int64) {
 	r.t.Helper()
 	r.forge(`delete from ledger_entries where transaction_id = 987654321
 		or transaction_id in (select id from ledger_transactions where account_id = $1)`, account)
-	for _, table := range []string{"ledger_transactions", "usage", "usage_hourly", "usage_quarters", "credits", "accounts"} {
+	for _, table := range []string{"ledger_transactions", "usage", "usage_hourly", "usage_quarters", "credits", "accounts", "organisation_days"} {
 		column := "account_id"
-		if table == "accounts" {
+		switch table {
+		case "accounts":
 			column = "id"
+		case "organisation_days":
+			column = "organisation_id"
 		}
 		r.forge(fmt.Sprintf(`delete from %s where %s = $1`, table, column), account)
 	}

@@ -311,7 +311,7 @@ func TestGiftsChecked(t *testing.T) {
 		var found int64
 		_, err = tx.Exec(t.Context(), spoil)
 		if err == nil {
-			err = tx.QueryRow(t.Context(), `select count(*) from (`+checkSQL+`) f where rule = 'gifts'`, maxDifferences).Scan(&found)
+			err = tx.QueryRow(t.Context(), `select count(*) from (`+checkSQL+`) f where rule = $2`, maxDifferences, RuleGifts).Scan(&found)
 		}
 		if err := errors.Join(err, tx.Rollback(t.Context())); err != nil || found == 0 {
 			t.Errorf("%s: nobody sees it: %v", what, err)

@@ -144,6 +144,20 @@ func TestPepperRotation(t *testing.T) {
 	if i, _, _ := find("a newer pepper, as long"); i != -1 {
 		t.Errorf("without its pepper: found at %d", i)
 	}
+	counted := func(found, lost int64, peppers ...string) {
+		t.Helper()
+		config := r.config
+		config.Peppers = peppers
+		desk, err := New(config)
+		r.must(err)
+		if p, err := desk.Keys.Peppered(ctx); err != nil || p != (Peppered{found, lost}) {
+			t.Errorf("under %d peppers: %+v, %v", len(peppers), p, err)
+		}
+	}
+	counted(1, 0, "a newer pepper, as long", testPepper)
+	counted(0, 1, "a newer pepper, as long")
+	r.forge(`update api_keys set revoked_at = now()`)
+	counted(0, 0, "a newer pepper, as long")
 	for _, bad := range [][]string{nil, {""}, {testPepper, ""}} {
 		config := r.config
 		config.Peppers = bad

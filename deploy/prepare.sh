@@ -7,14 +7,28 @@
 #                                                        deploy/kikuai.env, deploy/secrets/
 #   deploy/prepare.sh --name kikuai.example --services   for systemd/: all of it in /etc/kikuai
 #
-# It ends with what it could not know: the bot's token and the providers' keys.
+# The name is needed the first time alone. It ends with what it could not know: the bot's
+# token and the providers' keys.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 name='' services=''
+# about prints the comment above.
+about() { sed -n '2,/^set /s/^# \{0,1\}//p' "$here/${0##*/}"; }
+# refuse says why, and how it is called.
+refuse() {
+	printf 'prepare.sh: %s\n\n' "$1" >&2
+	about >&2
+	exit 2
+}
 while (($#)); do
 	case $1 in
+	--help | -h)
+		about
+		exit
+		;;
 	--name)
-		name=${2:?the name under which this host is reached}
+		[[ -n ${2-} ]] || refuse '--name lacks the name under which this host is reached'
+		name=$2
 		shift 2
 		;;
 	--services)
@@ -22,17 +36,24 @@ while (($#)); do
 		shift
 		;;
 	*)
-		echo "prepare.sh: there is no option $1" >&2
-		exit 2
+		refuse "there is no option $1"
 		;;
 	esac
 done
-name=${name:-kikuai.example}
 if [[ -z $services ]]; then
-	dir=${PREPARE_DIR:-$here} shown=deploy mode=0444
+	dir=${PREPARE_DIR:-$here} shown=deploy mode=0444 named=.env
+	has=$(sed -n 's/^SERVER_NAME=//p' "$dir/$named" 2>/dev/null) || true
+	rename="set SERVER_NAME in $shown/.env and start the containers anew"
 else
-	dir=${PREPARE_DIR:-/etc/kikuai} shown=/etc/kikuai mode=0400
+	dir=${PREPARE_DIR:-/etc/kikuai} shown=/etc/kikuai mode=0400 named=kikuai.env
+	has=$(sed -n 's|^PUBLIC_URL=https://||p' "$dir/$named" 2>/dev/null) || true
+	rename="set PUBLIC_URL in $shown/kikuai.env and $shown/front.env, and start the services anew"
 fi
+[[ -n $name || -e $dir/$named ]] || refuse "--name is missing, and there is no $shown/$named that has it"
+if [[ -n $name && -n $has && $name != "$has" ]]; then
+	echo "kept: $shown/$named has the name $has, not $name; to change it, $rename"
+fi
+name=${name:-$has}
 umask 077
 
 # once FILE: writes standard input there, unless it is there.

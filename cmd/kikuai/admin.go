@@ -24,14 +24,14 @@ type adminCommand struct {
 	Credit       adminCredit       `cmd:"" help:"Give money to a Telegram user's account, which is opened if need be."`
 	Key          adminKey          `cmd:"" help:"Make an API key for a Telegram user's account and print it, this once; key list and key set show and change keys."`
 	Revoke       adminRevoke       `cmd:"" help:"Revoke an API key."`
-	Ban          adminBan          `cmd:"" help:"Keep a Telegram user's account from spending and topping up."`
+	Ban          adminBan          `cmd:"" help:"Keep a Telegram user's account, which is opened if need be, from spending and topping up."`
 	Unban        adminUnban        `cmd:"" help:"Take a ban back."`
 	Broadcast    adminBroadcast    `cmd:"" help:"Messages to many."`
 	Budget       adminBudget       `cmd:"" help:"Show or set what an account, or one of its keys, may spend in a day and a month."`
 	Limit        adminLimit        `cmd:"" help:"Show or set what may be done with an API key."`
 	Tier         adminTier         `cmd:"" help:"Limits that accounts have in common."`
 	Org          adminOrg          `cmd:"" help:"Organisations: several accounts under one limit and one budget."`
-	Refund       adminRefund       `cmd:"" help:"Give a payment in Telegram Stars back, and take what it added off the balance."`
+	Refund       adminRefund       `cmd:"" help:"Give a payment (Stars or card) back, and take what it added off the balance."`
 	Reconcile    adminReconcile    `cmd:"" help:"Hold Redis against the ledger, and the ledger against itself; exit code 1 if anything differs."`
 	Rebuild      adminRebuild      `cmd:"" help:"Have all that Redis holds of money made again from Postgres: after Postgres was restored from a backup."`
 	Verify       adminVerify       `cmd:"" help:"Follow each account's chain of transactions; exit code 1 where a link does not hold."`

@@ -26,7 +26,8 @@ type telegramUser struct {
 	TelegramID int64 `required:"" placeholder:"N" help:"The user's Telegram id."`
 }
 
-func (u telegramUser) Validate() error {
+// AfterApply comes after what is missing was told.
+func (u telegramUser) AfterApply() error {
 	if u.TelegramID <= 0 || u.TelegramID >= 1<<52 {
 		return errors.New("--telegram-id is a positive number of at most 52 bits")
 	}

@@ -69,6 +69,9 @@ func (c adminKeyMake) Run(t *terminal) error {
 		return err
 	}
 	return t.inOffice(func(o *office) error {
+		if err := o.pepperFits(t.ctx); err != nil {
+			return err
+		}
 		account, _, err := o.Accounts.Register(t.ctx, c.TelegramID, operator())
 		if err != nil {
 			return err
@@ -90,6 +93,17 @@ func (c adminKeyMake) Run(t *terminal) error {
 			{"", "It is not shown again."},
 		}, restrictionRows(key.Restrictions)...)...)
 	})
+}
+
+// pepperFits refuses a pepper that no usable key was made under, where there are any: the
+// servers surely have another, and would refuse a key made under this one.
+func (o *office) pepperFits(ctx context.Context) error {
+	p, err := o.Keys.Peppered(ctx)
+	if err != nil || p.Found > 0 || p.Lost == 0 {
+		return err
+	}
+	return errors.New("KEY_PEPPER is another than the servers have, or KIKUAI_ENV is: no usable API key was made under it, and the servers would refuse one that is. " +
+		"Set both as the servers have them (kikuai dev prints a line with its own); where the old pepper is lost, admin revoke its keys first")
 }
 
 type adminRevoke struct {

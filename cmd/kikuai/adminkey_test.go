@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/kikuai/kikuai/billing"
+	"github.com/kikuai/kikuai/internal/doctor"
 )
 
 // A budget on the command line is an exact amount above zero, or it is refused.
@@ -56,4 +58,56 @@ func TestLimitFlags(t *testing.T) {
 	if change, err := (limitFlags{}).change(); err != nil || !change.Empty() {
 		t.Errorf("nothing given: %+v, %v", change, err)
 	}
+}
+
+// A key without requests a minute of its own is not without limit: the servers' default
+// stands in, and their bucket too.
+func TestKeyLimitRows(t *testing.T) {
+	const servers, none = "the servers' default", "no limit"
+	for _, c := range []struct {
+		limits billing.Limits
+		want   [4]string // requests, tokens, calls at once, a second
+	}{
+		{billing.Limits{}, [4]string{servers, none, none, servers}},
+		{billing.Limits{TokensPerMinute: 9}, [4]string{servers, "9", none, servers}},
+		{billing.Limits{RefillMilli: 1500, Burst: 4}, [4]string{servers, none, none, "1.5, at most 4 at once"}},
+		{billing.Limits{RequestsPerMinute: 7, Concurrency: 2}, [4]string{"7", none, "2", none}},
+	} {
+		var got [4]string
+		for i, row := range keyLimitRows(c.limits) {
+			got[i] = row[1]
+		}
+		if got != c.want {
+			t.Errorf("%+v: %q, want %q", c.limits, got, c.want)
+		}
+	}
+	for _, row := range limitRows(billing.Limits{}) { // of a tier or an organisation
+		if row[1] != none {
+			t.Errorf("%s: %s", row[0], row[1])
+		}
+	}
+}
+
+// TestE2EStrangePepper: where keys are usable, none is made under a pepper that the servers
+// do not have, which would refuse it; the doctor sees that pepper too.
+func TestE2EStrangePepper(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	serve := s.serve()
+	s.key(personID, "1")
+	pepper := s.env["KEY_PEPPER"]
+	s.env["KEY_PEPPER"] = strings.Repeat("another-one-", 4)
+	if _, errs, err := s.try("admin", "key", "--telegram-id", fmt.Sprint(personID), "--name", "dead"); err == nil || !strings.Contains(string(errs), "KEY_PEPPER is another") {
+		t.Errorf("a key under a strange pepper: %v %s", err, errs)
+	}
+	if level := s.examined("keys")["keys.pepper"]; level != doctor.Fault {
+		t.Errorf("keys.pepper is %q", level)
+	}
+	s.env["KEY_PEPPER"] += "," + pepper // a rotation
+	s.admin(&struct{}{}, "key", "--telegram-id", fmt.Sprint(personID), "--name", "new")
+	if level := s.examined("keys")["keys.pepper"]; level != doctor.OK {
+		t.Errorf("after a rotation keys.pepper is %q", level)
+	}
+	serve.stop()
+	s.reconciled()
 }

@@ -195,7 +195,7 @@ func (c adminKeySet) Run(t *terminal) error {
 		if err != nil {
 			return recorded("the change", flagFault(err))
 		}
-		rows := append([][2]string{{"account", decimal(key.AccountID)}, {"key", decimal(key.ID)}, {"name", key.Name}}, limitRows(key.Limits)...)
+		rows := append([][2]string{{"account", decimal(key.AccountID)}, {"key", decimal(key.ID)}, {"name", key.Name}}, keyLimitRows(key.Limits)...)
 		rows = append(rows, [2]string{"a day", bound(key.Budget.DayNano)}, [2]string{"a month", bound(key.Budget.MonthNano)})
 		return c.print(t.out, keyJSON(key), append(rows, restrictionRows(key.Restrictions)...)...)
 	})
@@ -249,7 +249,7 @@ func (c adminKeyList) Run(t *terminal) error {
 
 func orDash(at *time.Time) string {
 	if at == nil {
-		return "-"
+		return "–"
 	}
 	return at.Format(time.RFC3339)
 }

@@ -62,7 +62,8 @@ func limitFlag(name, text string, decimals int) (int64, error) {
 	return 0, fmt.Errorf("%s is %q: give a number such as 2.5, from 0 (none) to 2147483.647", name, text)
 }
 
-// limitsAnswer is limits as scripts read them; 0: no limit.
+// limitsAnswer is limits as scripts read them; 0: no limit, and for a key's requests the
+// servers' default.
 type limitsAnswer struct {
 	RPM         int64  `json:"rpm"`
 	TPM         int64  `json:"tpm"`
@@ -90,6 +91,22 @@ func limitRows(l billing.Limits) [][2]string {
 		{"calls at once", orUnlimited(l.Concurrency)}, {"requests a second", bucket},
 	}
 }
+
+// keyLimitRows are those of a key: one without requests a minute of its own has the
+// servers' default, and their bucket unless it has its own.
+func keyLimitRows(l billing.Limits) [][2]string {
+	rows := limitRows(l)
+	if l.RequestsPerMinute > 0 {
+		return rows
+	}
+	rows[0][1] = serversDefault
+	if l.Burst == 0 {
+		rows[3][1] = serversDefault
+	}
+	return rows
+}
+
+const serversDefault = "the servers' default"
 
 func orUnlimited(n int64) string {
 	if n == 0 {
@@ -138,6 +155,6 @@ func (c adminLimit) Run(t *terminal) error {
 			limitsAnswer
 		}{key.AccountID, key.ID, limitsJSON(key.Limits)}
 		rows := [][2]string{{"account", decimal(key.AccountID)}, {"key", decimal(key.ID)}}
-		return c.print(t.out, answer, append(rows, limitRows(key.Limits)...)...)
+		return c.print(t.out, answer, append(rows, keyLimitRows(key.Limits)...)...)
 	})
 }

@@ -83,7 +83,7 @@ func (c adminTierList) Run(t *terminal) error {
 func (a limitsAnswer) columns() string {
 	rate := a.PerSecond
 	if a.Burst == 0 {
-		rate = "-"
+		rate = "–"
 	}
 	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", orNone(a.RPM), orNone(a.TPM), orNone(a.Concurrency), rate, orNone(a.Burst))
 }

@@ -179,15 +179,12 @@ func (a *App) leases(name string) *stream.Leases {
 }
 
 func (a *App) openMeter() error {
-	catalogue, err := loadCatalogue(a.config)
+	catalogue, err := loadCatalogue(a.config, os.Getenv)
 	if err != nil {
 		return err
 	}
-	for _, note := range catalogue.Notes() {
-		a.log.Warn(note)
-	}
-	if _, err := catalogue.Model(a.config.ChatModel); err != nil {
-		a.log.Warn("CHAT_MODEL is not available: chat messages will be refused", "model", a.config.ChatModel)
+	if err := a.tellCatalogue(catalogue); err != nil {
+		return err
 	}
 	a.models = catalogue
 	a.provider = llm.NewClient(llm.ClientOptions{Registerer: a.registry})
@@ -214,16 +211,53 @@ func (a *App) openMeter() error {
 	return err
 }
 
-// loadCatalogue reads the file that CATALOG_FILE names, or the embedded one.
-func loadCatalogue(c *config.Config) (*llm.Catalogue, error) {
-	text := llm.DefaultCatalogue
-	if name := c.CatalogFile; name != "" {
-		var err error
-		if text, err = os.ReadFile(name); err != nil {
-			return nil, fmt.Errorf("CATALOG_FILE: %w", err)
+// loadCatalogue reads the file that CATALOG_FILE names, or the embedded one, with keys from
+// getenv.
+func loadCatalogue(c *config.Config, getenv func(string) string) (*llm.Catalogue, error) {
+	name := c.CatalogFile
+	if name == "" {
+		return llm.LoadCatalogue(llm.DefaultCatalogue, getenv)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("CATALOG_FILE: %w", err) // which has the path
+	}
+	catalogue, err := llm.LoadCatalogue(text, getenv)
+	if err != nil {
+		return nil, fmt.Errorf("CATALOG_FILE %s: %w", name, err)
+	}
+	return catalogue, nil
+}
+
+// tellCatalogue says what of the catalogue cannot be used. Most need few of its providers:
+// that others have no key is worth a warning where the chat suffers.
+func (a *App) tellCatalogue(catalogue *llm.Catalogue) error {
+	if len(catalogue.Models()) == 0 {
+		a.log.Warn("no provider has a key, so no model can be reached and chat messages will be refused: set one, such as OPENAI_API_KEY")
+		return nil
+	}
+	whole, err := loadCatalogue(a.config, func(name string) string { // as if each had one
+		if strings.HasSuffix(name, "_FILE") {
+			return ""
+		}
+		return "any"
+	})
+	if err != nil {
+		return err
+	}
+	var without []string
+	for _, p := range whole.Providers() {
+		if !slices.ContainsFunc(catalogue.Providers(), func(has *llm.Provider) bool { return has.Name == p.Name }) {
+			without = append(without, p.Name)
 		}
 	}
-	return llm.LoadCatalogue(text, os.Getenv)
+	if len(without) > 0 {
+		a.log.Info("providers without a key are left out", "providers", strings.Join(without, ", "), "models_left_out", len(whole.Models())-len(catalogue.Models()))
+	}
+	if _, err := catalogue.Model(a.config.ChatModel); err != nil {
+		a.log.Warn("CHAT_MODEL is not available: chat messages will be refused", "model", a.config.ChatModel)
+	}
+	return nil
 }
 
 func (a *App) openBot(o Options) (err error) {
@@ -388,10 +422,18 @@ func (a *App) Run(ctx context.Context) error {
 		edge,
 		append(stage{{"meter", a.closeMeter}}, a.trails()...),
 		{{"money", a.desk.Engine.Run}},
-		{{"operations", a.ops.Run}, {"watch", a.watch.run}, {"vitals", a.vitals.run}, {"eviction", a.eviction.run}, {"replica", a.reads.Run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}, {"limits", a.limiter.Run}, {"providers", a.meter.Watch}},
+		{{"operations", a.operations}, {"watch", a.watch.run}, {"vitals", a.vitals.run}, {"eviction", a.eviction.run}, {"replica", a.reads.Run}, {"backlog", a.desk.Backlog.Run}, {"drift", a.drift.Run}, {"cache", a.runCache}, {"limits", a.limiter.Run}, {"providers", a.meter.Watch}},
 	})
 	a.log.Info("stopped")
 	return err
+}
+
+// operations answers operators until ctx ends. Where it cannot, its setting is what to mend.
+func (a *App) operations(ctx context.Context) error {
+	if err := a.ops.Run(ctx); err != nil {
+		return fmt.Errorf("OPS_ADDR: %w", err)
+	}
+	return nil
 }
 
 // serve answers HTTP until ctx ends, and then what is under way.

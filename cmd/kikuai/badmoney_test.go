@@ -81,8 +81,8 @@ func TestE2EBadAmounts(t *testing.T) {
 		Replayed      bool  `json:"replayed"`
 	}
 	s.admin(&first, credit("0.000000001", strings.Repeat("я", 194))[1:]...)
-	s.fails(1, "idempotency key", credit("0.000000002", strings.Repeat("я", 194))...)
-	s.fails(1, "idempotency key", "admin", "credit", "--telegram-id", "78", "--usd", "0.000000001", "--idempotency-key", strings.Repeat("я", 194))
+	s.fails(1, "the --idempotency-key was used", credit("0.000000002", strings.Repeat("я", 194))...)
+	s.fails(1, "the --idempotency-key was used", "admin", "credit", "--telegram-id", "78", "--usd", "0.000000001", "--idempotency-key", strings.Repeat("я", 194))
 	s.admin(&again, credit("0.000000001", strings.Repeat("я", 194))[1:]...)
 	if first.CreditNanoUSD != 1 || !again.Replayed || again.TransactionID != first.TransactionID || again.AvailableNanoUSD != 1 {
 		t.Errorf("first %+v, again %+v", first, again)

@@ -60,8 +60,9 @@ func (c adminDeadList) Run(t *terminal) (err error) {
 }
 
 type adminDeadReplay struct {
-	ID  []string `arg:"" optional:"" help:"Ids as dead-letters list prints them."`
-	All bool     `help:"Replay all that can be replayed."`
+	asJSON `embed:""`
+	ID     []string `arg:"" optional:"" help:"Ids as dead-letters list prints them."`
+	All    bool     `help:"Replay all that can be replayed."`
 }
 
 func (c adminDeadReplay) Run(t *terminal) (err error) {
@@ -92,12 +93,16 @@ func (c adminDeadReplay) Run(t *terminal) (err error) {
 		}
 		replayed++
 	}
+	if c.JSON {
+		return c.print(t.out, map[string]int{"replayed": replayed})
+	}
 	_, err = fmt.Fprintf(t.out, "Replayed %d.\n", replayed)
 	return err
 }
 
 type adminDeadDrop struct {
-	ID []string `arg:"" help:"Ids as dead-letters list prints them."`
+	asJSON `embed:""`
+	ID     []string `arg:"" help:"Ids as dead-letters list prints them."`
 }
 
 func (c adminDeadDrop) Run(t *terminal) (err error) {
@@ -110,6 +115,9 @@ func (c adminDeadDrop) Run(t *terminal) (err error) {
 		if err := dead.Drop(t.ctx, id); err != nil {
 			return fmt.Errorf("after %d dropped: %w", i, err)
 		}
+	}
+	if c.JSON {
+		return c.print(t.out, map[string]int{"dropped": len(c.ID)})
 	}
 	_, err = fmt.Fprintf(t.out, "Dropped %d.\n", len(c.ID))
 	return err

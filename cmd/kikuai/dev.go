@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/internal/config"
@@ -42,7 +44,8 @@ type devSite struct {
 	lookup  config.Lookup     // the real environment
 	overlay map[string]string // what dev decides on top of it
 	closers []func() error
-	page    string // address of the chat page; empty with the real Telegram
+	taken   []string // usual ports that others have, each with that said
+	page    string   // address of the chat page; empty with the real Telegram
 	store   *devStore
 }
 
@@ -149,7 +152,7 @@ func (d *devSite) addresses(context.Context) error {
 		if d.has(name) {
 			continue
 		}
-		addr, err := freeOr(usual)
+		addr, err := d.freeOr(usual)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -164,12 +167,16 @@ func (d *devSite) addresses(context.Context) error {
 	return nil
 }
 
-func freeOr(usual string) (string, error) {
+// freeOr is the usual address, or another where somebody has it already.
+func (d *devSite) freeOr(usual string) (string, error) {
 	listener, err := net.Listen("tcp", usual)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(usual) // it was understood
+		d.taken = append(d.taken, port+" was taken")
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
-		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return "", err
-		}
+		return "", err
 	}
 	addr := listener.Addr().String()
 	return addr, listener.Close()
@@ -237,9 +244,9 @@ func (d *devSite) telegram(_ context.Context, chat string) error {
 	if d.has("TELEGRAM_BOT_TOKEN") {
 		return nil
 	}
-	addr, err := freeOr(chat)
+	addr, err := d.freeOr(chat)
 	if err != nil {
-		return fmt.Errorf("chat page: %w", err)
+		return fmt.Errorf("--chat is %q, where the chat page cannot be served: %w; give an address such as 127.0.0.1:8081", chat, err)
 	}
 	sim, err := telegramsim.Start(telegramsim.Options{
 		Token: devToken, Username: "kikuai_bot", Name: "KikuAI", Log: d.log, Addr: addr,
@@ -277,9 +284,26 @@ func (d *devSite) welcome(t *terminal, c *config.Config, on turnedOn) error {
 			lines = append(lines, fmt.Sprintf("  %-9s %s", store[0], url))
 		}
 	}
-	lines = append(lines, "", on.sentence())
+	if len(d.taken) > 0 {
+		slices.Sort(d.taken)
+		lines = append(lines, "  Ports     "+strings.Join(d.taken, ", ")+": another is used in its place")
+	}
+	lines = append(lines, "  Commands  "+d.adminLine(os.Args[0]), "", on.sentence())
 	_, err := fmt.Fprintln(t.out, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// adminLine is what leads an admin command here: the profile, which has its pepper, and
+// the stores that dev brought. What else it needs is set where dev was started.
+func (d *devSite) adminLine(program string) string {
+	profile, _ := d.find("KIKUAI_ENV")
+	line := "KIKUAI_ENV=" + profile
+	for _, name := range []string{"REDIS_URL", "DATABASE_URL"} {
+		if value, brought := d.overlay[name]; brought {
+			line += fmt.Sprintf(" %s='%s'", name, value)
+		}
+	}
+	return line + " " + program + " admin …"
 }
 
 // close ends what was brought along, the newest first.

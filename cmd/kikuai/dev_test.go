@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,6 +80,46 @@ func TestE2EBrowser(t *testing.T) {
 	interrupt(t, dev)
 	if kept, err := os.ReadFile(filepath.Join(data, "conversations.json")); err != nil || !strings.Contains(string(kept), "talk:") {
 		t.Errorf("conversations are not kept: %v", err)
+	}
+}
+
+// TestFreeOr: a port that somebody has is replaced and told of; what is no address to listen
+// on is a fault.
+func TestFreeOr(t *testing.T) {
+	t.Parallel()
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	usual := held.Addr().String()
+	_, port, _ := net.SplitHostPort(usual)
+	d := &devSite{}
+	if addr, err := d.freeOr(usual); err != nil || addr == usual || !slices.Equal(d.taken, []string{port + " was taken"}) {
+		t.Errorf("%s, %v, %q", addr, err, d.taken)
+	}
+	for _, bad := range []string{"nonsense", "127.0.0.1:99999", "127.0.0.1:http-of-nobody", "192.0.2.1:80"} {
+		d := &devSite{lookup: func(string) (string, bool) { return "", false }}
+		if addr, err := d.freeOr(bad); err == nil || len(d.taken) > 0 {
+			t.Errorf("%s became %s", bad, addr)
+		}
+		if err := d.telegram(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "--chat is \""+bad+"\"") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// TestAdminLine: the line for admin commands has what dev decided, and of what was given to
+// it the profile alone.
+func TestAdminLine(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"KIKUAI_ENV": "testing", "DATABASE_URL": "postgres://u:hidden-word@db/kikuai"}
+	d := &devSite{
+		lookup:  func(name string) (string, bool) { value, set := given[name]; return value, set },
+		overlay: map[string]string{"REDIS_URL": "redis://127.0.0.1:1", "TELEGRAM_BOT_TOKEN": "hidden-word"},
+	}
+	if got, want := d.adminLine("bin/kikuai"), "KIKUAI_ENV=testing REDIS_URL='redis://127.0.0.1:1' bin/kikuai admin …"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +36,7 @@ const doctorConns = 4 // to Postgres
 // there is one; warnings change nothing.
 type doctorCommand struct {
 	asJSON    `embed:""`
-	Only      []string      `arg:"" optional:"" help:"Look at these alone: configuration, secrets, redis, postgres, clocks, telegram, catalogue, provider, cards, web, host; or at one check by its whole name."`
+	Only      []string      `arg:"" optional:"" help:"Look at these alone: ${doctor_words}; or at one check by its whole name."`
 	Backups   string        `placeholder:"DIR" help:"Where backups lie: the newest must not be too old."`
 	BackupAge time.Duration `default:"26h" help:"How old the newest backup may be."`
 }
@@ -45,8 +47,15 @@ func (c doctorCommand) Run(t *terminal) error {
 		return err
 	}
 	chosen := doctor.Only(checks, c.Only)
-	if len(chosen) == 0 {
-		return errors.Join(fmt.Errorf("there is nothing called %s to look at here", strings.Join(c.Only, ", ")), done())
+	notes, err := c.unseen(checks)
+	if err == nil && len(chosen) == 0 {
+		err = errors.New(strings.Join(notes, "; "))
+	}
+	if err != nil {
+		return errors.Join(err, done())
+	}
+	for _, note := range notes {
+		fmt.Fprintln(t.errs, "Notice: "+note)
 	}
 	found := doctor.Examine(t.ctx, chosen)
 	if err := errors.Join(c.tell(t.out, found), done()); err != nil {
@@ -56,6 +65,35 @@ func (c doctorCommand) Run(t *terminal) error {
 		return exitError{1, errors.New(count(faults, "fault", "faults"))}
 	}
 	return nil
+}
+
+// What can be looked at, and what must be there for that.
+var (
+	doctorWords = []string{"configuration", "secrets", "redis", "postgres", "keys", "clocks", "telegram", "catalogue", "provider", "cards", "web", "host"}
+	doctorNeeds = map[string]string{
+		"telegram": "TELEGRAM_BOT_TOKEN is not set", "cards": "STRIPE_SECRET_KEY is not set", "web": "PUBLIC_URL is not set, or is not https",
+		"provider": "no provider of that name has a key", "redis.cluster": "REDIS_URL names one server", "redis.cache": "CACHE_REDIS_URL is not set", "postgres.replica": "DATABASE_REPLICA_URL is not set",
+		"host.backups": "--backups is not given",
+	}
+)
+
+// unseen says of each word that chooses nothing why. A word that means nothing is an error.
+func (c doctorCommand) unseen(checks []doctor.Check) (notes []string, err error) {
+	for _, word := range c.Only {
+		if len(doctor.Only(checks, []string{word})) > 0 {
+			continue
+		}
+		part, _, _ := strings.Cut(word, ".")
+		why := cmp.Or(doctorNeeds[word], doctorNeeds[part])
+		if len(checks) == 1 && slices.Contains(doctorWords, part) { // the configuration
+			why = "the configuration has faults, which kikuai doctor configuration shows"
+		}
+		if why == "" {
+			return nil, fmt.Errorf("there is nothing called %s to look at: there are %s, and each check by its whole name", word, strings.Join(doctorWords, ", "))
+		}
+		notes = append(notes, word+" was not looked at: "+why)
+	}
+	return notes, nil
 }
 
 // checks are all that this configuration has something to look at for. done closes what
@@ -90,7 +128,7 @@ func configured(c *config.Config, err error) (found []doctor.Finding) {
 		return []doctor.Finding{{Level: doctor.Fault, Says: err.Error()}}
 	}
 	for _, note := range c.Notes() {
-		found = append(found, doctor.Finding{Level: doctor.Warning, Says: note, Mend: "correct the name, or remove it"})
+		found = append(found, doctor.Finding{Level: doctor.Warning, Says: note, Mend: "correct it, or remove it"})
 	}
 	if c.Profile != config.Production {
 		found = append(found, doctor.Finding{Level: doctor.Warning, Says: "The profile is " + string(c.Profile) + ", which demands less than production does.", Mend: "set KIKUAI_ENV=production where people pay"})
@@ -155,6 +193,7 @@ func (w *ward) checks(c doctorCommand) ([]doctor.Check, error) {
 	checks := w.secrets().Checks()
 	checks = append(checks, doctor.Redis{Client: w.stores.quick, Cache: w.cache}.Checks()...)
 	checks = append(checks, w.books.Checks()...)
+	checks = append(checks, doctor.Keys{Count: w.keys}.Checks()...)
 	clocks := doctor.Clocks{Redis: w.stores.quick, Postgres: w.books.Pool, Web: web, Now: time.Now}
 	if w.config.TelegramToken.IsSet() {
 		clocks.Telegram = w.config.TelegramAPIURL
@@ -177,6 +216,12 @@ func (w *ward) checks(c doctorCommand) ([]doctor.Check, error) {
 func (w *ward) question() (name, value string) {
 	moment := decimal(time.Now().Unix())
 	return gateway.HeaderDoctor, moment + "." + w.desk.Keys.Seal(gateway.PurposeDoctor, moment)
+}
+
+// keys counts those that can be used, and those whose pepper is not configured.
+func (w *ward) keys(ctx context.Context) (found, lost int64, err error) {
+	p, err := w.desk.Keys.Peppered(ctx)
+	return p.Found, p.Lost, err
 }
 
 func (w *ward) secrets() (s doctor.Secrets) {
@@ -231,7 +276,7 @@ func (w *ward) telegram() (doctor.Telegram, error) {
 }
 
 func (w *ward) providers() []doctor.Check {
-	catalogue, err := loadCatalogue(w.config)
+	catalogue, err := loadCatalogue(w.config, os.Getenv)
 	if err != nil {
 		return []doctor.Check{{Name: "catalogue", Run: func(context.Context) []doctor.Finding {
 			return []doctor.Finding{{Level: doctor.Fault, Says: "The catalogue cannot be used: " + err.Error() + ".", Mend: "correct it, or unset CATALOG_FILE to use the built-in one"}}

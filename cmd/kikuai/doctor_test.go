@@ -53,6 +53,35 @@ func TestDoctorOfFaultyConfiguration(t *testing.T) {
 	}
 }
 
+// TestDoctorUnseen: of a word that chooses nothing it is said why, and one that means nothing
+// is answered with those that do.
+func TestDoctorUnseen(t *testing.T) {
+	t.Parallel()
+	all := []doctor.Check{{Name: "configuration"}, {Name: "redis.answers"}, {Name: "telegram.bot"}}
+	without := all[:2]
+	for _, c := range []struct {
+		checks []doctor.Check
+		word   string
+		notes  []string
+		err    string
+	}{
+		{all, "telegram", nil, ""},
+		{without, "telegram", []string{"telegram was not looked at: TELEGRAM_BOT_TOKEN is not set"}, ""},
+		{without, "telegram.bot", []string{"telegram.bot was not looked at: TELEGRAM_BOT_TOKEN is not set"}, ""},
+		{without, "cards", []string{"cards was not looked at: STRIPE_SECRET_KEY is not set"}, ""},
+		{without, "redis.cache", []string{"redis.cache was not looked at: CACHE_REDIS_URL is not set"}, ""},
+		{without, "redis.nothing", nil, "nothing called redis.nothing to look at: there are configuration, secrets, redis,"},
+		{without, "nonsense", nil, "nothing called nonsense to look at: there are configuration, secrets, redis,"},
+		{all[:1], "redis", []string{"redis was not looked at: the configuration has faults, which kikuai doctor configuration shows"}, ""},
+		{all[:1], "nonsense", nil, "nothing called nonsense"},
+	} {
+		notes, err := doctorCommand{Only: []string{c.word}}.unseen(c.checks)
+		if !slices.Equal(notes, c.notes) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %q, %v", c.word, notes, err)
+		}
+	}
+}
+
 // TestE2EDoctor: a deployment as it should be, with the production front before it, has
 // nothing wrong; what is then spoilt is found, and only that.
 func TestE2EDoctor(t *testing.T) {

@@ -22,8 +22,8 @@ const (
 func (a *App) dependencies() []dependency {
 	return []dependency{
 		{name: checkRedis, ask: redisServes(a.stores.quick)},
-		{name: checkCluster, said: "Redis", ask: redisProbe(a.stores.quick)},
-		{name: checkPostgres, said: "Postgres", ask: postgresProbe(a.postgres, a.log)},
+		{name: checkCluster, said: "Redis", by: "REDIS_URL", ask: redisProbe(a.stores.quick)},
+		{name: checkPostgres, said: "Postgres", by: "DATABASE_URL", ask: postgresProbe(a.postgres, a.log)},
 		{name: checkLeases, ask: leasesProbe(a.moneyLeases, a.stores.quick)},
 		{name: checkCache, ask: a.cacheProbe},
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // people's zones, where the machine knows none
@@ -30,6 +31,18 @@ type commands struct {
 	Health   healthCommand   `cmd:"" help:"Ask the server of this machine whether it lives, or with --ready whether it can serve; exit code 1 if not."`
 	Simulate simulateCommand `cmd:"" help:"Be a Telegram with thousands of people for any bot, and measure how it does."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
+}
+
+// newParser makes the grammar of the command line.
+func newParser(options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(&commands{}, append([]kong.Option{
+		kong.Name("kikuai"),
+		kong.Description("A prepaid AI gateway whose front door is a Telegram bot."),
+		kong.Vars{"simulated_token": devToken, "doctor_words": strings.Join(doctorWords, ", "), "version": "kikuai " + version()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	}, options...)...)
 }
 
 // terminal is where a command reads its settings and writes its answers.
@@ -74,28 +87,24 @@ func variableNames(environ []string) []string {
 // not look at everything.
 func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.Writer, names ...string) int {
 	exited := -1
-	parser, err := kong.New(&commands{},
-		kong.Name("kikuai"),
-		kong.Description("A prepaid AI gateway whose front door is a Telegram bot."),
-		kong.Writers(out, errs),
-		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"simulated_token": devToken},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	parser, err := newParser(kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		fmt.Fprintln(errs, "kikuai:", err)
 		return 2
+	}
+	if len(args) > 0 && args[0] == "help" { // as other programs have it
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "kikuai: %v\nkikuai --help lists the commands.\n", err)
+		fmt.Fprintf(errs, "kikuai: %v\n%s\n", err, whereHelp(err))
 		return 2
 	}
 	if err := parsed.Run(&terminal{ctx: ctx, lookup: lookup, names: names, out: out, errs: errs}); err != nil {
-		fmt.Fprintln(errs, "kikuai:", err)
+		fmt.Fprintln(errs, "kikuai:", plainly(err))
 		var exit exitError
 		if errors.As(err, &exit) {
 			return exit.code
@@ -103,6 +112,24 @@ func run(ctx context.Context, args []string, lookup config.Lookup, out, errs io.
 		return 1
 	}
 	return 0
+}
+
+// whereHelp points to the help of what was asked for, as far as that was understood.
+func whereHelp(err error) string {
+	var fault *kong.ParseError
+	if !errors.As(err, &fault) || fault.Context == nil {
+		return "kikuai --help lists the commands."
+	}
+	node := fault.Context.Model.Node
+	for _, step := range fault.Context.Path {
+		if step.Command != nil {
+			node = step.Command
+		}
+	}
+	if len(node.Children) > 0 {
+		return node.FullPath() + " --help lists the commands."
+	}
+	return node.FullPath() + " --help says what it takes."
 }
 
 // exitError is an error with an exit code of its own.

@@ -9,6 +9,9 @@ import (
 
 type migrateCommand struct{}
 
+// Help is shown below the flags.
+func (migrateCommand) Help() string { return settingsHelp }
+
 func (migrateCommand) Run(t *terminal) error {
 	c, err := t.load(config.NeedDatabase)
 	if err != nil {

@@ -248,7 +248,7 @@ func (s *site) fetch(args []string, filter string) error {
 
 // known looks a command of ours up in the program's own grammar.
 func known(args []string) error {
-	parser, err := kong.New(&commands{}, kong.Vars{"simulated_token": devToken})
+	parser, err := newParser()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,12 @@ import (
 
 type serveCommand struct{}
 
+// settingsHelp is for commands that have no flags.
+const settingsHelp = "Settings come from environment variables: deploy/.env.example lists them all, with their defaults."
+
+// Help is shown below the flags.
+func (serveCommand) Help() string { return settingsHelp }
+
 // The live heap is small and the garbage of calls plentiful: collecting at twice the
 // heap would run many times a second. The limit keeps the rare large heap in bounds.
 const (

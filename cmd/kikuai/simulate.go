@@ -21,8 +21,8 @@ import (
 // simulateCommand is a Telegram with a crowd of people, for any bot that is led to it by
 // its Bot API address.
 type simulateCommand struct {
-	Webhook     string        `help:"Where updates are delivered. Without it the bot says so itself: setWebhook, or getUpdates."`
-	Secret      string        `env:"WEBHOOK_SECRET" help:"The secret of the webhook."`
+	Webhook     string        `placeholder:"URL" help:"Where updates are delivered. Without it the bot says so itself: setWebhook, or getUpdates."`
+	Secret      string        `env:"WEBHOOK_SECRET" placeholder:"WORD" help:"The secret of the webhook."`
 	Connections int           `default:"40" help:"Connections to the webhook at a time, 1 to 100."`
 	Listen      string        `default:"127.0.0.1:8081" help:"Where the Bot API is served: the bot's TELEGRAM_API_URL."`
 	Token       string        `env:"TELEGRAM_BOT_TOKEN" default:"${simulated_token}" help:"The bot's token."`
@@ -33,17 +33,17 @@ type simulateCommand struct {
 	Text        string        `default:"{mark}" help:"What they write; {mark} tells messages apart."`
 	Wait        time.Duration `default:"2m" help:"The longest without an answer before the rest counts as lost."`
 
-	TooMany    float64       `help:"Percentage of the bot's calls that are answered 429."`
+	TooMany    float64       `placeholder:"PERCENT" help:"Percentage of the bot's calls that are answered 429."`
 	RetryAfter int           `default:"1" help:"Seconds that those tell."`
-	BadGateway float64       `help:"Percentage of the bot's calls that are answered 502."`
-	LostAnswer float64       `help:"Percentage of the bot's calls that are carried out, and their answer lost."`
-	Slow       float64       `help:"Percentage of the bot's calls that are answered late."`
+	BadGateway float64       `placeholder:"PERCENT" help:"Percentage of the bot's calls that are answered 502."`
+	LostAnswer float64       `placeholder:"PERCENT" help:"Percentage of the bot's calls that are carried out, and their answer lost."`
+	Slow       float64       `placeholder:"PERCENT" help:"Percentage of the bot's calls that are answered late."`
 	SlowBy     time.Duration `default:"1s" help:"How late."`
-	Duplicate  float64       `help:"Percentage of updates that are delivered again although they were acknowledged."`
+	Duplicate  float64       `placeholder:"PERCENT" help:"Percentage of updates that are delivered again although they were acknowledged."`
 	Pace       bool          `default:"true" negatable:"" help:"Answer 429 where the bot is over Telegram's pace."`
-	Seed       uint64        `help:"Of the percentages: the same seed decides the same."`
+	Seed       uint64        `placeholder:"N" help:"Of the percentages: the same seed decides the same."`
 
-	Kill   []string      `help:"Processes to end now and then: ids, or files that hold one. Somebody else must start them again."`
+	Kill   []string      `placeholder:"PID,…" help:"Processes to end now and then: ids, or files that hold one. Somebody else must start them again."`
 	Every  time.Duration `default:"5s" help:"How often one of them is ended, at random."`
 	Signal string        `enum:"KILL,TERM" default:"KILL" help:"The signal: KILL or TERM."`
 

@@ -191,6 +191,7 @@ func leasesProbe(l *stream.Leases, client redis.UniversalClient) probe {
 type dependency struct {
 	name string // as /readyz and /performance/health name it
 	said string // as a person knows it, who is told when it goes away and when it is back; "": nobody is
+	by   string // the setting that leads to it
 	ask  probe
 }
 
@@ -296,7 +297,7 @@ func (w *watch) look(ctx context.Context, d dependency, trouble *string) error {
 	switch {
 	case err != nil && *trouble != said:
 		*trouble = said
-		w.log.ErrorContext(ctx, said, "error", err)
+		w.log.ErrorContext(ctx, said, "setting", d.by, "error", oneLine(err))
 	case err == nil && *trouble != "":
 		*trouble = ""
 		w.log.InfoContext(ctx, d.said+" is back")

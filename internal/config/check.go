@@ -21,6 +21,8 @@ const (
 	maxReferrals = 10_000 // of an account in a month
 	// maxLowBalance would have nearly every owner told.
 	maxLowBalance = 1000 * nanosPerUSD
+
+	leastPerSecond, mostPerSecond = 0.001, 1_000_000.0
 )
 
 // checker gathers faults; its methods ignore variables that are faulty already.
@@ -85,7 +87,7 @@ func (c *Config) checkServer(check checker) {
 	}
 	if c.CatalogFile != "" {
 		if info, err := os.Stat(c.CatalogFile); err != nil || !info.Mode().IsRegular() {
-			check.fault("CATALOG_FILE", "names no file that can be read", "correct the path, or unset it to use the built-in catalogue")
+			check.fault("CATALOG_FILE", "names no file that can be read, "+strconv.Quote(c.CatalogFile), "correct the path, or unset it to use the built-in catalogue")
 		}
 	}
 }
@@ -191,7 +193,10 @@ func (c *Config) checkNumbers(check checker) {
 	between(check, "BOT_CONCURRENCY", c.BotConcurrency, 1, 65536)
 	between(check, "CHAT_MAX_OUTPUT", c.ChatMaxOutput, 1, 1<<20)
 	between(check, "RATE_LIMIT_REQUESTS_PER_MINUTE", c.RequestsPerMinute, 1, 1<<31-1)
-	between(check, "RATE_LIMIT_PER_SECOND", c.RatePerSecond, 0.001, 1_000_000)
+	if c.RatePerSecond == 0 {
+		check.fault("RATE_LIMIT_PER_SECOND", "is out of bounds", bounds(leastPerSecond, mostPerSecond)+"; leave it and RATE_LIMIT_BURST_SIZE unset to turn it off")
+	}
+	between(check, "RATE_LIMIT_PER_SECOND", c.RatePerSecond, leastPerSecond, mostPerSecond)
 	between(check, "RATE_LIMIT_BURST_SIZE", c.RateBurst, 1, 1_000_000)
 	between(check, "RATE_LIMIT_GLOBAL_PER_MINUTE", c.GlobalPerMinute, 0, 1<<31-1)
 	between(check, "AUTH_FAILURES_PER_MINUTE", c.AuthFailures, 0, 1_000_000)
@@ -211,6 +216,9 @@ func (c *Config) checkNumbers(check checker) {
 	}
 	between(check, "DRAIN_TIMEOUT", c.DrainTimeout, time.Second, 10*time.Minute)
 	between(check, "DRAIN_NOTICE", c.DrainNotice, 0, time.Minute)
+	if c.DrainNotice > c.DrainTimeout/2 {
+		c.notes = append(c.notes, "DRAIN_NOTICE is more than half of DRAIN_TIMEOUT, and half of that is what there will be: raise DRAIN_TIMEOUT, or lower DRAIN_NOTICE")
+	}
 	between(check, "DATABASE_REPLICA_MAX_LAG", c.ReplicaMaxLag, 100*time.Millisecond, 24*time.Hour)
 	between(check, "BOT_HANDLER_DEADLINE", c.BotDeadline, time.Second, 10*time.Minute)
 	between(check, "LEDGER_MAX_LAG", c.LedgerMaxLag, time.Second, 7*24*time.Hour)
@@ -226,8 +234,28 @@ func (c checker) fault(variable, problem, mend string) { c.faults.add(variable, 
 
 func between[T int | int32 | int64 | float64 | time.Duration](c checker, variable string, value, least, most T) {
 	if !(value >= least && value <= most) { // so that NaN is out, too
-		c.fault(variable, "is out of bounds", fmt.Sprintf("set %v to %v", least, most))
+		c.fault(variable, "is out of bounds", bounds(least, most))
 	}
+}
+
+// bounds are least and most as people write them.
+func bounds(least, most any) string {
+	written := func(bound any) string {
+		switch v := bound.(type) {
+		case float64:
+			return strconv.FormatFloat(v, 'f', -1, 64)
+		case time.Duration:
+			text := v.String() // 1h0m0s
+			for _, none := range []string{"m0s", "h0m"} {
+				if strings.HasSuffix(text, none) {
+					text = text[:len(text)-2]
+				}
+			}
+			return text
+		}
+		return fmt.Sprint(bound)
+	}
+	return "set " + written(least) + " to " + written(most)
 }
 
 func (c checker) address(variable, value string) {

@@ -321,3 +321,35 @@ func TestZeroTurnsOff(t *testing.T) {
 		t.Errorf("zeros became %v", c)
 	}
 }
+
+// TestBounds: what is out of bounds is told how far it may go, as people write it.
+func TestBounds(t *testing.T) {
+	for _, c := range [][3]string{
+		{"RATE_LIMIT_PER_SECOND", "0.0001", "RATE_LIMIT_PER_SECOND is out of bounds: set 0.001 to 1000000"},
+		{"RATE_LIMIT_PER_SECOND", "0", "set 0.001 to 1000000; leave it and RATE_LIMIT_BURST_SIZE unset to turn it off"},
+		{"RATE_LIMIT_BURST_SIZE", "0", "set 1 to 1000000"},
+		{"HOLD_LIFE", "1s", "set 10s to 1h"},
+		{"DRAIN_NOTICE", "2m", "set 0s to 1m"},
+		{"LEDGER_MAX_LAG", "1ms", "set 1s to 168h"},
+		{"CACHE_DEFAULT_TTL", "1ms", "set 100ms to 24h"},
+		{"CATALOG_FILE", "/does/not/exist.yaml", `CATALOG_FILE names no file that can be read, "/does/not/exist.yaml": `},
+	} {
+		_, err := Load(lookupIn(with(c[0], c[1])), NeedServe)
+		if err == nil || !strings.Contains(err.Error()+"\n", c[2]) || strings.Count(err.Error(), c[0]) != 1 {
+			t.Errorf("%s=%s: %v", c[0], c[1], err)
+		}
+	}
+}
+
+// TestNoticeBeyondDrain: a notice that a stop has no time for is told at the start.
+func TestNoticeBeyondDrain(t *testing.T) {
+	for _, c := range []struct {
+		notice, drain string
+		told          bool
+	}{{"", "", false}, {"5s", "10s", false}, {"6s", "10s", true}, {"20s", "", true}, {"0s", "1s", false}} {
+		notes := load(t, with("DRAIN_NOTICE", c.notice, "DRAIN_TIMEOUT", c.drain), NeedServe).Notes()
+		if told := len(notes) == 1 && strings.HasPrefix(notes[0], "DRAIN_NOTICE is more than half of DRAIN_TIMEOUT"); told != c.told || len(notes) > 1 {
+			t.Errorf("%s of %s: %q", c.notice, c.drain, notes)
+		}
+	}
+}

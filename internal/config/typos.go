@@ -143,5 +143,5 @@ func (c *Config) suspect(faults *FaultsError, found []suspect, lookup Lookup) {
 }
 
 // Notes say what of the environment looks like a mistake and is none that would keep the
-// program from running. They hold no values.
+// program from running. They hold no secrets.
 func (c *Config) Notes() []string { return c.notes }

@@ -26,7 +26,7 @@ func TestPage(t *testing.T) {
 	told := map[string]bool{"configuration": true, "provider.<name>": true}
 	for _, checks := range [][]Check{
 		Redis{Client: cluster, Cache: cluster}.Checks(), Postgres{Replica: &pgxpool.Pool{}}.Checks(), Clocks{}.Checks(), Telegram{}.Checks(),
-		Providers{Catalogue: none}.Checks(), Secrets{}.Checks(), Cards{}.Checks(), Host{Backups: "x"}.Checks(), Web{URL: "https://x"}.Checks(),
+		Providers{Catalogue: none}.Checks(), Secrets{}.Checks(), Keys{}.Checks(), Cards{}.Checks(), Host{Backups: "x"}.Checks(), Web{URL: "https://x"}.Checks(),
 	} {
 		for _, check := range checks {
 			told[check.Name] = true

@@ -36,9 +36,6 @@ func NewRows(table string, room int, columns ...string) *Rows {
 	return r
 }
 
-// Len is how many rows there are.
-func (r *Rows) Len() int64 { return r.count }
-
 // Next begins a row.
 func (r *Rows) Next() {
 	r.count++

@@ -1,6 +1,7 @@
 package units
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -36,6 +37,8 @@ func prepared(t *testing.T) (dir, said string) {
 	first := texts()
 	if again := script(t, prepare, "deploy/prepare.sh", "--name", "other.example.org", "--services"); strings.Contains(again, "made") || !maps.Equal(first, texts()) {
 		t.Errorf("prepare.sh changed what was there: %s", again)
+	} else if !strings.Contains(again, "has the name bot.example.org, not other.example.org; to change it, set PUBLIC_URL") {
+		t.Errorf("prepare.sh keeps a name and does not say so: %s", again)
 	}
 	for _, name := range asked {
 		if !strings.Contains(said, "/etc/kikuai/secrets/"+name) {
@@ -46,6 +49,50 @@ func prepared(t *testing.T) (dir, said string) {
 		}
 	}
 	return dir, said
+}
+
+// TestPrepareAsks: a host's name is not guessed, what the script does not know is answered
+// with how it is called, and then nothing is made.
+func TestPrepareAsks(t *testing.T) {
+	dir := t.TempDir()
+	prepare := func(args ...string) (said string, code int) {
+		t.Helper()
+		cmd := exec.Command(filepath.Join(root, "deploy/prepare.sh"), args...)
+		cmd.Env = append(os.Environ(), "PREPARE_DIR="+dir)
+		out, err := cmd.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, 2, "--name is missing, and there is no deploy/.env"},
+		{[]string{"--services"}, 2, "--name is missing, and there is no /etc/kikuai/kikuai.env"},
+		{[]string{"--name"}, 2, "--name lacks the name"},
+		{[]string{"--nmae", "x"}, 2, "there is no option --nmae"},
+		{[]string{"--help"}, 0, "Makes what a host needs"},
+	} {
+		said, code := prepare(c.args...)
+		if code != c.code || !strings.Contains(said, c.says) || !strings.Contains(said, "deploy/prepare.sh --name kikuai.example  ") || strings.Contains(said, "set -euo") {
+			t.Errorf("%q: exit %d: %s", c.args, code, said)
+		}
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("made %v, %v", made, err)
+	}
+	if said, code := prepare("--name", "bot.example.org"); code != 0 {
+		t.Fatalf("exit %d: %s", code, said)
+	}
+	if said, code := prepare(); code != 0 || strings.Contains(said, "kept") {
+		t.Errorf("again without a name: exit %d: %s", code, said)
+	}
+	if said, code := prepare("--name", "other.example.org"); code != 0 || !strings.Contains(said, "deploy/.env has the name bot.example.org, not other.example.org; to change it, set SERVER_NAME") {
+		t.Errorf("again with another name: exit %d: %s", code, said)
+	}
 }
 
 // script runs one of the checkout's scripts to its end and returns what it said.
