@@ -1,5 +1,6 @@
 -- Requests are found by time only where old ones are forgotten, and come in nearly their own
--- order: a BRIN index does, and costs a request next to nothing.
+-- order: a BRIN index does, and costs a request next to nothing. While it is built the log takes no rows: they are
+-- dropped and counted, and nothing else waits.
 
 -- +goose Up
 drop index requests_by_time;
