@@ -59,7 +59,7 @@ func testRebuildChats(t *testing.T, client *redis.Client) {
 	}
 	r.chat(account, HoldOfTry("tg-2", 3), 50)
 	r.chat(account, "tg-3", 30)
-	r.chat(account, HoldOfTry("tg-3", 2), 0) // the house's
+	r.chat(account, HoldOfTry("tg-3", 2), 0)                                       // the house's
 	keyed, ofKey := chatCall(account, "tg-5", 40), settlement(account, "tg-5", 40) // in a group
 	keyed.KeyID, ofKey.KeyID, ofKey.Source = 5, 5, SourceTelegram
 	_, err := r.desk.Holds.Reserve(ctx, keyed)

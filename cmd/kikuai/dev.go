@@ -297,13 +297,13 @@ func (d *devSite) welcome(t *terminal, c *config.Config, on turnedOn) error {
 // the stores that dev brought. What else it needs is set where dev was started.
 func (d *devSite) adminLine(program string) string {
 	profile, _ := d.find("KIKUAI_ENV")
-	line := "KIKUAI_ENV=" + profile
+	words := []string{"KIKUAI_ENV=" + profile}
 	for _, name := range []string{"REDIS_URL", "DATABASE_URL"} {
 		if value, brought := d.overlay[name]; brought {
-			line += fmt.Sprintf(" %s='%s'", name, value)
+			words = append(words, fmt.Sprintf("%s='%s'", name, value))
 		}
 	}
-	return line + " " + program + " admin …"
+	return strings.Join(append(words, program, "admin …"), " ")
 }
 
 // close ends what was brought along, the newest first.

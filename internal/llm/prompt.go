@@ -17,7 +17,7 @@ func (r *chatRequest) readMessages(messages gjson.Result) error {
 	}
 	var fault *RequestError
 	count := 0
-	eachElement(messages.Raw, 0, func(start, end int) bool {
+	eachElement(messages.Raw, func(start, end int) bool {
 		message := messages.Raw[start:end]
 		if message[0] != '{' {
 			fault = &RequestError{Param: fmt.Sprintf("messages[%d]", count), Message: "A message must be an object."}

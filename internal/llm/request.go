@@ -132,7 +132,7 @@ func (r *Request) Thread(account int64) uint64 {
 func (r *Request) firstTurn(messages member) string {
 	text := r.body[messages.start:messages.end]
 	until := len(text)
-	eachElement(text, 0, func(start, end int) bool {
+	eachElement(text, func(start, end int) bool {
 		if roleOf(text[start:end]) == "user" {
 			until = end
 			return false

@@ -232,7 +232,7 @@ func (r *responsesRequest) appendPatched(to []byte, d *Deployment, maxOutput int
 // translated here. All other items are as they came.
 func withoutLostThoughts(input string) string {
 	var kept []string
-	eachElement(input, 0, func(start, end int) bool {
+	eachElement(input, func(start, end int) bool {
 		item := input[start:end]
 		if gjson.Get(item, "type").Str == "reasoning" {
 			if sealed := gjson.Get(item, "encrypted_content").Str; sealed == "" || translate.Sealed(sealed) {

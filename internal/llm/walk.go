@@ -26,10 +26,10 @@ func eachField(text string, i int, yield func(at member) bool) {
 	}
 }
 
-// eachElement calls yield with where each element of the array stands that begins at
-// text[i], until it returns false.
-func eachElement(text string, i int, yield func(start, end int) bool) {
-	for i = skipSpace(text, i+1); text[i] != ']'; {
+// eachElement calls yield with where each element of the array stands that the text begins
+// with, until it returns false.
+func eachElement(text string, yield func(start, end int) bool) {
+	for i := skipSpace(text, 1); text[i] != ']'; {
 		end := passValue(text, i)
 		if !yield(i, end) {
 			return

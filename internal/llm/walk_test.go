@@ -33,7 +33,7 @@ func FuzzWalk(f *testing.F) {
 func walked(root gjson.Result) string {
 	var b strings.Builder
 	if root.IsArray() {
-		eachElement(root.Raw, 0, func(start, end int) bool { fmt.Fprintf(&b, "%s\n", root.Raw[start:end]); return true })
+		eachElement(root.Raw, func(start, end int) bool { fmt.Fprintf(&b, "%s\n", root.Raw[start:end]); return true })
 		return b.String()
 	}
 	eachField(root.Raw, 0, func(m member) bool {
