@@ -73,7 +73,7 @@ func TestPrepareAsks(t *testing.T) {
 		{nil, 2, "--name is missing, and there is no deploy/.env"},
 		{[]string{"--services"}, 2, "--name is missing, and there is no /etc/kikuai/kikuai.env"},
 		{[]string{"--name"}, 2, "--name lacks the name"},
-		{[]string{"--nmae", "x"}, 2, "there is no option --nmae"},
+		{[]string{"--nom", "x"}, 2, "there is no option --nom"},
 		{[]string{"--help"}, 0, "Makes what a host needs"},
 	} {
 		said, code := prepare(c.args...)
