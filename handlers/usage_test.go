@@ -70,8 +70,8 @@ func TestUsage(t *testing.T) {
 	c.tell(person, "/usage")
 	today := time.Now().UTC().Format("2 Jan 2006")
 	receipt := c.hears(person, `^Spending: `+regexp.QuoteMeta(today)+` \(UTC\)`)
-	for _, want := range []string{"model-1: $0.02\n   1 calls, 1,234 tokens in, 7 out", "model-0: $0.000001003\n   2 calls, 2,468 tokens in, 14 out",
-		"In all: $0.020001003 for 3 calls", "1 of them counted here"} {
+	for _, want := range []string{"model-1: $0.02\n   calls: 1, tokens: 1,234 in, 7 out", "model-0: $0.000001003\n   calls: 2, tokens: 2,468 in, 14 out",
+		"In all: $0.020001003, calls: 3", "the provider told no tokens: 1."} {
 		if !strings.Contains(receipt.Caption, want) {
 			t.Errorf("no %q in\n%s", want, receipt.Caption)
 		}
@@ -81,7 +81,7 @@ func TestUsage(t *testing.T) {
 	}
 	for _, days := range []string{"7", "30"} {
 		c.press(person, receipt, "usage:"+days+"d")
-		shown := c.hears(person, `^Spending: `+days+` days \(UTC\)[\s\S]*In all: \$0\.020001003 for 3 calls`)
+		shown := c.hears(person, `^Spending: `+days+` days \(UTC\)[\s\S]*In all: \$0\.020001003, calls: 3`)
 		if shown.MessageID != receipt.MessageID || len(c.picture(shown)) == 0 {
 			t.Errorf("%s days are shown in another message", days)
 		}
@@ -115,7 +115,7 @@ func TestUsageInTheirZone(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.tell(person, "/usage 7d")
-		c.hears(person, `^Spending: 7 days \(`+zone+`\)[\s\S]*In all: \$0\.007 for 1 calls`)
+		c.hears(person, `^Spending: 7 days \(`+zone+`\)[\s\S]*In all: \$0\.007, calls: 1`)
 		day := time.Now().In(at)
 		c.tell(person, "/usage "+day.Format(time.DateOnly))
 		c.hears(person, regexp.QuoteMeta(english(t).Day(day))+` \(`+zone+`\)`)
