@@ -14,6 +14,7 @@ import (
 	"github.com/kikuai/kikuai/billing"
 	"github.com/kikuai/kikuai/bot"
 	"github.com/kikuai/kikuai/handlers/hall"
+	"github.com/kikuai/kikuai/handlers/texts"
 	"github.com/kikuai/kikuai/internal/llm"
 )
 
@@ -116,7 +117,7 @@ func (r *Room) modelList(q hall.Request, k talk, page int, lookFor string) (stri
 	now := r.chatModel(k, q.Settings)
 	text := q.Voice.Say("talk.model_now", "model", now)
 	if m := r.offered(now); m != nil {
-		text += "\n" + q.Voice.Say("talk.model_price", "input", priceOf(m, "input"), "output", priceOf(m, "output"))
+		text += "\n" + q.Voice.Say("talk.model_price", "input", priceOf(q.Voice, m, "input"), "output", priceOf(q.Voice, m, "output"))
 	}
 	text += "\n\n" + q.Voice.Say("talk.model_choose")
 	found := r.choices(q.Settings, lookFor)
@@ -124,7 +125,7 @@ func (r *Room) modelList(q hall.Request, k talk, page int, lookFor string) (stri
 	page = min(max(0, page), pages-1)
 	var rows [][]models.InlineKeyboardButton
 	for _, m := range found[page*modelsOnPage : min(len(found), (page+1)*modelsOnPage)] {
-		rows = append(rows, []models.InlineKeyboardButton{{Text: modelLabel(m, now, q.Settings), CallbackData: buttonModel + modelRef(m.ID)}})
+		rows = append(rows, []models.InlineKeyboardButton{{Text: modelLabel(q.Voice, m, now, q.Settings), CallbackData: buttonModel + modelRef(m.ID)}})
 	}
 	if pages > 1 {
 		turn := func(text string, to int) models.InlineKeyboardButton {
@@ -149,7 +150,7 @@ func (r *Room) modelList(q hall.Request, k talk, page int, lookFor string) (stri
 }
 
 // modelLabel is a model on its button, with its prices per million tokens.
-func modelLabel(m *llm.Model, now string, s billing.Settings) string {
+func modelLabel(v texts.Voice, m *llm.Model, now string, s billing.Settings) string {
 	mark := ""
 	if m.ID == now {
 		mark = "✓ "
@@ -157,11 +158,18 @@ func modelLabel(m *llm.Model, now string, s billing.Settings) string {
 	if slices.Contains(s.Favourites, m.ID) {
 		mark += "★ "
 	}
-	return mark + hall.Clip(m.ID, modelsButton) + " · " + priceOf(m, "input") + " / " + priceOf(m, "output")
+	return mark + hall.Clip(m.ID, modelsButton) + " · " + priceOf(v, m, "input") + " / " + priceOf(v, m, "output")
 }
 
 // priceOf is a price of the catalogue, for people.
-func priceOf(m *llm.Model, of string) string { return "$" + cmp.Or(m.Prices[of], "0") }
+func priceOf(v texts.Voice, m *llm.Model, of string) string {
+	stated := cmp.Or(m.Prices[of], "0")
+	nano, err := billing.ParseUSD(stated)
+	if err != nil {
+		return "$" + stated
+	}
+	return v.Dollars(nano)
+}
 
 // modelRef names a model in a button: by its id where that fits, else by a mark of it.
 func modelRef(id string) string {

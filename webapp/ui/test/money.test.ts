@@ -32,6 +32,14 @@ describe('amounts', () => {
     expect(dollars('0.15', 'pt-BR')).toBe('$0,15');
   });
 
+  test('a stated amount has cents at least, and every digit of its own', () => {
+    expect(dollars('0.6', 'en')).toBe('$0.60');
+    expect(dollars('0.6', 'es')).toBe('$0,60');
+    expect(dollars('15', 'en')).toBe('$15.00');
+    expect(dollars('0.075', 'en')).toBe('$0.075');
+    expect(dollars('-1234.5', 'en')).toBe('−$1,234.50');
+  });
+
   test('rounding carries', () => {
     expect(decimal(999_999_999, 2, 'round')).toBe('1.00');
     expect(decimal(999_999_999, 2, 'cut')).toBe('0.99');

@@ -13,13 +13,14 @@ export function decimal(nano: number, places: number, how: 'cut' | 'round'): str
   return sign + digits.slice(0, digits.length - places) + (places > 0 ? '.' + digits.slice(-places) : '');
 }
 
-/** Writes a decimal text of dollars as the locale does: "-1234.5" → "-$1,234.5". */
+/** Writes a decimal text of dollars as the locale does, with two decimals at least:
+    "-1234.5" → "−$1,234.50". */
 export function dollars(text: string, locale: string): string {
   const negative = text.startsWith('-');
   const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
   const point = new Intl.NumberFormat(locale).formatToParts(1.5).find((part) => part.type === 'decimal')?.value ?? '.';
   const grouped = new Intl.NumberFormat(locale).format(BigInt(whole));
-  return `${negative ? '−' : ''}$${grouped}${fraction ? point + fraction : ''}`;
+  return `${negative ? '−' : ''}$${grouped}${point}${fraction.padEnd(2, '0')}`;
 }
 
 /** What somebody has: cents, never more than there is. */
