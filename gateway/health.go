@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/kikuai/kikuai/internal/llm"
 )
 
 const probeIn = 250 * time.Millisecond
@@ -53,10 +57,15 @@ const (
 // ready answers GET /readyz: 200 when all that a call needs is there, else 503,
 // and what is missing. Causes go to the log, not to the client. Parameters exclude name
 // checks that do not count: calls go on for a while without Postgres, and a balancer that
-// asked for it would take every instance out of service at once.
+// asked for it would take every instance out of service at once. A name that is no check's
+// is told of: whoever misspelt it would think that the check is left out.
 func (s *Server) ready(c *fiber.Ctx) error {
 	var excluded []string
 	for _, name := range c.Request().URI().QueryArgs().PeekMulti("exclude") {
+		if _, known := s.probes[string(name)]; !known {
+			return &llm.RequestError{Param: "exclude", Message: fmt.Sprintf(`"exclude" names a check, and %.40q is none. There are: %s.`,
+				name, strings.Join(slices.Sorted(maps.Keys(s.probes)), ", "))}
+		}
 		excluded = append(excluded, string(name))
 	}
 	checks := s.probe(excluded)

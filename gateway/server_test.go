@@ -49,11 +49,20 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	<-failing // whoever asks it from here on fails
-	if a := r.do("GET", "/readyz?exclude=nothing&exclude=other", "", ""); a.status != 200 || a.get("checks.other").Str != "excluded" || len(failing) > 0 {
+	if a := r.do("GET", "/readyz?exclude=redis&exclude=other", "", ""); a.status != 200 || a.get("checks.other").Str != "excluded" || len(failing) > 0 {
 		t.Errorf("%d %s, and the excluded probe was asked: %v", a.status, a.body, len(failing) > 0)
 	}
 	if a := r.do("GET", "/readyz?exclude=redis", "", ""); a.status != 503 || a.get("checks.other").Str != "failing" {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	asked := len(failing)
+	a = r.do("GET", "/readyz?exclude=redis&exclude=bogus", "", "")
+	if a.status != 400 || a.get("error.code").Str != "invalid_request" || len(failing) != asked ||
+		a.get("error.message").Str != `"exclude" names a check, and "bogus" is none. There are: other, redis.` {
+		t.Errorf("a check that there is not: %d %s", a.status, a.body)
+	}
+	if a := r.do("GET", "/readyz?exclude=", "", ""); a.status != 400 {
+		t.Errorf("an empty name: %d %s", a.status, a.body)
 	}
 	if a := r.do("GET", "/health", "", ""); a.status != 200 || a.body != `{"status":"alive"}` {
 		t.Errorf("%d %s", a.status, a.body)
