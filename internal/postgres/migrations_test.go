@@ -2,6 +2,10 @@ package postgres_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -97,4 +101,76 @@ func TestPendingCountsWhatIsMissing(t *testing.T) {
 	if err != nil || pending == 0 {
 		t.Errorf("an empty database lacks %d migrations, %v", pending, err)
 	}
+}
+
+// TestMigrationsSayWhatTheyAre: the first comment of a migration says whether it expands,
+// so that the servers of the release before go on, or contracts what they may still use.
+func TestMigrationsSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := saysWhatItIs.FindStringSubmatch(string(raw))
+		takes := takesAway(string(raw))
+		switch {
+		case said == nil:
+			t.Errorf(`%s: its first line is neither "-- Expands" nor "-- Contracts"`, file)
+		case said[1] == "Expands" && len(takes) > 0:
+			t.Errorf("%s says that it expands, and takes away what the release before may use: %q", file, takes)
+		case said[1] == "Contracts" && len(takes) == 0:
+			t.Errorf("%s says that it contracts, and takes nothing away", file)
+		}
+	}
+	for up, takes := range map[string]int{
+		"create table a (b int); alter table a rename b to c; drop index i;":               0,
+		"alter table a drop constraint c, add constraint c check (b > 0); -- drop table a": 0,
+		"drop table a;": 1, "alter table a drop column b;": 1, "alter table a\n\tadd c int, drop b;": 1,
+		"alter table a rename b to c;": 1, "alter table a alter b set not null;": 1, "alter table a alter b type text;": 1,
+	} {
+		if got := takesAway("-- +goose Up\n" + up + "\n-- +goose Down\ndrop table z;"); len(got) != takes {
+			t.Errorf("%q takes away %q", up, got)
+		}
+	}
+}
+
+var (
+	saysWhatItIs = regexp.MustCompile(`\A-- (Expands|Contracts)[.:]`)
+	sqlComment   = regexp.MustCompile(`--[^\n]*`)
+	created      = regexp.MustCompile(`create table (\w+)`)
+	taken        = regexp.MustCompile(`^drop (?:table|view|function|aggregate|type|sequence)\b`)
+	altered      = regexp.MustCompile(`(?s)^alter table (?:only )?(\w+)(.*)`)
+	takenOf      = regexp.MustCompile(`\brename\b|\bset not null\b|\balter (?:column )?\w+ (?:set data )?type\b|\bdrop (?:column )?(\w+)`)
+)
+
+// takesAway are the statements of a migration's way up that remove, rename or narrow what
+// it has not made itself. Indexes, triggers and constraints are not what servers name.
+func takesAway(text string) (statements []string) {
+	up, _, _ := strings.Cut(text, "-- +goose Down")
+	up = sqlComment.ReplaceAllString(up, "")
+	made := map[string]bool{}
+	for _, found := range created.FindAllStringSubmatch(up, -1) {
+		made[found[1]] = true
+	}
+	for statement := range strings.SplitSeq(up, ";") {
+		statement = strings.TrimSpace(statement)
+		if taken.MatchString(statement) {
+			statements = append(statements, statement)
+		}
+		of := altered.FindStringSubmatch(statement)
+		if of == nil || made[of[1]] {
+			continue
+		}
+		for _, found := range takenOf.FindAllStringSubmatch(of[2], -1) {
+			if found[1] != "constraint" && found[1] != "default" {
+				statements = append(statements, statement)
+			}
+		}
+	}
+	return statements
 }

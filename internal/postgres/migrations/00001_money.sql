@@ -1,3 +1,5 @@
+-- Expands: part of the first schema, on less than which no server ran.
+
 -- +goose Up
 
 -- All money is bigint nano-USD, below 2^53 in magnitude so that Redis' scripts

@@ -1,3 +1,5 @@
+-- Expands: part of the first schema, on less than which no server ran.
+
 -- +goose Up
 
 -- A debit that Postgres decided and Redis is to take: the shard's owner takes it

@@ -1,3 +1,5 @@
+-- Expands: part of the first schema, on less than which no server ran.
+
 -- +goose Up
 
 -- What an operator did, and every change of a key or an account's standing.

@@ -1,3 +1,5 @@
+-- Expands: part of the first schema, on less than which no server ran.
+
 -- +goose Up
 
 -- The promises of the ledger that the database keeps by itself, whoever writes.

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- Limits are columns of the same names wherever they stand: requests and tokens per

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- A shard that Redis lost is rebuilt with the chats' resolved holds of the last days,

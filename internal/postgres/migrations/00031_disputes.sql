@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- Disputes of a card payment, by the provider's id of each: what was lost by it, in

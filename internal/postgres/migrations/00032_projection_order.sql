@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- seq counts the changes of a key that Redis is told of, whoever makes them: of two

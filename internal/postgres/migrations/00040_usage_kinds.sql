@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- What else a call may be charged for. Tokens are parts of prompt_tokens or of

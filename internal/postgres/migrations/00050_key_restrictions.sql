@@ -1,3 +1,5 @@
+-- Expands: the trigger that is made anew counts more columns.
+
 -- +goose Up
 
 -- What a key may be used for; null: anything, from anywhere, for ever. A model is an id,

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- What key holders' paid requests came to: never a prompt, an answer, an address or a

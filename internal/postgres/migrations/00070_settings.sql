@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- What an account's owner chose in the bot. Defaults are empty, zero and false; a row is

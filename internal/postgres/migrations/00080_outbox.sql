@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- Messages to many people, each sent by way of the outbox. filled_to is how far down the

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- Who was active lately is counted without reading all usage there ever was. Hours come

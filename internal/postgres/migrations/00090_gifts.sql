@@ -1,3 +1,5 @@
+-- Expands: the constraint that is made anew allows one more book.
+
 -- +goose Up
 
 -- The book of gifts: what givers gave and nobody has been given yet.

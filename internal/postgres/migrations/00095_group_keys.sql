@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- The group at Telegram whose questions the key pays for; null: whoever presents the key.

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- An account's calls by time: for lists and exports of them, and for sums whose edges are

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- SHA-256 of what a message's name was wished for with: the same name with another wish is

@@ -1,5 +1,6 @@
--- The hashes of posted events are computed where the events are; transactions that
--- Postgres itself decides are linked one at a time, by ledger_link.
+-- Contracts: servers of before link events by ledger_chain. The hashes of posted events are
+-- computed where the events are; transactions that Postgres itself decides are linked one
+-- at a time, by ledger_link.
 
 -- +goose Up
 drop aggregate ledger_chain(bytea, bytea);

@@ -1,3 +1,5 @@
+-- Expands.
+
 -- +goose Up
 
 -- What a call cost beyond what its account is charged, which is written off where the

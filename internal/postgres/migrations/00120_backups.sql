@@ -1,6 +1,8 @@
+-- Expands.
+
 -- +goose Up
 
--- Before the servers: when base backups of this database were finished, so that every server
+-- When base backups of this database were finished, so that every server
 -- can show how old the newest is. deploy/postgres/backup.sh notes them. No book: the newest
 -- hundred stay.
 create table backups (

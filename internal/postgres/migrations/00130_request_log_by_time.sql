@@ -1,3 +1,4 @@
+-- Expands: one index stands in for another.
 -- Requests are found by time only where old ones are forgotten, and come in nearly their own
 -- order: a BRIN index does, and costs a request next to nothing. While it is built the log takes no rows: they are
 -- dropped and counted, and nothing else waits.
