@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"time"
 
@@ -36,6 +37,27 @@ func (p *passage) stars(ctx context.Context, serial int) {
 		s.t.Errorf("%s: press %s: %v", p.mark, account, err)
 	}
 	p.heard(ctx, leaver, "editMessageText", `deleted`)
+}
+
+// feedbackReader is the operator whom feedback goes to.
+const feedbackReader = 7_400_000
+
+// feedback lets a person write to the operator, by way of the outbox: it arrives, and is
+// noted as sent, by another server once the claim of the one that was killed has run out.
+func (p *passage) feedback(ctx context.Context, serial int) {
+	s := p.w.s
+	who := s.telegram.User(int64(feedbackReader+1+serial), "Lin").ID
+	p.say(ctx, who, fmt.Sprintf("/feedback passage %d", serial), "sendMessage", "")
+	p.heard(ctx, feedbackReader, "sendMessage", fmt.Sprintf(`passage %d$`, serial))
+	for ctx.Err() == nil {
+		var waiting int
+		err := p.w.pool.QueryRow(ctx, `select count(*) from outbox where state = 'waiting' and name like 'feedback:%'`).Scan(&waiting)
+		if err == nil && waiting == 0 {
+			return
+		}
+		sleep(ctx, 500*time.Millisecond)
+	}
+	s.t.Errorf("%s: feedback is not noted as sent", p.mark)
 }
 
 // found makes the comparison with Telegram due until it has found the payment.
