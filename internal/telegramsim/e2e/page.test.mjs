@@ -57,6 +57,30 @@ test('Start, a streamed answer, and the same chat after a reload', async () => {
   assert.deepEqual(await texts(), before);
 });
 
+test('a chat opens at its beginning before Start, and at its newest message after it', async () => {
+  const place = () => page.locator('#scroller').evaluate((n) => ({ top: n.scrollTop, left: Math.round(n.scrollHeight - n.clientHeight - n.scrollTop) }));
+  await page.setViewportSize({ width: 390, height: 420 }); // lower than the list of commands
+  await open({ started: false });
+  await page.waitForSelector('#intro:not([hidden])');
+  let at = await place();
+  assert.equal(at.top, 0, 'what the bot is, is read from its beginning');
+  assert.ok(at.left > 0, 'the list is too short for this test');
+  await page.locator('#scroller').evaluate((n) => { n.scrollTop = n.scrollHeight; });
+  await page.waitForFunction(() => document.getElementById('scroller').scrollTop > 0);
+  assert.ok(await page.locator('#to-end').isHidden());
+
+  await page.locator(id('start')).click();
+  await textIs(id('message-text'), 'Welcome');
+  for (let i = 0; i < 12; i += 1) fake.post(ADA, compose(`line ${i}`));
+  await textIs(id('message-text'), 'line 11');
+  assert.ok(await last().isVisible());
+  await page.reload();
+  await textIs(id('message-text'), 'line 11');
+  at = await place();
+  assert.ok(at.top > 0 && at.left <= 1, `${at.left} px of the newest message are not seen`);
+  await page.waitForFunction((composer) => document.activeElement === document.querySelector(composer), id('composer'));
+});
+
 test('Shift+Enter makes a line, Enter sends it whole', async () => {
   await open();
   await page.locator(id('composer')).focus();

@@ -31,6 +31,7 @@ export function createMessages(store, act) {
   const shown = () => state.messages.filter(store.shown);
   const facts = (m) => ({ together: albumOf(m), own: isOwn(m), read: m.message_id <= state.readUpTo, bot: state.bot.first_name, payments: state.payments, group: state.chat.type !== 'private' });
   const actions = { ...act, jump };
+  const empty = () => nodes.size === 0 && !draftNode;
 
   function renderAll() {
     nodes.clear();
@@ -167,7 +168,9 @@ export function createMessages(store, act) {
       unread = 0;
       renderToEnd();
     }
-    if (following) scroller.scrollTop = scroller.scrollHeight;
+    // Before the first message what the bot is stands there, and is read from its beginning.
+    if (empty() && always) scroller.scrollTop = 0;
+    else if (following && !empty()) scroller.scrollTop = scroller.scrollHeight;
     seen = [scroller.scrollHeight, scroller.clientHeight];
   }
 
@@ -185,6 +188,7 @@ export function createMessages(store, act) {
   }
 
   scroller.addEventListener('scroll', () => {
+    if (empty()) return undefined;
     // A window that changes moves the list, too: that is nobody's scrolling.
     if (seen[0] !== scroller.scrollHeight || seen[1] !== scroller.clientHeight) return follow();
     const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
