@@ -35,14 +35,14 @@ func readProgram(t *testing.T) program {
 		}
 		p.routes = append(p.routes, route)
 	}
-	for _, found := range probeLine.FindAllStringSubmatch(source(t, "cmd/kikuai/app.go"), -1) {
+	for _, found := range probeLine.FindAllStringSubmatch(source(t, "cmd/kikuai/listener.go"), -1) {
 		p.probes = append(p.probes, submatch(t, "cmd/kikuai/health.go", found[1]+` += "([^"]+)"`))
 	}
 	for _, found := range commandLine.FindAllStringSubmatch(source(t, "cmd/kikuai/main.go"), -1) {
 		p.commands = append(p.commands, strings.ToLower(found[1]))
 	}
 	for path, constant := range map[string]string{
-		"bot/dispatcher.go": "abandonAfter", "cmd/kikuai/app.go": "settleIn", "internal/telemetry/ops.go": "opsShutdownIn", "gateway/server.go": "settleGrace",
+		"bot/dispatcher.go": "abandonAfter", "cmd/kikuai/meter.go": "settleIn", "internal/telemetry/ops.go": "opsShutdownIn", "gateway/server.go": "settleGrace",
 	} {
 		seconds, err := strconv.Atoi(submatch(t, path, constant+` += (\d+) \* time\.Second`))
 		if err != nil {

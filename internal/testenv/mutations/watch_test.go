@@ -14,7 +14,7 @@ var watchBugs = []mutation{
 	},
 	{
 		bug:   "operators wait for Postgres",
-		edits: []edit{{"cmd/kikuai/app.go", "a.registry, a.health(probes), a.log)", "a.registry, a.health(map[string]probe{checkPostgres: postgresProbe(a.postgres, a.log)}), a.log)"}},
+		edits: []edit{{"cmd/kikuai/listener.go", "a.registry, a.health(probes), a.log)", "a.registry, a.health(map[string]probe{checkPostgres: postgresProbe(a.postgres, a.log)}), a.log)"}},
 		pkg:   "cmd/kikuai", test: "TestE2EScraped",
 	},
 	{
