@@ -97,6 +97,11 @@ bench-usage: ## what the account API takes for an account with a million calls (
 	@.ci/prepare servers
 	@go run ./deploy/bench -only usage
 
+.PHONY: bench-gateways
+bench-gateways: ## paid completions beside Bifrost, in one run with the bare handler; builds it first (some minutes)
+	@.ci/prepare servers
+	@go run ./deploy/bench -only gateways
+
 .PHONY: loadtest
 loadtest: ## load on a whole site behind nginx, by k6; writes deploy/loadtest/RESULTS.md (SCENARIO=spike,api SCALE=0.5 DURATION=30s)
 	@.ci/prepare front

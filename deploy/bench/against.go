@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// triesMost is how often a trial is repeated that a busy machine has spoilt.
-const triesMost = 3
-
 // trial is one measurement with the processor time that each party had per request.
 type trial struct {
 	sample
@@ -70,55 +67,24 @@ func measureAgainst(ctx context.Context, binary, other, only string, rounds int,
 	}
 	defer after.close()
 	var b strings.Builder
-	fmt.Fprintf(&b, "| work | | requests/s | of bare | p50 | p99 | of bare | %s | all |\n|---|---|--:|--:|--:|--:|--:|%s--:|\n",
-		strings.Join(partyNames, " | "), strings.Repeat("--:|", len(partyNames)))
+	b.WriteString(sidesHead())
 	old := before.pairs()
 	for i, pair := range after.pairs() {
 		if !strings.Contains(pair.row.work, only) {
 			continue
 		}
-		sides := []struct {
-			name    string
-			load    load
-			parties parties
-			trials  []trial
-		}{
+		sides := []side{
 			{name: "bare", load: pair.bare, parties: after.theirs()},
 			{name: "before", load: old[i].kikuai, parties: before.ours()},
 			{name: "after", load: pair.kikuai, parties: after.ours()},
 		}
-		for round := range rounds + 1 {
-			for j := range sides {
-				lasting := length
-				if round == 0 { // opens the connections
-					lasting = time.Second
-				}
-				t, err := try(ctx, sides[j].load, sides[j].parties, connections, lasting)
-				for again := 0; err != nil && again < triesMost && ctx.Err() == nil; again++ {
-					fmt.Fprintln(os.Stderr, "bench: once more:", err)
-					t, err = try(ctx, sides[j].load, sides[j].parties, connections, lasting)
-				}
-				if err != nil {
-					return "", err
-				}
-				if round > 0 {
-					sides[j].trials = append(sides[j].trials, t)
-				}
-			}
+		if err := inTurn(ctx, sides, rounds, length, connections); err != nil {
+			return "", err
 		}
-		for _, side := range sides {
-			rate := middle(side.trials, func(i int) float64 { return side.trials[i].perSecond })
-			ofBare := middle(side.trials, func(i int) float64 { return side.trials[i].perSecond / sides[0].trials[i].perSecond })
-			tail := middle(side.trials, func(i int) float64 { return float64(side.trials[i].p99) / float64(sides[0].trials[i].p99) })
-			fmt.Fprintf(&b, "| %s | %s | %.0f | **%.3f** | %s | %s | %.2f× |", pair.row.work, side.name, rate, ofBare,
-				fine(middle(side.trials, func(i int) time.Duration { return side.trials[i].p50 })),
-				fine(middle(side.trials, func(i int) time.Duration { return side.trials[i].p99 })), tail)
-			b.WriteString(spent(usedOf(side.trials)))
-			b.WriteString("\n")
-		}
+		b.WriteString(sideRows(pair.row.work, sides))
 	}
-	fmt.Fprintf(&b, "\nMedians of %d rounds of %s in turn, %d connections; processor time per request, in µs. %s", rounds, length, connections, machine())
-	return b.String(), ctx.Err()
+	b.WriteString(sidesFoot(rounds, length, connections))
+	return b.String(), nil
 }
 
 // usedOf is the processor time that each party had per request: the median of trials.

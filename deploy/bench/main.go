@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 		length      = flags.Duration("length", 4*time.Second, "length of one measurement")
 		connections = flags.Int("connections", 64, "client connections")
 		out         = flags.String("out", "deploy/bench/RESULTS.md", "file for the tables; empty writes none")
-		only        = flags.String("only", "", "measure but one part: serving, allocations, streams, money, limits, cache, or usage, which nothing else brings")
+		only        = flags.String("only", "", "measure but one part: serving, allocations, streams, money, limits, cache, or gateways or usage, which nothing else brings")
 		calls       = flags.Int("calls", 1_000_000, "with -only usage: calls of the account")
 		profiles    = flags.String("profiles", "", "directory for a CPU profile of kikuai under each load")
 		against     = flags.String("against", "", "compare with this kikuai, built before, in turn; writes no file")
@@ -55,11 +55,11 @@ func run(ctx context.Context, args []string) error {
 		return serveBare(ctx, *bare, *bareRedis, *bareModel)
 	}
 	switch *only {
-	case "", "serving", "allocations", "streams", "money", "limits", "cache":
+	case "", "serving", "allocations", "streams", "money", "limits", "cache", "gateways":
 	case "usage":
 		return usage(ctx, *calls, *out)
 	default:
-		return errors.New("only is serving, allocations, streams, money, limits, cache or usage")
+		return errors.New("only is serving, allocations, streams, money, limits, cache, gateways or usage")
 	}
 	if *rounds < 1 || *rounds > 50 || *length < time.Second || *length > time.Minute || *connections < 1 || *connections > 1024 {
 		return errors.New("rounds must be 1–50, length 1s–1m, connections 1–1024")
@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return report("", "Before and after", text)
+	}
+	if *only == "gateways" {
+		return section(ctx, "Gateways", measureGateways, *rounds, *length, *connections, *out)
 	}
 	for _, part := range []struct {
 		name    string

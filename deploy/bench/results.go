@@ -10,7 +10,7 @@ import (
 )
 
 // sections are the parts of the results' file, in order; each is written by itself.
-var sections = []string{"Serving", "Allocations", "Streams", "Money", "Limits", "Cache", "Usage"}
+var sections = []string{"Serving", "Allocations", "Streams", "Money", "Limits", "Cache", "Usage", "Gateways"}
 
 // report prints a section and puts it into the file, in place of the one of before.
 func report(file, section, text string) error {
@@ -24,7 +24,7 @@ func report(file, section, text string) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\n`make bench` writes this file; `make bench-streams`, `make bench-money`, `make bench-limits`, `make bench-cache` and `make bench-usage` their parts of it.\n")
+	b.WriteString("# Benchmarks\n\n`make bench` writes this file; `make bench-streams`, `make bench-money`, `make bench-limits`, `make bench-cache`, `make bench-usage` and `make bench-gateways` their parts of it.\n")
 	for _, name := range sections {
 		content := text
 		if name != section {

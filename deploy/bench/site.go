@@ -59,6 +59,7 @@ type site struct {
 	barePID      int
 	bareRedisPID int
 	upstreamPID  int
+	upstream     string
 	flow         string       // the upstream of streams
 	updates      atomic.Int64 // the last update's id
 	closers      []func() error
@@ -86,8 +87,7 @@ func build(ctx context.Context, binary string) (_ *site, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, func() error { return os.RemoveAll(dir) })
-	upstream, err := s.startUpstream(ctx)
-	if err != nil {
+	if err := s.startUpstream(ctx); err != nil {
 		return nil, err
 	}
 	if s.flow, err = s.serveFlow(); err != nil {
@@ -107,26 +107,25 @@ func build(ctx context.Context, binary string) (_ *site, err error) {
 	}
 	s.closers = append(s.closers, database.Close)
 	s.redisPID, s.bareRedisPID, s.postgres = stores[0].PID(), stores[1].PID(), database.PID()
-	if err := s.startKikuai(ctx, dir, binary, upstream, stores[0].URL(), database.URL("postgres")); err != nil {
+	if err := s.startKikuai(ctx, dir, binary, stores[0].URL(), database.URL("postgres")); err != nil {
 		return nil, err
 	}
-	return s, s.startBare(ctx, upstream, stores[1].Addr)
+	return s, s.startBare(ctx, stores[1].Addr)
 }
 
 // startUpstream starts the upstream, in a process of its own so that its work is not taken
 // for the client's.
-func (s *site) startUpstream(ctx context.Context) (string, error) {
+func (s *site) startUpstream(ctx context.Context) error {
 	addr, err := child.FreeAddress()
 	if err != nil {
-		return "", err
+		return err
 	}
-	if s.upstreamPID, err = s.startSelf(ctx, http.MethodGet, "http://"+addr, "-upstream", addr); err != nil {
-		return "", err
-	}
-	return "http://" + addr, nil
+	s.upstream = "http://" + addr
+	s.upstreamPID, err = s.startSelf(ctx, http.MethodGet, s.upstream, "-upstream", addr)
+	return err
 }
 
-func (s *site) startKikuai(ctx context.Context, dir, binary, upstream, redisURL, databaseURL string) error {
+func (s *site) startKikuai(ctx context.Context, dir, binary, redisURL, databaseURL string) error {
 	if binary == "" {
 		var err error
 		if binary, err = program.Build(ctx, dir); err != nil {
@@ -134,7 +133,7 @@ func (s *site) startKikuai(ctx context.Context, dir, binary, upstream, redisURL,
 		}
 	}
 	file := filepath.Join(dir, "catalogue.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, catalogue, upstream, s.flow), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, catalogue, s.upstream, s.flow), 0o600); err != nil {
 		return err
 	}
 	addr, err := child.FreeAddress()
@@ -148,7 +147,7 @@ func (s *site) startKikuai(ctx context.Context, dir, binary, upstream, redisURL,
 	s.program = program.Program{Binary: binary, Environment: append(os.Environ(),
 		"KIKUAI_ENV=testing", "LOG_LEVEL=error", "LISTEN_ADDR="+addr, "OPS_ADDR="+ops,
 		"REDIS_URL="+redisURL, "DATABASE_URL="+databaseURL, "CATALOG_FILE="+file,
-		"WEBHOOK_SECRET="+webhookSecret, "TELEGRAM_BOT_TOKEN=1:bench", "TELEGRAM_API_URL="+upstream,
+		"WEBHOOK_SECRET="+webhookSecret, "TELEGRAM_BOT_TOKEN=1:bench", "TELEGRAM_API_URL="+s.upstream,
 		"RATE_LIMIT_REQUESTS_PER_MINUTE=1000000", // of keys without a limit of their own
 		"KEY_PEPPER=bench-pepper-of-thirty-two-bytes!", "CHAT_MODEL="+model,
 	)}
@@ -181,13 +180,13 @@ func (s *site) openOthers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *site) startBare(ctx context.Context, upstream, redisAddr string) error {
+func (s *site) startBare(ctx context.Context, redisAddr string) error {
 	addr, err := child.FreeAddress()
 	if err != nil {
 		return err
 	}
 	s.bare = "http://" + addr
-	s.barePID, err = s.startSelf(ctx, http.MethodPost, s.bare+"/two", "-bare", addr, "-bare-redis", redisAddr, "-bare-model", upstream)
+	s.barePID, err = s.startSelf(ctx, http.MethodPost, s.bare+"/two", "-bare", addr, "-bare-redis", redisAddr, "-bare-model", s.upstream)
 	return err
 }
 
