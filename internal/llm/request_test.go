@@ -193,13 +193,10 @@ func TestPromptBound(t *testing.T) {
 	if got := bound(image(`{"type":"image_url","im\u0061ge_url":{"url":"https://x/y.png"}}`)); got < 700 {
 		t.Errorf("a picture elsewhere, its field escaped: %d", got)
 	}
-	for _, part := range []string{`{"type":"file","file":{"file_id":"f"}}`, `{"file":{"file_id":"f"}}`, `{"type":"video_url","video_url":{}}`} {
+	for _, part := range []string{`{"type":"file","file":{"file_data":"f"}}`, `{"file":{"file_data":"f"}}`, `{"type":"video_url","video_url":{}}`} {
 		if got := bound(image(part)); got != m.Context {
 			t.Errorf("%s: %d", part, got)
 		}
-	}
-	if got := bound(`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`); got != m.Context {
-		t.Errorf("audio of before: %d", got)
 	}
 	if got := bound(image(`{"type":"text","text":"` + picture + `"}`)); got != m.Context {
 		t.Errorf("a megabyte of text: %d", got)
@@ -215,14 +212,13 @@ func TestLacks(t *testing.T) {
 	}
 	for body, may := range map[string]func(*Kinds){
 		with(`"x":1`): func(*Kinds) {},
-		part(`{"type":"image_url","image_url":{"url":"https://x"}}`):         func(k *Kinds) { k.ImageIn = false },
-		part(`{"im\u0061ge_url":{"url":"https://x"}}`):                       func(k *Kinds) { k.ImageIn, k.HourWrite = false, false },
-		part(`{"type":"input_audio","input_audio":{}}`):                      func(k *Kinds) { k.AudioIn = false },
-		part(`{"type":"what may come one day"}`):                             func(k *Kinds) { k.AudioIn, k.ImageIn = false, false },
-		with(`"modalities":["text","audio"],"audio":{"voice":"x"}`):          func(k *Kinds) { k.AudioOut, k.ImageOut = false, false },
-		with(`"Audio":{"voice":"x"}`):                                        func(k *Kinds) { k.AudioOut = false },
-		`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`: func(k *Kinds) { k.AudioIn = false },
-		part(`{"type":"text","text":"y","cache_control":{"ttl":"1h"}}`):      func(k *Kinds) { k.HourWrite = false },
+		part(`{"type":"image_url","image_url":{"url":"https://x"}}`):    func(k *Kinds) { k.ImageIn = false },
+		part(`{"im\u0061ge_url":{"url":"https://x"}}`):                  func(k *Kinds) { k.ImageIn, k.HourWrite = false, false },
+		part(`{"type":"input_audio","input_audio":{}}`):                 func(k *Kinds) { k.AudioIn = false },
+		part(`{"type":"what may come one day"}`):                        func(k *Kinds) { k.AudioIn, k.ImageIn = false, false },
+		with(`"modalities":["text","audio"],"audio":{"voice":"x"}`):     func(k *Kinds) { k.AudioOut, k.ImageOut = false, false },
+		with(`"Audio":{"voice":"x"}`):                                   func(k *Kinds) { k.AudioOut = false },
+		part(`{"type":"text","text":"y","cache_control":{"ttl":"1h"}}`): func(k *Kinds) { k.HourWrite = false },
 	} {
 		r, err := ParseChat([]byte(body))
 		if err != nil {
