@@ -140,10 +140,11 @@ func (r *messagesRequest) read(values *[messagesFields]gjson.Result) error {
 	if !r.at[messagesMax].present() && r.Operation == OpMessages {
 		return &RequestError{Param: FieldMaxTokens, Message: "max_tokens: Field required"}
 	}
-	if r.MaxOutput, err = integer(values[messagesMax], FieldMaxTokens, maxLength); err != nil {
+	r.Warming = values[messagesMax].Raw == "0"
+	if r.MaxOutput, err = integer(values[messagesMax], FieldMaxTokens, maxLength); err != nil && !r.Warming {
 		return err
 	}
-	if r.MaxOutput == 0 && r.Operation == OpMessages {
+	if r.MaxOutput == 0 && !r.Warming && r.Operation == OpMessages {
 		return &RequestError{Param: FieldMaxTokens, Message: "max_tokens: Input should be a valid integer"}
 	}
 	r.MaxField = FieldMaxTokens
