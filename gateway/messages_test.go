@@ -200,6 +200,7 @@ func TestMessagesErrors(t *testing.T) {
 		{"no max_tokens", ask(chatBody("claude")), 400, "invalid_request_error"},
 		{"a long answer", ask(chatBody("claude", `"max_tokens":5000`)), 400, "invalid_request_error"},
 		{"a longer context", ask(messagesBody("claude"), "Anthropic-Beta", "context-1m-2025-08-07"), 400, "invalid_request_error"},
+		{"a profile at the provider", ask(messagesBody("claude"), "Anthropic-User-Profile-Id", "p"), 400, "invalid_request_error"},
 		{"the provider's tool", ask(messagesBody("claude", `"tools":[{"type":"web_search_20250305","name":"web_search"}]`)), 400, "invalid_request_error"},
 		{"refused", r.messages(key, "claude-400"), 400, "invalid_request_error"},
 		{"our key there", r.messages(key, "claude-401"), 502, "api_error"},

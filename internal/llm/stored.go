@@ -35,7 +35,7 @@ func stored(field string, value gjson.Result) error {
 			return refused("deferred", "Answers are given while the client waits: leave 'deferred' out, and stream.")
 		}
 	case strings.EqualFold(field, "preset"):
-		return notOffered(field, "what is kept at the provider is nobody's here")
+		return notOffered(field, keptThere)
 	case strings.EqualFold(field, "audio"):
 		var fault error
 		value.ForEach(func(key, v gjson.Result) bool {
