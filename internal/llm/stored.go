@@ -24,6 +24,17 @@ func readStore(v gjson.Result) error {
 	return err
 }
 
+// unkept is the member that has a provider keep nothing, before others.
+const unkept = `"store":false,`
+
+// unkept is a translated chat completion request that the provider keeps nothing of.
+func (p *Provider) unkept(body []byte) []byte {
+	if !p.keepsChat {
+		return body
+	}
+	return append([]byte("{"+unkept), body[1:]...)
+}
+
 // stored refuses a field of the request itself that leaves something at the provider, or
 // names what is there.
 func stored(field string, value gjson.Result) error {

@@ -1,8 +1,12 @@
 package llm
 
 import (
+	"bytes"
 	"errors"
+	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 // TestChatKeepsNothing: what would be kept at the provider, or is there, is refused by
@@ -57,6 +61,39 @@ func TestChatKeepsNothing(t *testing.T) {
 	} {
 		if _, err := ParseChat([]byte(body)); err != nil {
 			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// TestChatUnkept: OpenAI keeps the chat completions of newer accounts unless it is told not
+// to. Other servers, which may refuse a field that they do not know, are told nothing.
+func TestChatUnkept(t *testing.T) {
+	openai := deployment(t, "base_url: https://api.openai.com/v1, responses: false", "m")
+	server := deployment(t, "base_url: http://127.0.0.1:1/v1", "m")
+	messages, err := ParseMessages([]byte(`{"model":"m","max_tokens":50,`+hello+`}`), MessagesHeaders{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	responses, err := ParseResponses([]byte(`{"model":"m","max_output_tokens":50,"input":"hi"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests := []*Request{messages, responses}
+	for _, member := range []string{`"x":1`, `"store":null`, `"store":false`, `"x":1,"store": null`} {
+		r, err := ParseChat([]byte(with(member)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, r)
+	}
+	for _, r := range requests {
+		out, _, err := r.For(openai, 50, nil)
+		if err != nil || gjson.GetBytes(out.Body, "store").Raw != "false" || bytes.Count(out.Body, []byte("store")) != 1 || !gjson.ValidBytes(out.Body) {
+			t.Errorf("%s became %s, %v", r.body, out.Body, err)
+		}
+		out, _, err = r.For(server, 50, nil)
+		if err != nil || strings.Contains(string(out.Body), "store") != strings.Contains(r.body, "store") {
+			t.Errorf("%s became %s, %v", r.body, out.Body, err)
 		}
 	}
 }

@@ -8,6 +8,12 @@ var protocolBugs = []mutation{
 		pkg:   "internal/llm", test: "TestChatKeepsNothing",
 	},
 	{
+		bug: "say nothing to a provider that keeps chat completions by itself",
+		edits: []edit{{"internal/llm/patch.go",
+			"\t\tedits = append(edits, edit{r.open, r.open, unkept})\n", "\t\t_ = unkept\n"}},
+		pkg: "internal/llm", test: "TestChatUnkept",
+	},
+	{
 		bug: "look for the id of a file in a part itself, and not in what it holds",
 		edits: []edit{{"internal/llm/stored.go",
 			"\t\t\tdefault:\n\t\t\t\tfault = storedIn(value, at)\n", ""}},
