@@ -154,10 +154,25 @@ func (r *chatRequest) readOptions(options gjson.Result) error {
 	if !options.IsObject() {
 		return &RequestError{Param: "stream_options", Message: "'stream_options' must be an object."}
 	}
-	include, err := boolean(options.Get("include_usage"), "stream_options.include_usage")
-	r.IncludeUsage = include
+	// Of two, the provider might heed the one that we do not, and tell no usage.
+	const param = "stream_options." + includeUsage
+	count := 0
+	var err error
+	options.ForEach(func(key, value gjson.Result) bool {
+		if !strings.EqualFold(key.Str, includeUsage) {
+			return true
+		}
+		if count++; count > 1 || key.Str != includeUsage {
+			err = refused(param, "'%s' must stand there once, in lower case.", param)
+		} else {
+			r.IncludeUsage, err = boolean(value, param)
+		}
+		return err == nil
+	})
 	return err
 }
+
+const includeUsage = "include_usage"
 
 // readTier refuses what is billed at other prices than the catalogue's.
 func readTier(tier gjson.Result) error {

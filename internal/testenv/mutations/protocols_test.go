@@ -14,6 +14,12 @@ var protocolBugs = []mutation{
 		pkg: "internal/llm", test: "TestChatUnkept",
 	},
 	{
+		bug: "let a second wish hide a stream's usage",
+		edits: []edit{{"internal/llm/chatrequest.go",
+			"if count++; count > 1 || key.Str", "if count++; count > 9 || key.Str"}},
+		pkg: "internal/llm", test: "TestRequestRefusals",
+	},
+	{
 		bug: "look for the id of a file in a part itself, and not in what it holds",
 		edits: []edit{{"internal/llm/stored.go",
 			"\t\t\tdefault:\n\t\t\t\tfault = storedIn(value, at)\n", ""}},
