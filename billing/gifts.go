@@ -102,20 +102,30 @@ func (g *Gifts) Give(ctx context.Context, w Wish) (Gift, error) {
 }
 
 // wish writes the gift down inside tx, or finds it. A gift that was found too dear lives
-// again when it is asked for again.
+// again when it is asked for again, if it may be given then.
 func wish(ctx context.Context, tx pgx.Tx, w Wish) (gift Gift, err error) {
 	gift = Gift{AccountID: w.AccountID}
-	err = tx.QueryRow(ctx, `update gifts set expires_at = created_at + $3::interval where account_id = $1 and name = $2
-		returning id, amount_nano, expires_at, coalesce(credited_to, 0)`, w.AccountID, w.Name, GiftLife).
-		Scan(&gift.ID, &gift.AmountNano, &gift.Expires, &gift.CreditedTo)
-	if err == nil && gift.AmountNano != w.AmountNano {
-		err = ErrIdempotencyConflict
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+	var stands bool // it is settled, alive, or older than any gift becomes
+	err = tx.QueryRow(ctx, `select id, amount_nano, expires_at, coalesce(credited_to, 0),
+		settled_at is not null or expires_at > now() or created_at + $3::interval <= now()
+		from gifts where account_id = $1 and name = $2 for update`, w.AccountID, w.Name, GiftLife).
+		Scan(&gift.ID, &gift.AmountNano, &gift.Expires, &gift.CreditedTo, &stands)
+	known := err == nil
+	switch {
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return gift, err
+	case known && gift.AmountNano != w.AmountNano:
+		return gift, ErrIdempotencyConflict
+	case stands:
+		return gift, nil
 	}
 	if err := mayGive(ctx, tx, w); err != nil {
 		return Gift{}, err
+	}
+	if known {
+		err = tx.QueryRow(ctx, `update gifts set expires_at = created_at + $2::interval where id = $1 returning expires_at`, gift.ID, GiftLife).
+			Scan(&gift.Expires)
+		return gift, err
 	}
 	gift.AmountNano = w.AmountNano
 	err = tx.QueryRow(ctx, `insert into gifts (account_id, name, amount_nano, expires_at)

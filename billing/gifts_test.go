@@ -217,6 +217,43 @@ func TestGiftRefused(t *testing.T) {
 	r.wantBooks(ctx)
 }
 
+// TestGiftRevived: a wish that was too dear is asked for again once there is money, which
+// may not be the giver's to give: the bounds are those of the moment, whatever its name.
+func TestGiftRevived(t *testing.T) {
+	r := newRig(t, testenv.Redis(t), func(c *Config) { c.WelcomeCredit = 20 * dime })
+	giver := r.account(5 * dime) // and the welcome
+	give := func(name string) error {
+		_, err := r.desk.Gifts.Give(t.Context(), Wish{AccountID: giver, AmountNano: 5 * dime, Name: name})
+		return err
+	}
+	r.reserve(giver, "all", 25*dime)
+	var poor *PoorError
+	for _, name := range []string{"one", "other", "third"} {
+		if err := give(name); !errors.As(err, &poor) {
+			t.Fatalf("%s without money: %v", name, err)
+		}
+	}
+	r.must(r.desk.Holds.Release(t.Context(), giver, "all"))
+	first := r.give(giver, 5*dime, "one")
+	var bound *GiftBoundError
+	if err := give("other"); !errors.As(err, &bound) || bound.Most != 0 {
+		t.Errorf("beyond what was bought, under a name of before: %v", err)
+	}
+	if again := r.give(giver, 5*dime, "one"); again.ID != first.ID { // it stands: nothing is asked
+		t.Errorf("once more: %+v, first %+v", again, first)
+	}
+	r.wantBalance(giver, 20*dime, 0)
+	r.drainAll()
+	r.runOut(first)
+	r.must(r.desk.Gifts.Return(t.Context()))
+	r.give(giver, 5*dime, "third")
+	if again := r.give(giver, 5*dime, "one"); again.CreditedTo != giver { // it came back, and stays so
+		t.Errorf("once returned: %+v", again)
+	}
+	r.drainAll()
+	r.wantBooks(t.Context())
+}
+
 func TestGiftsOpenAtATime(t *testing.T) {
 	r := newRig(t, testenv.Redis(t))
 	giver := r.account(100 * dime)

@@ -45,7 +45,7 @@ func (m *machine) give(t *rapid.T) {
 	} else {
 		gift, err = m.desk.Gifts.Give(t.Context(), w)
 	}
-	if known == nil {
+	if known == nil || known.to == nil && known.expired && known.nano == w.AmountNano { // it is new, or to live again
 		var bound *GiftBoundError
 		if most := a.ownLeft(); most < w.AmountNano {
 			if !errors.As(err, &bound) || bound.Most != max(0, most) {
@@ -53,8 +53,10 @@ func (m *machine) give(t *rapid.T) {
 			}
 			return
 		}
-		known = &modelGift{from: a, nano: w.AmountNano}
-		a.gifts[w.Name] = known
+		if known == nil {
+			known = &modelGift{from: a, nano: w.AmountNano}
+			a.gifts[w.Name] = known
+		}
 	}
 	known.expired = known.expired && known.nano != w.AmountNano
 	switch {

@@ -82,12 +82,29 @@ func (p *claude) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		p.wait(q)
 	case strings.HasSuffix(q.URL.Path, "/count_tokens"):
 		_, _ = io.WriteString(w, `{"input_tokens":77}`)
+	case gjson.GetBytes(body, "max_tokens").Raw == "0":
+		warmed(w, gjson.GetBytes(body, "stream").Bool())
 	case gjson.GetBytes(body, "stream").Bool():
 		p.stream(w, q, model)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, claudeAnswer(model))
 	}
+}
+
+// warmed answers a request that only fills the prompt cache.
+func warmed(w http.ResponseWriter, stream bool) {
+	const usage = `{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":0,"output_tokens":0}`
+	const message = `{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],"stop_reason":%s,"stop_sequence":null,"usage":` + usage + `}`
+	if !stream {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, message, `"max_tokens"`)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = fmt.Fprintf(w, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"+message+"}\n\n", "null")
+	_, _ = io.WriteString(w, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"max_tokens\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":0}}\n\n")
+	_, _ = io.WriteString(w, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
 }
 
 // wait until the client leaves.

@@ -14,6 +14,7 @@ import (
 
 const (
 	headerBeta    = "Anthropic-Beta"
+	headerProfile = "Anthropic-User-Profile-Id"
 	countTokensIn = 30 * time.Second // for providers to count a prompt's tokens
 )
 
@@ -24,6 +25,7 @@ func messagesHeaders(c *fiber.Ctx) llm.MessagesHeaders {
 	return llm.MessagesHeaders{
 		Version: string(header.Peek(headerVersion)),
 		Beta:    string(bytes.Join(header.PeekAll(headerBeta), []byte(","))),
+		Profile: string(header.Peek(headerProfile)),
 	}
 }
 

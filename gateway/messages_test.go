@@ -147,6 +147,34 @@ func TestMessagesUsage(t *testing.T) {
 	}
 }
 
+// TestMessagesOfNoAnswer: a request of no tokens fills the provider's prompt cache. Its
+// prompt alone is held and billed, whole and streamed.
+func TestMessagesOfNoAnswer(t *testing.T) {
+	c := newClaude(t)
+	r := newRig(t, withClaude(c))
+	for _, stream := range []string{"false", "true"} {
+		// Less than any answer of this model would be held for.
+		id, key := r.account(2_000_000)
+		body := chatBody("claude", `"max_tokens":0`, `"stream":`+stream)
+		a := r.do("POST", "/v1/messages", key, body).want(t, 200)
+		asked := c.requests()
+		if sent := asked[len(asked)-1].body; sent != body {
+			t.Errorf("asked %s", sent)
+		}
+		const cost = 30 * 2_000
+		if !strings.Contains(a.body, `"stop_reason":"max_tokens"`) || !strings.Contains(a.body, `"content":[]`) || !strings.Contains(a.body, `"cost":0.00006`) {
+			t.Errorf("answered %s", a.body)
+		}
+		r.wantBalance(id, 2_000_000-cost)
+		if spent := r.ledger(id, 1); spent != cost || r.estimated(id) || r.completion(id) != 0 {
+			t.Errorf("billed %d for %d tokens", spent, r.completion(id))
+		}
+	}
+	id, key := r.account(dollar)
+	r.do("POST", "/v1/messages", key, chatBody("paid", `"max_tokens":0`)).wantAnthropicError(t, 400, "invalid_request_error")
+	r.wantBalance(id, dollar)
+}
+
 func TestMessagesErrors(t *testing.T) {
 	c := newClaude(t)
 	r := newRig(t, withClaude(c), func(s *setup) { s.server.BodyLimit = 100_000 })
@@ -172,6 +200,7 @@ func TestMessagesErrors(t *testing.T) {
 		{"no max_tokens", ask(chatBody("claude")), 400, "invalid_request_error"},
 		{"a long answer", ask(chatBody("claude", `"max_tokens":5000`)), 400, "invalid_request_error"},
 		{"a longer context", ask(messagesBody("claude"), "Anthropic-Beta", "context-1m-2025-08-07"), 400, "invalid_request_error"},
+		{"a profile at the provider", ask(messagesBody("claude"), "Anthropic-User-Profile-Id", "p"), 400, "invalid_request_error"},
 		{"the provider's tool", ask(messagesBody("claude", `"tools":[{"type":"web_search_20250305","name":"web_search"}]`)), 400, "invalid_request_error"},
 		{"refused", r.messages(key, "claude-400"), 400, "invalid_request_error"},
 		{"our key there", r.messages(key, "claude-401"), 502, "api_error"},

@@ -218,6 +218,7 @@ func TestResponsesRefused(t *testing.T) {
 		`[{"type":"web_search_call","id":"ws_1"}]`:                                                             "input[0].type",
 		`[{"type":"mcp_approval_response"}]`:                                                                   "input[0].type",
 		`[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]`:                               "input[0].file_id",
+		`[{"role":"user","content":[{"type":"input_image","image_url":"gs://bucket/a.png"}]}]`:                 "input[0].image_url",
 		`[{"role":"user","content":[{"type":"input_image","File_ID":"file-1"}]}]`:                              "input[0].file_id",
 		`[{"type":"function_call_output","call_id":"c","output":[{"type":"input_image","file_id":"file-1"}]}]`: "input[0].file_id",
 	} {

@@ -140,6 +140,7 @@ func TestTranscriptionRefusals(t *testing.T) {
 		{"model", []string{"model", "e\r\nar", "file", file}},
 		{"stream", []string{"model", "ear", "file", file, "stream", "perhaps"}},
 		{"response_format", []string{"model", "ear", "file", file, "response_format", "opera"}},
+		{"response_format", []string{"model", "ear", "file", file, "response_format", ""}},
 		{"prompt", []string{"model", "ear", "file", file, "prompt", "\xff"}},
 		{"prompt", []string{"model", "ear", "file", file, "prompt", strings.Repeat("a", 70_000)}},
 	} {

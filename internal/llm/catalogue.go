@@ -127,6 +127,7 @@ type Provider struct {
 
 	base         *url.URL
 	defaultField string
+	keepsChat    bool // it keeps chat completions unless it is told not to
 	ways         [operationCount]way
 	usable       bool
 }
@@ -218,9 +219,9 @@ func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) 
 		p.base = base
 		// OpenAI's reasoning models refuse max_tokens, its other models know both;
 		// most servers that imitate it ignore max_completion_tokens.
-		if base.Hostname() == openAIHost {
+		if host := base.Hostname(); host == openAIHost || strings.HasSuffix(host, "."+openAIHost) {
 			p.defaultField = FieldMaxCompletionTokens
-			p.Responses = true
+			p.Responses, p.keepsChat = true, true
 		}
 		if spec.Health != nil {
 			p.Health = *spec.Health

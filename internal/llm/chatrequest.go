@@ -31,12 +31,14 @@ var governed = [...]string{
 	fieldTier:        "service_tier",
 	fieldCache:       FieldCacheMaxAge,
 	fieldTools:       "tools",
+	fieldStore:       "store",
 }
 
 // billedApart are fields that have a provider search, run tools or ask another model, which
 // costs otherwise than by this model's tokens.
 var billedApart = []string{
 	"web_search_options", "search_parameters", "search_settings", "enable_search", "compound_custom", "plugins", "models", "fallbacks", "mcp_servers",
+	"data_sources", "dataSources", "safety_model",
 }
 
 const (
@@ -50,6 +52,7 @@ const (
 	fieldTier
 	fieldCache
 	fieldTools
+	fieldStore
 	fields
 )
 
@@ -60,9 +63,9 @@ type chatRequest struct {
 	open       int // index of the byte after the object's brace
 	messages   int64
 	images     int64
-	unbounded  bool   // something whose length nobody knows
-	promptMost int64  // tokens of the prompt without its images, at most
-	apart      string // a field of what is billed apart; "": none
+	unbounded  bool  // something whose length nobody knows
+	promptMost int64 // tokens of the prompt without its images, at most
+	fault      error // what is wrong with a field that is not governed
 }
 
 // ParseChat reads the body of a chat completion request, which is copied. The error is
@@ -106,8 +109,11 @@ func (r *chatRequest) read(values *[fields]gjson.Result) error {
 	if r.Model, err = modelOf(values[fieldModel]); err != nil {
 		return err
 	}
-	if r.apart != "" {
-		return notOffered(r.apart, "it is billed apart")
+	if r.fault != nil {
+		return r.fault
+	}
+	if err := readStore(values[fieldStore]); err != nil {
+		return err
 	}
 	if err := r.readMessages(values[fieldMessages]); err != nil {
 		return err
@@ -148,10 +154,25 @@ func (r *chatRequest) readOptions(options gjson.Result) error {
 	if !options.IsObject() {
 		return &RequestError{Param: "stream_options", Message: "'stream_options' must be an object."}
 	}
-	include, err := boolean(options.Get("include_usage"), "stream_options.include_usage")
-	r.IncludeUsage = include
+	// Of two, the provider might heed the one that we do not, and tell no usage.
+	const param = "stream_options." + includeUsage
+	count := 0
+	var err error
+	options.ForEach(func(key, value gjson.Result) bool {
+		if !strings.EqualFold(key.Str, includeUsage) {
+			return true
+		}
+		if count++; count > 1 || key.Str != includeUsage {
+			err = refused(param, "'%s' must stand there once, in lower case.", param)
+		} else {
+			r.IncludeUsage, err = boolean(value, param)
+		}
+		return err == nil
+	})
 	return err
 }
+
+const includeUsage = "include_usage"
 
 // readTier refuses what is billed at other prices than the catalogue's.
 func readTier(tier gjson.Result) error {

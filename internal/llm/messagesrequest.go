@@ -27,6 +27,7 @@ var messagesGoverned = [...]string{
 	messagesCompact:   "compaction",
 	messagesBilling:   "billing_policy",
 	messagesCredit:    "fallback_credit_token",
+	messagesProfile:   "user_profile_id",
 }
 
 const (
@@ -47,6 +48,7 @@ const (
 	messagesCompact
 	messagesBilling
 	messagesCredit
+	messagesProfile
 	messagesFields
 )
 
@@ -67,6 +69,7 @@ type messagesRequest struct {
 type MessagesHeaders struct {
 	Version string // anthropic-version
 	Beta    string // anthropic-beta; of several, joined by commas
+	Profile string // anthropic-user-profile-id
 }
 
 // ParseMessages reads a request of Anthropic's messages; the body is copied. The error is
@@ -113,6 +116,9 @@ func (r *messagesRequest) readHeaders(h MessagesHeaders) error {
 		r.version = h.Version
 	}
 	r.variant = r.version + "\x00" + h.Beta
+	if h.Profile != "" {
+		return notOffered("anthropic-user-profile-id", keptThere)
+	}
 	if h.Beta == "" {
 		return nil
 	}
@@ -140,10 +146,11 @@ func (r *messagesRequest) read(values *[messagesFields]gjson.Result) error {
 	if !r.at[messagesMax].present() && r.Operation == OpMessages {
 		return &RequestError{Param: FieldMaxTokens, Message: "max_tokens: Field required"}
 	}
-	if r.MaxOutput, err = integer(values[messagesMax], FieldMaxTokens, maxLength); err != nil {
+	r.Warming = values[messagesMax].Raw == "0"
+	if r.MaxOutput, err = integer(values[messagesMax], FieldMaxTokens, maxLength); err != nil && !r.Warming {
 		return err
 	}
-	if r.MaxOutput == 0 && r.Operation == OpMessages {
+	if r.MaxOutput == 0 && !r.Warming && r.Operation == OpMessages {
 		return &RequestError{Param: FieldMaxTokens, Message: "max_tokens: Input should be a valid integer"}
 	}
 	r.MaxField = FieldMaxTokens
@@ -180,22 +187,39 @@ func (r *messagesRequest) readPriced(values *[messagesFields]gjson.Result) error
 	if values[messagesThread].Type != gjson.Null {
 		return notOffered(messagesGoverned[messagesThread], "conversations kept at the provider are nobody's here")
 	}
+	if values[messagesProfile].Type != gjson.Null {
+		return notOffered(messagesGoverned[messagesProfile], keptThere)
+	}
 	if values[messagesFallbacks].Type != gjson.Null {
 		return notOffered(messagesGoverned[messagesFallbacks], "another model has other prices")
 	}
 	if v := values[messagesServers]; v.Type != gjson.Null && !(v.IsArray() && len(v.Array()) == 0) {
 		return notOffered("mcp_servers", "what servers of others add to a prompt has no bound")
 	}
-	var fault error
-	edits := 0
-	values[messagesContext].Get("edits").ForEach(func(_, e gjson.Result) bool {
-		if strings.HasPrefix(e.Get("type").Str, "compact") {
-			fault = notOffered(fmt.Sprintf("context_management.edits[%d]", edits), "it is billed apart")
+	return r.readContext(values[messagesContext])
+}
+
+// keptThere says why what names a thing at the provider is refused: all accounts share ours.
+const keptThere = "what is kept at the provider is nobody's here"
+
+// readContext refuses edits of the prompt that the provider has a model write.
+func (r *messagesRequest) readContext(context gjson.Result) error {
+	param := messagesGoverned[messagesContext]
+	r.promptMost += boundOf(param, context)
+	edits, fault := only(context, "edits", param)
+	if fault != nil {
+		return fault
+	}
+	count := 0
+	edits.ForEach(func(_, e gjson.Result) bool {
+		where := fmt.Sprintf("%s.edits[%d]", param, count)
+		kind, err := only(e, "type", where)
+		if fault = err; fault == nil && strings.HasPrefix(kind.Str, "compact") {
+			fault = notOffered(where, "it is billed apart")
 		}
-		edits++
+		count++
 		return fault == nil
 	})
-	r.promptMost += boundOf(messagesGoverned[messagesContext], values[messagesContext])
 	return fault
 }
 

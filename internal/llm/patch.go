@@ -19,15 +19,15 @@ func (r *chatRequest) send(d *Deployment, maxOutput int64, t *Transcript) (Outbo
 }
 
 // appendPatched appends the request as the deployment is to receive it: its
-// model's name, an answer of at most maxOutput tokens, and, when it is streamed,
-// the wish to be told the usage; without the field that is meant for us. All other
+// model's name, an answer of at most maxOutput tokens, not to be kept, and, when it is
+// streamed, the wish to be told the usage; without the field that is meant for us. All other
 // bytes are as they came.
 //
 // The limit is sent in the field that the client used; where it used none, in
 // max_completion_tokens for OpenAI itself and in max_tokens for every other
 // server. A provider with a MaxTokensField gets that field whatever was used.
 func (r *chatRequest) appendPatched(to []byte, d *Deployment, maxOutput int64) []byte {
-	var room [7]edit
+	var room [8]edit
 	edits := room[:0]
 	if r.Model != d.Model {
 		at := r.at[fieldModel]
@@ -36,6 +36,11 @@ func (r *chatRequest) appendPatched(to []byte, d *Deployment, maxOutput int64) [
 	edits = r.limit(edits, d.Provider, strconv.FormatInt(maxOutput, 10))
 	if r.Stream && !r.IncludeUsage {
 		edits = append(edits, r.askUsage())
+	}
+	if at := r.at[fieldStore]; d.Provider.keepsChat && !at.present() {
+		edits = append(edits, edit{r.open, r.open, unkept})
+	} else if d.Provider.keepsChat {
+		edits = append(edits, edit{at.start, at.end, "false"})
 	}
 	if at := r.at[fieldCache]; at.present() {
 		edits = append(edits, without(r.body, at))

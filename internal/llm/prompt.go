@@ -2,6 +2,7 @@ package llm
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,11 @@ func (r *chatRequest) readMessages(messages gjson.Result) error {
 			fault = &RequestError{Param: fmt.Sprintf("messages[%d]", count), Message: "A message must be an object."}
 			return false
 		}
-		if !r.readMessage(message) {
+		role, err := r.readMessage(message, count)
+		if errors.As(err, &fault) {
+			return false
+		}
+		if !role {
 			fault = &RequestError{Param: fmt.Sprintf("messages[%d].role", count), Message: "A message's 'role' must be a non-empty string."}
 			return false
 		}
@@ -41,26 +46,28 @@ func (r *chatRequest) readMessages(messages gjson.Result) error {
 	return nil
 }
 
-// readMessage counts what is in one message, and says whether it has a role.
-func (r *chatRequest) readMessage(message string) (role bool) {
+// readMessage counts what is in the message of that number, and says whether it has a role.
+func (r *chatRequest) readMessage(message string, number int) (role bool, fault error) {
 	eachField(message, 0, func(m member) bool {
-		value := message[m.start:m.end]
-		switch unquoted(message[m.key:m.keyEnd]) {
+		value, name := message[m.start:m.end], unquoted(message[m.key:m.keyEnd])
+		switch name {
 		case "role":
 			role = value[0] == '"' && value != `""`
 			r.promptMost += max(0, int64(len(value))-roleBytes)
 			return true
 		case "content":
 			if value[0] == '[' {
-				r.readParts(gjson.Parse(value))
+				fault = r.readParts(value, number)
 			}
-		case "audio": // an answer of before, by its id
-			r.unbounded, r.Lacks.AudioIn = r.unbounded || value[0] == '{', false
+		default:
+			if value != "null" && strings.EqualFold(name, "audio") {
+				fault = storedAudio(fmt.Sprintf("messages[%d].audio", number))
+			}
 		}
 		r.promptMost += int64(len(value))
-		return true
+		return fault == nil
 	})
-	return role
+	return role, fault
 }
 
 // boundOf is how many tokens of prompt a field beside the messages can make: tools,
@@ -81,6 +88,9 @@ func boundOf(field string, value gjson.Result) int64 {
 // it asks for.
 func (r *chatRequest) other(field string, value gjson.Result) {
 	r.promptMost += boundOf(field, value)
+	if err := stored(field, value); err != nil {
+		r.fault = err
+	}
 	switch {
 	case value.Type == gjson.Null:
 	case strings.EqualFold(field, "modalities"):
@@ -89,7 +99,7 @@ func (r *chatRequest) other(field string, value gjson.Result) {
 		r.Lacks.AudioOut = false
 	default:
 		if slices.ContainsFunc(billedApart, func(name string) bool { return strings.EqualFold(field, name) }) {
-			r.apart = field
+			r.fault = notOffered(field, "it is billed apart")
 		}
 	}
 }
@@ -130,9 +140,15 @@ func (r *chatRequest) readTools(tools gjson.Result) error {
 
 // readParts counts a message's images and the bytes that are pictures, not words, and
 // notes what else is no text.
-func (r *chatRequest) readParts(parts gjson.Result) {
-	parts.ForEach(func(_, part gjson.Result) bool {
-		part.ForEach(func(key, value gjson.Result) bool {
+func (r *chatRequest) readParts(parts string, message int) (fault error) {
+	count := 0
+	eachElement(parts, func(start, end int) bool {
+		if fault = storedIn(parts[start:end], ""); fault != nil { // then it is worth saying where
+			fault = storedIn(parts[start:end], fmt.Sprintf("messages[%d].content[%d]", message, count))
+			return false
+		}
+		count++
+		gjson.Parse(parts[start:end]).ForEach(func(key, value gjson.Result) bool {
 			switch key.Str {
 			case "type":
 				r.readKind(value.Str)
@@ -145,6 +161,7 @@ func (r *chatRequest) readParts(parts gjson.Result) {
 		})
 		return true
 	})
+	return fault
 }
 
 func (r *chatRequest) readKind(kind string) {

@@ -21,7 +21,6 @@ func TestRepeatable(t *testing.T) {
 		with(`"temperature":0,"tools":[{"type":"function"}]`):                false,
 		with(`"temperature":0,"to\u006fls":[{"type":"function"}]`):           false,
 		with(`"temperature":0,"functions":[{"name":"f"}]`):                   false,
-		with(`"temperature":0,"store":true`):                                 false,
 		with(`"modalities":["audio"],"audio":{"voice":"x"},"temperature":0`): false,
 	} {
 		r, err := ParseChat([]byte(body))

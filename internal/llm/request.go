@@ -26,6 +26,7 @@ type Request struct {
 	IncludeUsage bool   // the client wants a stream's usage
 	MaxOutput    int64  // tokens of one answer, as stated; 0: not stated
 	MaxField     string // the field that stated MaxOutput: the smaller of two
+	Warming      bool   // it wants no answer: its prompt is to fill the provider's cache
 	N            int64  // answers; at least 1
 	CacheMaxAge  int64  // seconds that an answer given before may be old; 0: not stated
 	Units        Units  // beside tokens

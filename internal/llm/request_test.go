@@ -26,27 +26,29 @@ func TestRequestRefusals(t *testing.T) {
 		`{"model":"m","messages":[]}`:  "messages",
 		`{"model":"m","messages":{}}`:  "messages",
 		`{"model":"m","messages":"x"}`: "messages",
-		`{"model":"m","messages":[{"role":"user"},7]}`: "messages[1]",
-		`{"model":"m","messages":[{"content":"x"}]}`:   "messages[0].role",
-		`{"model":"m","messages":[{"role":7}]}`:        "messages[0].role",
-		with(`"stream":"yes"`):                         "stream",
-		with(`"stream":1`):                             "stream",
-		with(`"stream_options":7`):                     "stream_options",
-		with(`"stream_options":[]`):                    "stream_options",
-		with(`"stream_options":{"include_usage":1}`):   "stream_options.include_usage",
-		with(`"max_tokens":0`):                         "max_tokens",
-		with(`"max_tokens":-5`):                        "max_tokens",
-		with(`"max_tokens":1.5`):                       "max_tokens",
-		with(`"max_tokens":"7"`):                       "max_tokens",
-		with(`"max_tokens":1e3`):                       "max_tokens",
-		with(`"max_tokens":99999999999999999999`):      "max_tokens",
-		with(`"max_completion_tokens":true`):           "max_completion_tokens",
-		with(`"n":0`):                                  "n",
-		with(`"n":129`):                                "n",
-		with(`"n":[1]`):                                "n",
-		with(`"service_tier":"priority"`):              "service_tier",
-		with(`"service_tier":5`):                       "service_tier",
-		with(`"tools":{}`):                             "tools",
+		`{"model":"m","messages":[{"role":"user"},7]}`:                        "messages[1]",
+		`{"model":"m","messages":[{"content":"x"}]}`:                          "messages[0].role",
+		`{"model":"m","messages":[{"role":7}]}`:                               "messages[0].role",
+		with(`"stream":"yes"`):                                                "stream",
+		with(`"stream":1`):                                                    "stream",
+		with(`"stream_options":7`):                                            "stream_options",
+		with(`"stream_options":[]`):                                           "stream_options",
+		with(`"stream_options":{"include_usage":1}`):                          "stream_options.include_usage",
+		with(`"stream_options":{"include_usage":true,"include_usage":false}`): "stream_options.include_usage",
+		with(`"stream_options":{"include_usage":true,"Include_Usage":false}`): "stream_options.include_usage",
+		with(`"max_tokens":0`):                                                "max_tokens",
+		with(`"max_tokens":-5`):                                               "max_tokens",
+		with(`"max_tokens":1.5`):                                              "max_tokens",
+		with(`"max_tokens":"7"`):                                              "max_tokens",
+		with(`"max_tokens":1e3`):                                              "max_tokens",
+		with(`"max_tokens":99999999999999999999`):                             "max_tokens",
+		with(`"max_completion_tokens":true`):                                  "max_completion_tokens",
+		with(`"n":0`):                                                         "n",
+		with(`"n":129`):                                                       "n",
+		with(`"n":[1]`):                                                       "n",
+		with(`"service_tier":"priority"`):                                     "service_tier",
+		with(`"service_tier":5`):                                              "service_tier",
+		with(`"tools":{}`):                                                    "tools",
 		with(`"tools":[{"type":"function","function":{"name":"f"}},{"type":"browser_search"}]`): "tools[1].type",
 		with(`"tools":[{"type":"function","type":"live_search"}]`):                              "tools[0].type",
 		with(`"tools":[{"type":"function","Type":"live_search"}]`):                              "tools[0].type",
@@ -137,6 +139,7 @@ func TestPatch(t *testing.T) {
 		{"usage asked for", openai, with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
 		{"usage not asked for", openai, with(`"max_tokens":50,"stream":true`), `{"stream_options":{"include_usage":true},` + with(`"max_tokens":50,"stream":true`)[1:]},
 		{"usage declined", openai, with(`"max_tokens":50,"stream":true,"stream_options":{"a":[1], "include_usage": false}`), with(`"max_tokens":50,"stream":true,"stream_options":{"a":[1], "include_usage": true}`)},
+		{"usage declined in other letters", openai, with(`"max_tokens":50,"stream":true,"stream_options":{"include\u005fusage":false}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include\u005fusage":true}`)},
 		{"other options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{ "a":1}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true, "a":1}`)},
 		{"empty options", openai, with(`"max_tokens":50,"stream":true,"stream_options":{}`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
 		{"null options", openai, with(`"max_tokens":50,"stream":true,"stream_options":null`), with(`"max_tokens":50,"stream":true,"stream_options":{"include_usage":true}`)},
@@ -149,7 +152,11 @@ func TestPatch(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got := string(r.form.(*chatRequest).appendPatched(nil, c.d, 50)); got != c.want {
+		got := string(r.form.(*chatRequest).appendPatched(nil, c.d, 50))
+		if c.d == openai { // it is told to keep nothing
+			got = strings.Replace(got, `"store":false,`, "", 1)
+		}
+		if got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		} else if !gjson.Valid(got) {
 			t.Errorf("%s: not JSON: %s", c.name, got)
@@ -193,13 +200,10 @@ func TestPromptBound(t *testing.T) {
 	if got := bound(image(`{"type":"image_url","im\u0061ge_url":{"url":"https://x/y.png"}}`)); got < 700 {
 		t.Errorf("a picture elsewhere, its field escaped: %d", got)
 	}
-	for _, part := range []string{`{"type":"file","file":{"file_id":"f"}}`, `{"file":{"file_id":"f"}}`, `{"type":"video_url","video_url":{}}`} {
+	for _, part := range []string{`{"type":"file","file":{"file_data":"f"}}`, `{"file":{"file_data":"f"}}`, `{"type":"video_url","video_url":{}}`} {
 		if got := bound(image(part)); got != m.Context {
 			t.Errorf("%s: %d", part, got)
 		}
-	}
-	if got := bound(`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`); got != m.Context {
-		t.Errorf("audio of before: %d", got)
 	}
 	if got := bound(image(`{"type":"text","text":"` + picture + `"}`)); got != m.Context {
 		t.Errorf("a megabyte of text: %d", got)
@@ -215,14 +219,13 @@ func TestLacks(t *testing.T) {
 	}
 	for body, may := range map[string]func(*Kinds){
 		with(`"x":1`): func(*Kinds) {},
-		part(`{"type":"image_url","image_url":{"url":"https://x"}}`):         func(k *Kinds) { k.ImageIn = false },
-		part(`{"im\u0061ge_url":{"url":"https://x"}}`):                       func(k *Kinds) { k.ImageIn, k.HourWrite = false, false },
-		part(`{"type":"input_audio","input_audio":{}}`):                      func(k *Kinds) { k.AudioIn = false },
-		part(`{"type":"what may come one day"}`):                             func(k *Kinds) { k.AudioIn, k.ImageIn = false, false },
-		with(`"modalities":["text","audio"],"audio":{"voice":"x"}`):          func(k *Kinds) { k.AudioOut, k.ImageOut = false, false },
-		with(`"Audio":{"voice":"x"}`):                                        func(k *Kinds) { k.AudioOut = false },
-		`{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}`: func(k *Kinds) { k.AudioIn = false },
-		part(`{"type":"text","text":"y","cache_control":{"ttl":"1h"}}`):      func(k *Kinds) { k.HourWrite = false },
+		part(`{"type":"image_url","image_url":{"url":"https://x"}}`):    func(k *Kinds) { k.ImageIn = false },
+		part(`{"im\u0061ge_url":{"url":"https://x"}}`):                  func(k *Kinds) { k.ImageIn, k.HourWrite = false, false },
+		part(`{"type":"input_audio","input_audio":{}}`):                 func(k *Kinds) { k.AudioIn = false },
+		part(`{"type":"what may come one day"}`):                        func(k *Kinds) { k.AudioIn, k.ImageIn = false, false },
+		with(`"modalities":["text","audio"],"audio":{"voice":"x"}`):     func(k *Kinds) { k.AudioOut, k.ImageOut = false, false },
+		with(`"Audio":{"voice":"x"}`):                                   func(k *Kinds) { k.AudioOut = false },
+		part(`{"type":"text","text":"y","cache_control":{"ttl":"1h"}}`): func(k *Kinds) { k.HourWrite = false },
 	} {
 		r, err := ParseChat([]byte(body))
 		if err != nil {

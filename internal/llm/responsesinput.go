@@ -123,7 +123,11 @@ func (r *responsesRequest) look(v gjson.Result, param string) error {
 	var fault error
 	v.ForEach(func(key, value gjson.Result) bool {
 		name := strings.ToLower(key.Str)
+		if value.Type == gjson.String && strings.HasSuffix(name, "url") {
+			fault = storedAt(value.Raw, param+"."+name)
+		}
 		switch {
+		case fault != nil:
 		case slices.Contains(atProvider, name) && value.Type != gjson.Null:
 			fault = refused(param+"."+name, "'%s' names something that is kept at the provider; nothing is, here. Send it itself.", name)
 		case name == "image_url" && value.Type == gjson.String:

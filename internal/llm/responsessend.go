@@ -46,7 +46,7 @@ func (r *responsesRequest) sendChat(d *Deployment, maxOutput int64, t *Transcrip
 		return translate.ChatAnswerToResponses(answer, a)
 	}
 	read := &chatAnswer{heard: heard{text: t}, model: r.Model}
-	return d.outbound(OpChat, r.Stream, body), newTranslation(read, responsesProtocol, stream, turn), nil
+	return d.outbound(OpChat, r.Stream, d.Provider.unkept(body)), newTranslation(read, responsesProtocol, stream, turn), nil
 }
 
 func (r *responsesRequest) sendMessages(d *Deployment, maxOutput int64, t *Transcript) (Outbound, Rendition, error) {

@@ -145,5 +145,5 @@ func (r *messagesRequest) sendChat(d *Deployment, maxOutput int64, t *Transcript
 		return translate.NewMessagesStream(a)
 	}
 	read := &chatAnswer{heard: heard{text: t}, model: r.Model}
-	return d.outbound(OpChat, r.Stream, body), newTranslation(read, messagesProtocol, stream, translate.ChatAnswerToMessages), nil
+	return d.outbound(OpChat, r.Stream, d.Provider.unkept(body)), newTranslation(read, messagesProtocol, stream, translate.ChatAnswerToMessages), nil
 }

@@ -33,6 +33,9 @@ type sized interface{ outputBound(m *Model) int64 }
 
 // OutputBound is the most tokens that one answer of the model can have.
 func (r *Request) OutputBound(m *Model) int64 {
+	if r.Warming {
+		return 0
+	}
 	if s, is := r.form.(sized); is {
 		return s.outputBound(m)
 	}
@@ -43,5 +46,5 @@ func (r *Request) OutputBound(m *Model) int64 {
 // worst case will do.
 func (r *Request) Unbending() bool {
 	_, is := r.form.(sized)
-	return is
+	return is || r.Warming
 }

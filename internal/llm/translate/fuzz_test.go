@@ -114,6 +114,13 @@ func gist(body string) []string {
 			said = append(said, content.Str)
 		}
 		said = append(said, m.Get("refusal").Str)
+		said = slices.DeleteFunc(said, func(s string) bool { return s == "" || strings.HasPrefix(s, "Returned by the tool call ") }) // what stands before what a tool showed
+		switch role {                                                                                                                // several texts may become one
+		case "assistant":
+			said = []string{strings.Join(said, "")}
+		case "user", "tool":
+			said = []string{strings.Join(said, "\n")}
+		}
 		m.Get("tool_calls").ForEach(func(_, c gjson.Result) bool {
 			arguments := c.Get("function.arguments").Str
 			if text := gjson.Get(arguments, "INVALID_JSON"); text.Type == gjson.String && gjson.Valid(arguments) {
@@ -136,9 +143,7 @@ func gist(body string) []string {
 			return true
 		}
 		for _, text := range said {
-			if !strings.HasPrefix(text, "Returned by the tool call ") { // stands before what a tool showed
-				turns = append(turns, role+": "+text)
-			}
+			turns = append(turns, role+": "+text)
 		}
 		return true
 	})

@@ -33,6 +33,14 @@ func dataURL(url string) (kind, data string, err *Error) {
 	return strings.ToLower(kind), data, nil
 }
 
+// mediaOf is a media type by its own name.
+func mediaOf(kind string) string {
+	if kind == "image/jpg" { // as many clients call it
+		return "image/jpeg"
+	}
+	return kind
+}
+
 func isBase64(data string) bool {
 	body := strings.TrimRight(data, "=")
 	if body == "" || len(data)-len(body) > 2 {
@@ -63,9 +71,7 @@ func (w *writer) imageSource(url string) *Error {
 	if err != nil {
 		return err
 	}
-	if kind == "image/jpg" { // as many clients call it
-		kind = "image/jpeg"
-	}
+	kind = mediaOf(kind)
 	if !slices.Contains(imageTypes, kind) {
 		return fault("holds %.40q: this model's provider takes %s", kind, strings.Join(imageTypes, ", "))
 	}

@@ -74,33 +74,58 @@ func noCitations(v gjson.Result) *Error {
 
 // partList gathers a chat message's content.
 type partList struct {
-	w    writer
-	n    int
-	only string // the text of a list of one text, as JSON
+	w     writer
+	n     int
+	texts []string // of those parts that are texts, as JSON
 }
 
 // content writes the field: a string where that is all.
 func (p *partList) content(w *writer) {
-	w.key("content")
-	if p.n == 1 && p.only != "" {
-		w.raw(p.only)
+	if p.n == 1 && len(p.texts) == 1 {
+		w.rawField("content", p.texts[0])
 		return
 	}
+	w.key("content")
 	w.open('[')
 	w.raw(string(p.w.b))
 	w.close(']')
 }
 
+// What stands between texts that become one, as JSON.
+const (
+	nothing = ""
+	newLine = `\n`
+)
+
+// words writes the field as one string where there is nothing but texts: not every chat
+// provider takes parts of an answer or of a tool's result.
+func (p *partList) words(w *writer, between string) {
+	if len(p.texts) != p.n {
+		p.content(w)
+		return
+	}
+	w.key("content")
+	w.b = append(w.b, '"')
+	for i, text := range p.texts {
+		if i > 0 {
+			w.b = append(w.b, between...)
+		}
+		w.b = append(w.b, text[1:len(text)-1]...)
+	}
+	w.b = append(w.b, '"')
+}
+
 // addText adds a text, given as JSON.
 func (p *partList) addText(raw string) {
-	p.only = raw
 	p.n++
+	p.texts = append(p.texts, raw)
 	p.w.textBlock(raw)
 }
 
 // add appends another list, which holds something.
 func (p *partList) add(other *partList) {
 	p.n += other.n
+	p.texts = append(p.texts, other.texts...)
 	p.w.raw(string(other.w.b))
 }
 
@@ -171,10 +196,10 @@ func (p *partList) image(v gjson.Result) *Error {
 	}
 	url := s.url
 	switch {
-	case s.kind == "base64" && !slices.Contains(imageTypes, s.media):
+	case s.kind == "base64" && !slices.Contains(imageTypes, mediaOf(s.media)):
 		return faultAt("media_type", "must be one of %s", strings.Join(imageTypes, ", "))
 	case s.kind == "base64":
-		url = "data:" + s.media + ";base64," + s.data
+		url = "data:" + mediaOf(s.media) + ";base64," + s.data
 	case s.kind != "url":
 		return faultAt("type", "must be base64 or url")
 	case !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://"):

@@ -37,6 +37,9 @@ func (r *messagesRequest) field(name string, v gjson.Result) (err *Error) {
 	case "system":
 		r.system = v
 	case "max_tokens":
+		if v.Raw == "0" {
+			return fault("must be at least 1 with this model: its provider's prompt cache cannot be filled without an answer")
+		}
 		r.maxTokens, err = count(v)
 	case "stream":
 		r.stream, err = boolean(v)

@@ -175,15 +175,25 @@ func (t *chatTurns) user(content gjson.Result) *Error {
 	}
 	t.w.open('{')
 	t.w.textField("role", "user")
-	p.content(t.w)
+	p.words(t.w, newLine)
 	t.w.close('}')
 	return nil
 }
 
 // assistant gathers an answer given before.
 func (t *chatTurns) assistant(i int, content gjson.Result) *Error {
+	var p partList
+	defer func() {
+		switch {
+		case p.n == 0:
+			return
+		case t.said.n > 0: // the answer goes on in another message
+			t.said.addText(`"` + newLine + `"`)
+		}
+		t.said.add(&p)
+	}()
 	if content.Type == gjson.String {
-		t.said.addText(content.Raw)
+		p.addText(content.Raw)
 		return nil
 	}
 	return elements(content, func(j int, v gjson.Result) *Error {
@@ -193,7 +203,7 @@ func (t *chatTurns) assistant(i int, content gjson.Result) *Error {
 		}
 		switch b.kind {
 		case "text":
-			return t.said.text(&b)
+			return p.text(&b)
 		case toolUse:
 			return t.call(&b, "messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(j)+"].id")
 		case "thinking", "redacted_thinking":
@@ -211,7 +221,7 @@ func (t *chatTurns) endAnswer() {
 	t.w.open('{')
 	t.w.textField("role", "assistant")
 	if t.said.n > 0 {
-		t.said.content(t.w)
+		t.said.words(t.w, nothing)
 	} else {
 		t.w.rawField("content", "null")
 	}
@@ -259,13 +269,8 @@ func chatCallID(id string) string {
 
 const failedCall = "The tool call failed:"
 
-// asFailed puts words before what a failed call returned: into the same string where that
-// is one, which is all that some chat providers take of a tool.
+// asFailed puts words before what a failed call returned.
 func (p *partList) asFailed() (failed partList) {
-	if p.n == 1 {
-		failed.addText(`"` + failedCall + `\n` + p.only[1:])
-		return failed
-	}
 	failed.addText(quoted(failedCall))
 	if p.n > 0 {
 		failed.add(p)
@@ -318,7 +323,7 @@ func (t *chatTurns) result(b *block, late *partList) *Error {
 	t.w.textField("role", "tool")
 	t.w.textField("tool_call_id", id)
 	if p.n > 0 {
-		p.content(t.w)
+		p.words(t.w, newLine)
 	} else {
 		t.w.textField("content", "")
 	}

@@ -169,11 +169,20 @@ func (t *inputItems) message(role string, p *partList) {
 	t.w.open('{')
 	t.w.textField("role", role)
 	if p.n > 0 {
-		p.content(t.w)
+		t.content(p, newLine)
 	} else {
 		t.w.textField("content", "")
 	}
 	t.w.close('}')
+}
+
+// content writes the field: for chat providers, texts are one; Messages has blocks.
+func (t *inputItems) content(p *partList, between string) {
+	if t.r.signed {
+		p.content(t.w)
+		return
+	}
+	p.words(t.w, between)
 }
 
 // begin takes an item into the answer being gathered.
@@ -251,7 +260,7 @@ func (t *inputItems) endAnswer() {
 	t.w.textField("role", "assistant")
 	switch {
 	case t.said.n > 0:
-		t.said.content(t.w)
+		t.content(&t.said, nothing)
 	case len(t.calls.b) > 0:
 		t.w.rawField("content", "null")
 	default:
@@ -297,7 +306,7 @@ func (t *inputItems) result(m *inputItem) *Error {
 	t.w.textField("role", "tool")
 	t.w.rawField("tool_call_id", m.callID.Raw)
 	if words.n > 0 {
-		words.content(t.w)
+		t.content(&words, newLine)
 	} else {
 		t.w.textField("content", "")
 	}

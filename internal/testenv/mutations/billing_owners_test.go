@@ -177,4 +177,11 @@ var billingOwnersBugs = []mutation{
 			""}},
 		pkg: "billing", test: "TestSettingsOfWhoLeft",
 	},
+	{
+		bug: "give under a name of before what is not the giver's to give",
+		edits: []edit{{"billing/gifts.go",
+			"\tif err := mayGive(ctx, tx, w); err != nil {\n",
+			"\tif err := mayGive(ctx, tx, w); err != nil && !known {\n"}},
+		pkg: "billing", test: "TestGiftRevived",
+	},
 }

@@ -208,7 +208,7 @@ var internalBugs = []mutation{
 	{
 		bug: "pass a search on that is billed apart",
 		edits: []edit{{"internal/llm/chatrequest.go",
-			"\tif r.apart != \"\" {", "\tif false {"}},
+			"\tif r.fault != nil {\n", "\tif false {\n"}},
 		pkg: "internal/llm", test: "TestRequestRefusals",
 	},
 	{
