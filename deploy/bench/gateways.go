@@ -133,7 +133,9 @@ func (s *site) startBifrost(ctx context.Context, binary, dir string, governed bo
 		return "", 0, err
 	}
 	url = "http://" + addr
-	process, err := program.Start(ctx, exec.Command(binary, "-host", host, "-port", port, "-app-dir", dir), http.MethodGet, url+"/health")
+	command := exec.Command(binary, "-host", host, "-port", port, "-app-dir", dir)
+	command.Env = append(os.Environ(), "GOGC=400") // as kikuai has it
+	process, err := program.Start(ctx, command, http.MethodGet, url+"/health")
 	if err != nil {
 		return "", 0, fmt.Errorf("start Bifrost: %w", err)
 	}
