@@ -49,8 +49,8 @@ prove-%: ## one of them by name: make prove-inbox, make prove-money
 	@.ci/named TestProve '$*'
 
 .PHONY: prove-mutations
-prove-mutations: ## seeded bugs, each of which its test must see (PKG=handlers, SLICE=2/5 of them)
-	@PROVE_PACKAGE='$(PKG)' PROVE_SLICE='$(SLICE)' .ci/named TestProve mutations
+prove-mutations: ## seeded bugs, each of which its test must see (PKG=handlers, BUG=words of it, SLICE=2/5 of them)
+	@PROVE_PACKAGE='$(PKG)' PROVE_BUG='$(BUG)' PROVE_SLICE='$(SLICE)' .ci/named TestProve mutations
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, one after the other (FUZZTIME=5m each, PKG)

@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// choose returns the bugs that a package's tests see, all for an empty name, and of these
-// a slice: "2/5" is the second of five, which hold every bug between them; "" is all. A
-// package brings those below it: bot is bot/format, too.
-func choose(all []mutation, pkg, slice string) (chosen []mutation, err error) {
+// choose returns the bugs that a package's tests see, all for an empty name, of these those
+// whose description has the words in it, and of these a slice: "2/5" is the second of five,
+// which hold every bug between them; "" is all. A package brings those below it: bot is
+// bot/format, too.
+func choose(all []mutation, pkg, words, slice string) (chosen []mutation, err error) {
 	part, parts := 1, 1
 	if slice != "" {
 		first, second, _ := strings.Cut(slice, "/")
@@ -28,13 +29,16 @@ func choose(all []mutation, pkg, slice string) (chosen []mutation, err error) {
 		if pkg != "" && m.pkg != pkg && !strings.HasPrefix(m.pkg, pkg+"/") {
 			continue
 		}
+		if !strings.Contains(m.bug, words) {
+			continue
+		}
 		if n%parts == part-1 {
 			chosen = append(chosen, m)
 		}
 		n++
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no bug of package %q in slice %q", pkg, slice)
+		return nil, fmt.Errorf("no bug of package %q with the words %q in slice %q", pkg, words, slice)
 	}
 	return chosen, nil
 }
@@ -57,14 +61,14 @@ func packages(of []mutation) (names []string) {
 // TestChoice: the slices of a package hold each of its bugs once, and nothing else.
 func TestChoice(t *testing.T) {
 	for _, pkg := range append(packages(table), "", "./bot/...") {
-		whole, err := choose(table, pkg, "")
+		whole, err := choose(table, pkg, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		parts := min(3, len(whole))
 		var together []mutation
 		for part := range parts {
-			some, err := choose(table, pkg, fmt.Sprintf("%d/%d", part+1, parts))
+			some, err := choose(table, pkg, "", fmt.Sprintf("%d/%d", part+1, parts))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,12 +81,18 @@ func TestChoice(t *testing.T) {
 			t.Errorf("%s: the slices hold %q, the package %q", pkg, got, want)
 		}
 	}
-	if whole, err := choose(table, "", ""); err != nil || len(whole) != len(table) {
+	if whole, err := choose(table, "", "", ""); err != nil || len(whole) != len(table) {
 		t.Errorf("%d bugs of %d, %v", len(whole), len(table), err)
 	}
-	for _, wrong := range [][2]string{{"no/such", ""}, {"", "0/3"}, {"", "4/3"}, {"", "2"}, {"", "a/b"}, {"", "1/0"}, {"handlers/texts", "2/2"}} {
-		if chosen, err := choose(table, wrong[0], wrong[1]); err == nil {
-			t.Errorf("package %q, slice %q: %d bugs", wrong[0], wrong[1], len(chosen))
+	some := table[len(table)/2]
+	if chosen, err := choose(table, some.pkg, some.bug, ""); err != nil || !slices.Equal(names(chosen), []string{some.bug}) {
+		t.Errorf("asked for %q: %q, %v", some.bug, names(chosen), err)
+	}
+	for _, wrong := range [][3]string{
+		{"no/such", "", ""}, {"", "no such bug", ""}, {"", "", "0/3"}, {"", "", "4/3"}, {"", "", "2"}, {"", "", "a/b"}, {"", "", "1/0"}, {"handlers/texts", "", "2/2"},
+	} {
+		if chosen, err := choose(table, wrong[0], wrong[1], wrong[2]); err == nil {
+			t.Errorf("package %q, words %q, slice %q: %d bugs", wrong[0], wrong[1], wrong[2], len(chosen))
 		}
 	}
 }

@@ -20,10 +20,10 @@ const (
 )
 
 // TestProveMutations seeds one bug after another into a copy of the module; each must
-// compile and turn its test red. Without a bug all those tests are green. PROVE_PACKAGE
-// and PROVE_SLICE choose among them (see choose).
+// compile and turn its test red. Without a bug all those tests are green. PROVE_PACKAGE,
+// PROVE_BUG and PROVE_SLICE choose among them (see choose).
 func TestProveMutations(t *testing.T) {
-	chosen, err := choose(table, os.Getenv("PROVE_PACKAGE"), os.Getenv("PROVE_SLICE"))
+	chosen, err := choose(table, os.Getenv("PROVE_PACKAGE"), os.Getenv("PROVE_BUG"), os.Getenv("PROVE_SLICE"))
 	if err != nil {
 		t.Fatal(err)
 	}
