@@ -146,6 +146,9 @@ func TestTogetherPanics(t *testing.T) {
 	if broken < 0 {
 		t.Fatal("nobody panicked")
 	}
+	if r.engine.gathering.busy {
+		t.Fatal("the turn is with somebody who is gone")
+	}
 	r.must(r.drainOnce(stream.Shard(broken)))
 	if n := r.count(`select count(*) from usage`); n != stream.Shards {
 		t.Errorf("%d of %d calls in the ledger", n, stream.Shards)

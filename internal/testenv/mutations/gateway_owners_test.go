@@ -154,12 +154,12 @@ var gatewayOwnersBugs = []mutation{
 	},
 	{
 		bug:   "keep the hold of a call that panicked",
-		edits: []edit{{"gateway/meter.go", "\t\tif !returned { // it panics", "\t\tif false { // it panics"}},
+		edits: []edit{{"gateway/meter.go", "\t\tif !returned { // it panics", "\t\tif returned && !returned { // it panics"}},
 		pkg:   "gateway", test: "TestPanicGivesBack",
 	},
 	{
 		bug:   "keep the deployment's place of a call that panicked",
-		edits: []edit{{"gateway/attempts.go", "\t\tif !returned {\n\t\t\tc.attempt.End(", "\t\tif false {\n\t\t\tc.attempt.End("}},
+		edits: []edit{{"gateway/attempts.go", "\t\tif !returned {\n\t\t\tc.attempt.End(", "\t\tif returned && !returned {\n\t\t\tc.attempt.End("}},
 		pkg:   "gateway", test: "TestPanicGivesBack",
 	},
 	{
