@@ -117,6 +117,36 @@ func TestResponsesPassedOn(t *testing.T) {
 	})
 }
 
+// TestResponsesFailed: a response that failed says why in the words that its protocol has
+// for it.
+func TestResponsesFailed(t *testing.T) {
+	r, provider := newMediaRig(t)
+	const said = `data: {"type":"response.output_text.delta","delta":"one two","sequence_number":0}` + "\n\n"
+	for told, want := range map[string]string{
+		"server_error":            "server_error",
+		"rate_limit_exceeded":     "rate_limit_exceeded",
+		"429":                     "rate_limit_exceeded",
+		"invalid_prompt":          "invalid_prompt",
+		"image_too_large":         "image_too_large",
+		"bio_policy":              "bio_policy",
+		"context_length_exceeded": "context_length_exceeded",
+		"400":                     "invalid_prompt",
+		"invalid_api_key":         "server_error",
+		"vector_store_timeout":    "server_error",
+		"":                        "server_error",
+	} {
+		t.Run(told, func(t *testing.T) {
+			_, key := r.account(dollar)
+			provider.says(sends("text/event-stream", said+fmt.Sprintf(`data: {"type":"response.failed","response":{"id":"resp_1","status":"failed","error":{"code":%q,"message":"it said"},"usage":null},"sequence_number":1}`, told)+"\n\n"))
+			events := streamed(t, r.respond(key, "own", `"stream":true`).want(t, 200).body)
+			last := answer{body: events[len(events)-1]}
+			if got := last.get("response.error.code").Str; got != want || last.get("response.error.message").Str == "" {
+				t.Errorf("%q is told as %s", told, last.body)
+			}
+		})
+	}
+}
+
 func TestResponsesEnd(t *testing.T) {
 	r := newRig(t, quickPings, func(s *setup) {
 		s.timeouts = llm.Timeouts{FirstByte: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Total: 20 * time.Second}

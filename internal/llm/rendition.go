@@ -88,6 +88,7 @@ type Failure struct {
 	Body    []byte // the error as an unstreamed answer would be it
 	Code    string
 	Message string
+	Err     error // what went wrong, for protocols with words of their own for it
 }
 
 // Event reads an event of a streamed answer. ErrBrokenEvent, ErrReported.

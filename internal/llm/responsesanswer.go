@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -101,13 +102,29 @@ func (a *responsesAnswer) failing(to []byte, f Failure) []byte {
 	if !a.failed {
 		return failResponse(to, a.number+1, f)
 	}
-	data, err := sjson.Set(a.kept.data, "response.error", map[string]string{"code": "server_error", "message": f.Message})
+	data, err := sjson.Set(a.kept.data, "response.error", map[string]string{"code": failureCode(f.Err), "message": f.Message})
 	if err != nil { // not on JSON that has been validated
 		return failResponse(to, a.number+1, f)
 	}
 	to = append(to, "event: response.failed\n"+eventHead...)
 	to = append(to, data...)
 	return append(to, eventTail...)
+}
+
+// failureCode is what Responses calls the reason why a response failed. That the request is
+// wrong the provider says in a code of its own, by which clients know what to change.
+func failureCode(err error) string {
+	var upstream *UpstreamError
+	switch {
+	case !errors.As(err, &upstream):
+	case upstream.Fault == FaultBusy:
+		return "rate_limit_exceeded"
+	case upstream.Fault == FaultRefused && requestFault.MatchString(upstream.Code):
+		return upstream.Code
+	case upstream.Fault == FaultRefused:
+		return "invalid_prompt"
+	}
+	return "server_error"
 }
 
 func (a *responsesAnswer) whole(answer *Answer) (err error) {
