@@ -17,6 +17,7 @@ var table = slices.Concat(
 	webappBugs,
 	nginxBugs,
 	internalBugs,
+	protocolBugs,
 	deployBugs,
 	scaleBugs,
 	doctorBugs,

@@ -1,0 +1,155 @@
+package mutations
+
+// protocolBugs are of what clients and providers say to each other.
+var protocolBugs = []mutation{
+	{
+		bug: "hold it against a provider that it answers whole where a stream is wished for",
+		edits: []edit{{"internal/llm/transcription.go",
+			"\tif r.Stream { // which", "\tif r.Stream && r.plain { // which"}},
+		pkg: "gateway", test: "TestTranscriptionWhole",
+	},
+	{
+		bug: "announce events where the answer has come whole",
+		edits: []edit{{"gateway/paid.go",
+			"\tif !live.Whole() {\n", "\tif request.Stream {\n"}},
+		pkg: "gateway", test: "TestTranscriptionWhole",
+	},
+	{
+		bug: "leave who was promised events without any where another attempt answers whole",
+		edits: []edit{{"gateway/live.go",
+			"l.rendition.AsEvent(), true\n", "l.rendition.AsEvent(), false\n"}},
+		pkg: "gateway", test: "TestTranscriptionWhole",
+	},
+	{
+		bug: "take anything that comes whole for what was heard",
+		edits: []edit{{"internal/llm/client.go",
+			"\t\terr = check(answer)\n", "\t\tif check(answer) != nil && o != OpTranscription {\n\t\t\terr = errNoAnswer\n\t\t}\n"}},
+		pkg: "gateway", test: "TestTranscriptionWhole",
+	},
+	{
+		bug: "take a stream of several answers for whole once one of them has ended",
+		edits: []edit{{"internal/llm/chatanswer.go",
+			"\ta.ended = int64(len(a.over)) >= a.n\n", "\ta.ended = true\n"}},
+		pkg: "internal/llm", test: "TestAnswersEnd",
+	},
+	{
+		bug: "count an answer that ends twice as two",
+		edits: []edit{{"internal/llm/chatanswer.go",
+			"\ta.over[index] = true\n", "\ta.over[int64(len(a.over))] = index >= 0\n"}},
+		pkg: "internal/llm", test: "TestAnswersEnd",
+	},
+	{
+		bug: "forget how many answers were asked for",
+		edits: []edit{{"internal/llm/patch.go",
+			"includeUsage: r.IncludeUsage, n: r.N}", "includeUsage: r.IncludeUsage}"}},
+		pkg: "gateway", test: "TestSeveralAnswersEnd",
+	},
+	{
+		bug: "tell a client whose provider is busy that it has failed",
+		edits: []edit{{"internal/llm/responsesanswer.go",
+			"\tcase upstream.Fault == FaultBusy:\n", "\tcase upstream.Fault == FaultBusy && upstream.Code == \"\":\n"}},
+		pkg: "internal/llm", test: "TestFailureCodes",
+	},
+	{
+		bug: "tell a client no code by which it knows what to change",
+		edits: []edit{{"internal/llm/responsesanswer.go",
+			"upstream.Fault == FaultRefused && requestFault.MatchString(upstream.Code)", "upstream.Fault == FaultRefused && upstream.Code == \"invalid_prompt\""}},
+		pkg: "internal/llm", test: "TestFailureCodes",
+	},
+	{
+		bug: "tell a client whose request is refused that the provider has failed",
+		edits: []edit{{"internal/llm/responsesanswer.go",
+			"\t\treturn \"invalid_prompt\"\n", "\t\treturn \"server_error\"\n"}},
+		pkg: "internal/llm", test: "TestFailureCodes",
+	},
+	{
+		bug: "keep from a response that failed what went wrong",
+		edits: []edit{{"gateway/eventstream.go",
+			"Message: p.message, Err: err}", "Message: p.message}"}},
+		pkg: "gateway", test: "TestResponsesFailed",
+	},
+	{
+		bug: "have the provider search for tools",
+		edits: []edit{{"internal/llm/responsesinput.go",
+			"\tcase kind == toolSearch && !searched:\n", "\tcase kind == toolSearch && searched && kinds > 1:\n"}},
+		pkg: "gateway", test: "TestResponsesRefused",
+	},
+	{
+		bug: "let a conversation bring in tools that the provider bills apart",
+		edits: []edit{{"internal/llm/responsesinput.go",
+			"\t\t\tfault = clientTools(value, param+\".tools\")\n\t\t\tr.tooled = true\n", "\t\t\tr.tooled = true\n"}},
+		pkg: "gateway", test: "TestResponsesRefused",
+	},
+	{
+		bug: "give away what a model calls at once where its stream is cut off",
+		edits: []edit{{"internal/llm/responsesanswer.go",
+			"\t\t\ta.say(&c, item.Get(field).Raw)\n", "\t\t\ta.say(&c, item.Get(field).Str)\n"}},
+		pkg: "gateway", test: "TestResponsesOfClientsTools",
+	},
+	{
+		bug: "not find what is wrong where it stands in an array",
+		edits: []edit{{"internal/llm/refusal.go",
+			"\tif root.IsArray() {\n\t\troot = ", "\tif root.IsObject() {\n\t\troot = "}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "not find what is wrong where it stands in details",
+		edits: []edit{{"internal/llm/refusal.go",
+			"detail := root.Get(\"detail\"); detail.Exists()", "detail := root.Get(\"detail\"); detail.IsObject()"}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "not find what is wrong where a server tells it without a member of its own",
+		edits: []edit{{"internal/llm/refusal.go",
+			"\t\treturn detail\n\t}\n\treturn root\n", "\t\treturn detail\n\t}\n\treturn gjson.Result{}\n"}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "tell a client of a model's name that is ours to know",
+		edits: []edit{{"internal/llm/refusal.go",
+			"return named.MatchString(said) && !strings.Contains(", "return named.MatchString(said) || strings.Contains("}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "hold an item that is not there against the provider",
+		edits: []edit{{"internal/llm/refusal.go",
+			"status == http.StatusNotFound && !ofRequest(fault)", "status == http.StatusNotFound"}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "hold a request's own fault inside an answer against the provider",
+		edits: []edit{{"internal/llm/refusal.go",
+			"\t\tcase requestFault.MatchString(code), code == \"400\"", "\t\tcase code == \"400\""}},
+		pkg: "internal/llm", test: "TestReportedInResponses",
+	},
+	{
+		bug: "take a limit that is reported inside an answer for a broken provider",
+		edits: []edit{{"internal/llm/refusal.go",
+			"code == \"rate_limit_exceeded\", code == \"rate_limit_error\"", "code == \"rate_limit_error\""}},
+		pkg: "internal/llm", test: "TestReportedInResponses",
+	},
+	{
+		bug: "believe an error's type more than its code",
+		edits: []edit{{"internal/llm/refusal.go",
+			"\t\tcase code != \"\":\n\t\t\treturn e\n", "\t\tcase code != \"\":\n\t\t\tcontinue\n"}},
+		pkg: "internal/llm", test: "TestClientStatuses",
+	},
+	{
+		bug: "send thoughts that a provider could read only if it had stored them",
+		edits: []edit{{"internal/llm/responses.go",
+			"sealed == \"\" || translate.Sealed(sealed)", "translate.Sealed(sealed)"}},
+		pkg: "internal/llm", test: "TestLostThoughts",
+	},
+	{
+		bug: "send a provider thoughts that were sealed here",
+		edits: []edit{{"internal/llm/responses.go",
+			"sealed == \"\" || translate.Sealed(sealed)", "sealed == \"\""}},
+		pkg: "internal/llm", test: "TestLostThoughts",
+	},
+	{
+		bug: "leave out thoughts that their provider can read",
+		edits: []edit{{"internal/llm/responses.go",
+			"sealed == \"\" || translate.Sealed(sealed)", "sealed != \"sealed\" || translate.Sealed(sealed)"}},
+		pkg: "internal/llm", test: "TestLostThoughts",
+	},
+}
