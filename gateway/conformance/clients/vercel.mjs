@@ -45,6 +45,12 @@ const streamed = async (options) => {
   const parts = (await all(result.fullStream)).map((p) => [p.type, p.text ?? p.delta ?? p.toolName ?? p.finishReason]);
   return { parts, response: await result.response, usage: counted(await result.totalUsage) };
 };
+const thinking = { providerOptions: { openai: { store: false, forceReasoning: true, reasoningSummary: "auto", reasoningEffort: "low" } } };
+const sealed = async (made) => {
+  const first = (await made[0].response).messages.flatMap((m) => m.content);
+  if (!first.some((p) => p.type === "reasoning" && p.providerOptions.openai.reasoningEncryptedContent)) throw new Error("no sealed thought");
+  return made;
+};
 const rounds = { tools, stopWhen: stepCountIs(3) };
 
 const cases = {};
@@ -71,9 +77,13 @@ Object.assign(cases, {
   "responses: two turns, tools streamed": async (way) => (await turns(responses(way, "sim-fast"), streamed, rounds)).map((r) => [r.parts, r.usage]),
   "responses: two turns, thoughts": async (way) => (await turns(responses(way, "sim-reasoning"), whole)).map(said),
   "responses: two turns, thoughts streamed": async (way) => (await turns(responses(way, "sim-reasoning"), streamed)).map((r) => [r.parts, r.usage]),
+  "responses: two turns, sealed thoughts": async (way) => (await sealed(await turns(responses(way, "sim-reasoning"), whole, thinking))).map(said),
+  "responses: two turns, sealed thoughts streamed": async (way) => (await sealed(await turns(responses(way, "sim-reasoning"), streamed, { ...thinking, ...rounds }))).map((r) => [r.parts, r.usage]),
+  "responses: cross, two turns, sealed thoughts": async (way) => (await sealed(await turns(responses(way, "claude-fast"), whole, thinking))).map((r) => r.text),
+  "responses: cross, two turns, sealed thoughts and tools": async (way) => (await sealed(await turns(responses(way, "claude-fast"), whole, { ...thinking, ...rounds }))).map((r) => [r.text, r.steps.map((s) => s.toolCalls.map((c) => [c.toolName, c.input]))]),
   "responses: cross, two turns": async (way) => (await turns(responses(way, "claude-fast"), whole)).map(meaning),
   "responses: cross, two turns, tools": async (way) => (await turns(responses(way, "claude-fast"), whole, rounds)).map(meaning),
-  "responses: two turns, the first not stored": { expect: ["APICallError", 400], run: (way) => classAndStatus(() => turns(responses(way, "sim-fast"), (options) => whole({ ...options, providerOptions: {} }))) },
+  "responses: error of a turn that was not stored": { expect: ["APICallError", 400], run: (way) => classAndStatus(() => turns(responses(way, "sim-fast"), (options) => whole({ ...options, providerOptions: {} }))) },
 });
 cases["anthropic: thoughts"] = async (way) => said(await ask(claude(way, "claude-fast"), { maxOutputTokens: 4096, providerOptions: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } } }));
 cases["embedMany"] = async (way) => {
