@@ -143,7 +143,7 @@ var protocolBugs = []mutation{
 	{
 		bug: "send a provider thoughts that were sealed here",
 		edits: []edit{{"internal/llm/responses.go",
-			"sealed == \"\" || translate.Sealed(sealed)", "sealed == \"\""}},
+			"sealed == \"\" || translate.Sealed(sealed)", "sealed == \"\" || translate.Sealed(sealed) && item == \"\""}},
 		pkg: "internal/llm", test: "TestLostThoughts",
 	},
 	{
