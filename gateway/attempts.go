@@ -143,14 +143,18 @@ func (l *Live) none(err error) error {
 }
 
 // ask makes the attempt: it returns once the provider has accepted a streamed request, or
-// answered another.
+// answered another; or a streamed one, whole.
 func (l *Live) ask(ctx context.Context, c *candidate) (err error) {
 	m := l.meter
 	if l.request.Stream {
-		c.stream, err = m.client.Stream(ctx, c.out)
-		return err
+		if c.stream, err = m.client.Stream(ctx, c.out); err != nil || c.stream.Whole == nil {
+			return err
+		}
+		c.answer, c.stream = c.stream.Whole, nil
+	} else {
+		c.answer, err = m.client.Complete(ctx, c.out, c.rendition)
 	}
-	if c.answer, err = m.client.Complete(ctx, c.out, c.rendition); err == nil {
+	if err == nil {
 		c.attempt.Began(m.now())
 		l.end(&c.attempt, nil)
 	}

@@ -195,6 +195,49 @@ func TestProviderFails(t *testing.T) {
 	r.wantBalance(id, dollar)
 }
 
+// A stream of several answers is whole once each of them has ended, or [DONE] has come.
+func TestSeveralAnswersEnd(t *testing.T) {
+	r, provider := newMediaRig(t)
+	choice := func(index int, text, finish string) string {
+		return fmt.Sprintf(`data: {"id":"c","choices":[{"index":%d,"delta":{"content":%q},"finish_reason":%s}]}`+"\n\n", index, text, finish)
+	}
+	const (
+		stop  = `"stop"`
+		usage = `data: {"id":"c","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":40,"total_tokens":50}}` + "\n\n"
+		done  = "data: [DONE]\n\n"
+	)
+	begun := choice(0, "one", "null") + choice(1, "two", "null")
+	for _, c := range []struct {
+		name, answer string
+		n            int
+		whole        bool
+		completion   int64
+	}{
+		{"one has ended, the other has begun", begun + choice(0, "", stop), 2, false, 2},
+		{"one has ended, twice, the other has begun", begun + choice(0, "", stop) + choice(0, "", stop), 2, false, 2},
+		{"one has ended, the other has not begun", choice(0, "one", stop), 2, false, 1},
+		{"both have ended", begun + choice(0, "", stop) + choice(1, "", `"length"`), 2, true, 2},
+		{"both have ended, with usage", begun + choice(1, "", stop) + choice(0, "", stop) + usage, 2, true, 40},
+		{"fewer than asked for, and the last event", choice(0, "one", stop) + usage + done, 2, true, 40},
+		{"the only one has ended", choice(0, "one", stop), 1, true, 1},
+		{"an answer without numbers", `data: {"choices":[{"delta":{"content":"one"},"finish_reason":"stop"}]}` + "\n\n", 1, true, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id, key := r.account(dollar)
+			provider.says(sends("text/event-stream", c.answer))
+			a := r.chat(key, "own", `"stream":true`, fmt.Sprintf(`"n":%d`, c.n)).want(t, 200)
+			events := streamed(t, a.body)
+			last := answer{body: events[len(events)-1]}
+			if c.whole != (last.body == "[DONE]") || !c.whole && last.get("error.code").Str != "provider_error" {
+				t.Errorf("ends in %s", last.body)
+			}
+			if r.settled(id); r.completion(id) != c.completion {
+				t.Errorf("billed for %d tokens, want %d", r.completion(id), c.completion)
+			}
+		})
+	}
+}
+
 func TestSilenceIsBridged(t *testing.T) {
 	r := newRig(t, quickPings)
 	_, key := r.account(dollar)

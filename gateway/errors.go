@@ -167,7 +167,7 @@ func explainUpstream(e *llm.UpstreamError) problem {
 		return p
 	case llm.FaultBusy:
 		return problem{status: 429, code: "provider_rate_limited", kind: "requests", retryAfter: max(retrySoon, int64((e.RetryAfter+time.Second-1)/time.Second)),
-			message: "The model's provider takes no more requests at the moment. Nothing was charged; try again later."}
+			message: "The model's provider takes no more requests at the moment. Try again later."}
 	case llm.FaultTimeout:
 		return problem{status: 504, code: "provider_timeout", kind: kindOfUs, message: "The model's provider did not answer in time."}
 	}

@@ -83,7 +83,7 @@ func (s *Server) pump(e *eventStream, live *Live, requestID string, t *tape) {
 			return
 		}
 		body := p.body(shapeOf(live.request.Operation), requestID)
-		_ = e.write(live.last().rendition.Fail(nil, llm.Failure{Body: body, Code: p.code, Message: p.message})) // who is gone need not be told
+		_ = e.write(live.last().rendition.Fail(nil, llm.Failure{Body: body, Code: p.code, Message: p.message, Err: err})) // who is gone need not be told
 	default:
 		if live.asIs() && t.wanted(receipt) {
 			s.answers.keep(t.key, live.last().rendition.Close(t.events, receipt.final(0)))

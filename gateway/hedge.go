@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/kikuai/kikuai/internal/llm"
 	routing "github.com/kikuai/kikuai/internal/llm/route"
 )
 
@@ -47,7 +48,7 @@ func (l *Live) hedged() error {
 	l.rendition, l.race = c.rendition, r // so that there is one, whoever wins
 	r.start(c)
 	var enough <-chan time.Time
-	if l.request.Stream && !l.request.Sound { // of sound, the headers say what it is
+	if l.request.Stream && !l.request.Sound && l.request.Operation != llm.OpTranscription { // of those, the headers say what it is
 		timer := time.NewTimer(pingEvery)
 		defer timer.Stop()
 		enough = timer.C

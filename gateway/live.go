@@ -25,8 +25,8 @@ const costRoom = 256 // bytes
 var errCutShort = errors.New("gateway: the provider's answer ends in the middle")
 
 // Live is a call under way: money is held, the provider has answered or begun
-// to. An unstreamed call is ended by Answer; a streamed one by Run, which resolves
-// the hold, and then Close.
+// to. A call that is answered whole is ended by Answer; a streamed one by Run, which
+// resolves the hold, and then Close.
 type Live struct {
 	Decision ratelimit.Decision
 
@@ -80,12 +80,19 @@ func (r Receipt) final(cost int64) llm.Final {
 	return llm.Final{Usage: llm.Usage(r.Usage), Cost: billing.FormatUSD(cost)}
 }
 
-// Answer settles an unstreamed call. It returns its answer with the cost in its usage,
+// Whole says that the answer has come whole, as Answer gives it out: the call is not
+// streamed, or its provider does not do that.
+func (l *Live) Whole() bool { return l.answer != nil }
+
+// Answer settles a call whose answer has come whole. It returns its answer with the cost in its usage,
 // where its form has one, and what it is. An answer whose cost is durable nowhere is
 // withheld, and its hold given back: then the error is a [*CallError].
 func (l *Live) Answer() (body []byte, contentType string, receipt Receipt, err error) {
 	defer l.meter.flight.end()
 	defer l.answer.Release()
+	if l.cancel != nil { // it was to be streamed
+		defer l.cancel(nil)
+	}
 	l.meter.keeper.leave(l)
 	reported := l.reported()
 	l.noteFault(reported)
@@ -219,6 +226,11 @@ func (l *Live) pump(t *llm.Transcript, sink Sink) error {
 			return err
 		}
 	}
+	if l.answer != nil { // of another attempt than the one that events were promised for
+		l.first, l.early = l.rendition.AsEvent(), true
+		l.answer.Release()
+		l.answer = nil
+	}
 	for {
 		event, err := l.read()
 		if errors.Is(err, io.EOF) && l.rendition.Ended() {
@@ -263,6 +275,9 @@ func (l *Live) read() (llm.Event, error) {
 	if l.early {
 		l.early = false
 		return l.first, nil
+	}
+	if l.stream == nil {
+		return llm.Event{}, io.EOF
 	}
 	return l.stream.Next()
 }

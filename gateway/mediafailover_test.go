@@ -16,6 +16,9 @@ const failoverModels = `
   - {id: pair-vectors, operations: [embeddings], prices: {input: "1", output: "0"}, context: 8192, deployments: [{provider: own, model: a}, {provider: own, model: b}]}
   - {id: last-voice, operations: [speech], prices: {million_characters: "15"}, fallbacks: [spare-voice], deployments: [{provider: own, model: v1}]}
   - {id: hedged-vectors, operations: [embeddings], prices: {input: "1", output: "0"}, context: 8192, hedge_after: 20ms, deployments: [{provider: own, model: a}, {provider: own, model: b}]}
+  - {id: spare-ear, operations: [transcriptions], prices: {minute: "0.012"}, deployments: [{provider: own, model: heard-2}]}
+  - {id: last-ear, operations: [transcriptions], prices: {minute: "0.006"}, fallbacks: [spare-ear], deployments: [{provider: own, model: heard-1}]}
+  - {id: hedged-ear, operations: [transcriptions], prices: {minute: "0.006"}, hedge_after: 20ms, deployments: [{provider: own, model: a}, {provider: own, model: b}]}
 `
 
 const (
@@ -88,6 +91,58 @@ func TestMediaFailover(t *testing.T) {
 		}
 		r.wantCost(a, id, 5000)
 	})
+	// Transcriptions that were to be streamed and come whole.
+	const heard = `{"text":"hello","usage":{"type":"duration","seconds":10}}`
+	hear := func(key, model string) answer {
+		t.Helper()
+		return r.sendForm(key, "model", model, "stream", "true", "file", "a.wav:"+sound(10)).want(t, 200)
+	}
+	t.Run("hedged, whole", func(t *testing.T) {
+		id, key := r.account(dollar)
+		r.save()
+		first := make(chan struct{}, 1)
+		provider.asks(func(w http.ResponseWriter, q *http.Request, _ string) {
+			select {
+			case first <- struct{}{}:
+				<-q.Context().Done()
+			default:
+				sends(jsonKind, heard)(w, nil)
+			}
+		})
+		a := hear(key, "hedged-ear")
+		if a.get("text").Str != "hello" || a.header.Get(headerAttempts) != "2" || a.header.Get("Content-Type") != jsonKind {
+			t.Errorf("answered %s, headers %v", a.body, a.header)
+		}
+		r.wantCost(a, id, 1_000_000)
+	})
+	for name, broken := range map[string]http.HandlerFunc{
+		"another model, whole":                       func(w http.ResponseWriter, _ *http.Request) { refuse(w) },
+		"another model, whole where events were due": sends("text/event-stream", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			id, key := r.account(dollar)
+			r.save()
+			provider.asks(func(w http.ResponseWriter, q *http.Request, body string) {
+				if strings.Contains(body, "heard-1") {
+					broken(w, q)
+					return
+				}
+				sends(jsonKind, heard)(w, nil)
+			})
+			a := hear(key, "last-ear")
+			if strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
+				a = answer{body: streamed(t, a.body)[0]}
+			} else if a.header.Get(headerModel) != "spare-ear" {
+				t.Errorf("headers %v", a.header)
+			}
+			if a.get("text").Str != "hello" || nano(t, a.get("usage.cost").Raw) != 2_000_000 {
+				t.Errorf("answered %s", a.body)
+			}
+			if spent := r.spent(id); spent != 2_000_000 {
+				t.Errorf("spent %d", spent)
+			}
+		})
+	}
 	testenv.Until(r.t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 

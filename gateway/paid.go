@@ -72,7 +72,7 @@ func (s *Server) pay(c *fiber.Ctx, key billing.PresentedKey, request *llm.Reques
 		header.Set(headerCache, want.state)
 	}
 	setServed(header, live)
-	if request.Stream {
+	if !live.Whole() {
 		return s.forward(c, live, &tape{recall: want, request: request, trail: s.trail(c).pass()})
 	}
 	body, contentType, receipt, err := live.Answer()

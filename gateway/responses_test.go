@@ -117,6 +117,87 @@ func TestResponsesPassedOn(t *testing.T) {
 	})
 }
 
+// TestResponsesFailed: a response that failed says why in the words that its protocol has
+// for it.
+func TestResponsesFailed(t *testing.T) {
+	r, provider := newMediaRig(t)
+	const said = `data: {"type":"response.output_text.delta","delta":"one two","sequence_number":0}` + "\n\n"
+	for told, want := range map[string]string{
+		"server_error":            "server_error",
+		"rate_limit_exceeded":     "rate_limit_exceeded",
+		"429":                     "rate_limit_exceeded",
+		"invalid_prompt":          "invalid_prompt",
+		"image_too_large":         "image_too_large",
+		"bio_policy":              "bio_policy",
+		"context_length_exceeded": "context_length_exceeded",
+		"400":                     "invalid_prompt",
+		"invalid_api_key":         "server_error",
+		"vector_store_timeout":    "server_error",
+		"":                        "server_error",
+	} {
+		t.Run(told, func(t *testing.T) {
+			_, key := r.account(dollar)
+			provider.says(sends("text/event-stream", said+fmt.Sprintf(`data: {"type":"response.failed","response":{"id":"resp_1","status":"failed","error":{"code":%q,"message":"it said"},"usage":null},"sequence_number":1}`, told)+"\n\n"))
+			events := streamed(t, r.respond(key, "own", `"stream":true`).want(t, 200).body)
+			last := answer{body: events[len(events)-1]}
+			if got := last.get("response.error.code").Str; got != want || last.get("response.error.message").Str == "" {
+				t.Errorf("%q is told as %s", told, last.body)
+			}
+		})
+	}
+}
+
+// TestResponsesOfClientsTools: tools that the client runs, and what becomes of them, reach a
+// provider that has Responses as they are; others have no such tools, which is said by name.
+func TestResponsesOfClientsTools(t *testing.T) {
+	r, provider := newMediaRig(t, withClaude(newClaude(t)))
+	const (
+		call = `{"type":"tool_search_call","id":"tsc_1","call_id":"call_1","execution":"client","status":"completed","arguments":{"goal":"weather"}}`
+		done = `{"id":"resp_1","object":"response","status":"completed","output":[` + call + `],"usage":{"input_tokens":3,"output_tokens":5,"total_tokens":8}}`
+	)
+	provider.says(sends(jsonKind, done))
+	weather := `{"type":"function","name":"get_weather","defer_loading":true,"parameters":{"type":"object"}}`
+	click := `{"type":"computer_call","id":"cu_1","call_id":"call_1","status":"completed","pending_safety_checks":[],"actions":[{"type":"click","button":"left","x":1,"y":2},{"type":"type","text":"a"}]}`
+	for more, param := range map[string]string{ // what the others say
+		`"input":"a","tools":[{"type":"computer"}]`: "tools[0].type",
+		`"input":"a","tools":[{"display_height":768,"display_width":1024,"environment":"browser","type":"computer_use_preview"}]`:                                                                                   "tools[0].type",
+		`"input":"a","tools":[{"execution":"client","type":"tool_search","parameters":{"type":"object"},"description":"d"},` + weather + `]`:                                                                        "tools[0].type",
+		`"input":[{"role":"user","content":"a"},` + call + `,{"type":"tool_search_output","call_id":"call_1","execution":"client","status":"completed","tools":[` + weather + `]}]`:                                 "input[1].type",
+		`"input":[{"type":"additional_tools","role":"developer","tools":[` + weather + `,{"type":"namespace","name":"n","description":"d","tools":[{"type":"custom","name":"x"}]}]},{"role":"user","content":"a"}]`: "input[0].type",
+		`"input":[{"role":"user","content":"a"},` + click + `,{"type":"computer_call_output","call_id":"call_1","output":{"type":"computer_screenshot","image_url":"data:image/png;base64,AAAA"}}]`:                 "input[1].type",
+	} {
+		id, key := r.account(dollar)
+		a := r.do("POST", "/v1/responses", key, `{"model":"own",`+more+`}`).want(t, 200)
+		if path, body, _ := provider.asked(); path != "/responses" || body != `{"max_output_tokens":4000,"store":false,"model":"x",`+more+`}` {
+			t.Errorf("asked %s\n%s\n%s", path, body, more)
+		}
+		r.wantCost(a, id, 3*2000+5*8000)
+		for _, model := range []string{"paid", "claude"} {
+			a := r.do("POST", "/v1/responses", key, `{"model":"`+model+`",`+more+`}`)
+			if said := a.get("error.message").Str; a.status != 400 || a.get("error.param").Str != param || strings.Contains(said, "run by the provider") {
+				t.Errorf("%s %s: %d %s", model, more, a.status, a.body)
+			}
+		}
+	}
+	// Where the provider tells no usage, what the model has called counts.
+	t.Run("counted", func(t *testing.T) {
+		id, key := r.account(dollar)
+		provider.says(sends(jsonKind, `{"status":"completed","output":[`+click+`]}`))
+		r.respond(key, "own").want(t, 200)
+		if r.settled(id); r.completion(id) < 10 {
+			t.Errorf("billed for %d tokens", r.completion(id))
+		}
+		for _, item := range []string{click, call} {
+			id, key := r.account(dollar)
+			provider.says(sends("text/event-stream", `data: {"type":"response.output_item.done","output_index":0,"item":`+item+`}`+"\n\n"))
+			r.respond(key, "own", `"stream":true`).want(t, 200)
+			if r.settled(id); r.completion(id) < 4 {
+				t.Errorf("%s: billed for %d tokens", item, r.completion(id))
+			}
+		}
+	})
+}
+
 func TestResponsesEnd(t *testing.T) {
 	r := newRig(t, quickPings, func(s *setup) {
 		s.timeouts = llm.Timeouts{FirstByte: 300 * time.Millisecond, Stall: 300 * time.Millisecond, Total: 20 * time.Second}
@@ -196,7 +277,11 @@ func TestResponsesRefused(t *testing.T) {
 		`"tools":[{"type":"web_search"}]`:  "tools[0].type",
 		`"tools":[{"type":"file_search"}]`: "tools[0].type",
 		`"tools":[{"type":"code_interpreter","container":{"type":"auto"}}]`:                "tools[0].type",
-		`"tools":[{"type":"computer_use_preview"}]`:                                        "tools[0].type",
+		`"tools":[{"type":"tool_search"}]`:                                                 "tools[0].execution",
+		`"tools":[{"type":"tool_search","execution":"server"}]`:                            "tools[0].execution",
+		`"tools":[{"type":"tool_search","execution":"client","Execution":"server"}]`:       "tools[0].execution",
+		`"tools":[{"type":"function","name":"f","environment":"browser"}]`:                 "tools[0].environment",
+		`"tools":[{"type":"programmatic_tool_calling"}]`:                                   "tools[0].type",
 		`"tools":[{"type":"image_generation"}]`:                                            "tools[0].type",
 		`"tools":[{"type":"function","name":"f"},{"type":"mcp","server_url":"https://x"}]`: "tools[1].type",
 		`"tools":[{"type":"function","name":"f","type":"mcp"}]`:                            "tools[0].type",
@@ -213,14 +298,19 @@ func TestResponsesRefused(t *testing.T) {
 		`[]`:                "input",
 		`["a"]`:             "input[0]",
 		`[{"content":"a"}]`: "input[0].type",
-		`[{"type":"item_reference","id":"msg_1"}]`:                                                             "input[0]",
-		`[{"role":"user","content":"a"},{"type":"message","type":"item_reference","id":"msg_1"}]`:              "input[1]",
-		`[{"type":"web_search_call","id":"ws_1"}]`:                                                             "input[0].type",
-		`[{"type":"mcp_approval_response"}]`:                                                                   "input[0].type",
-		`[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]`:                               "input[0].file_id",
-		`[{"role":"user","content":[{"type":"input_image","image_url":"gs://bucket/a.png"}]}]`:                 "input[0].image_url",
-		`[{"role":"user","content":[{"type":"input_image","File_ID":"file-1"}]}]`:                              "input[0].file_id",
-		`[{"type":"function_call_output","call_id":"c","output":[{"type":"input_image","file_id":"file-1"}]}]`: "input[0].file_id",
+		`[{"type":"item_reference","id":"msg_1"}]`:                                                              "input[0]",
+		`[{"role":"user","content":"a"},{"type":"message","type":"item_reference","id":"msg_1"}]`:               "input[1]",
+		`[{"type":"web_search_call","id":"ws_1"}]`:                                                              "input[0].type",
+		`[{"type":"mcp_approval_response"}]`:                                                                    "input[0].type",
+		`[{"type":"computer_call_output","call_id":"c","output":{"type":"computer_screenshot","file_id":"f"}}]`: "input[0].file_id",
+		`[{"type":"additional_tools","role":"developer","tools":[{"type":"web_search"}]}]`:                      "input[0].tools[0].type",
+		`[{"type":"additional_tools","role":"developer","Tools":[{"type":"web_search"}]}]`:                      "input[0].tools[0].type",
+		`[{"type":"tool_search_output","call_id":"c","execution":"client","tools":[{"type":"mcp"}]}]`:           "input[0].tools[0].type",
+		`[{"type":"tool_search_output","call_id":"c","tools":{}}]`:                                              "input[0].tools",
+		`[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]`:                                "input[0].file_id",
+		`[{"role":"user","content":[{"type":"input_image","File_ID":"file-1"}]}]`:                               "input[0].file_id",
+		`[{"type":"function_call_output","call_id":"c","output":[{"type":"input_image","file_id":"file-1"}]}]`:  "input[0].file_id",
+		`[{"role":"user","content":[{"type":"input_image","image_url":"gs://bucket/a.png"}]}]`:                  "input[0].image_url",
 	} {
 		if a := r.do("POST", "/v1/responses", key, `{"model":"own","input":`+input+`}`); a.status != 400 || a.get("error.param").Str != param {
 			t.Errorf("%s: %d %s", input, a.status, a.body)

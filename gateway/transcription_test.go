@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/kikuai/kikuai/internal/testenv"
 )
 
 // sound is a WAV file of so many seconds: one byte a sample, 1000 samples a second.
@@ -161,6 +164,100 @@ func TestTranscriptionRefusals(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	r.do("POST", path, key, strings.Repeat("x", 27<<20), "Content-Type", "multipart/form-data; boundary=b").wantError(t, 413, "request_too_large")
+}
+
+// TestTranscriptionWhole: a provider that takes no notice of the wish for a stream answers
+// whole, and so its client sees it.
+func TestTranscriptionWhole(t *testing.T) {
+	r, provider := newMediaRig(t)
+	file := "talk.wav:" + sound(10)
+	var asked atomic.Int64
+	says := func(kind, body string) {
+		asked.Store(0)
+		provider.says(func(w http.ResponseWriter, q *http.Request) {
+			asked.Add(1)
+			sends(kind, body)(w, q)
+		})
+	}
+	for _, c := range []struct {
+		name, model, format string
+		kind, answer        string
+		cost                int64
+		estimated           bool
+	}{
+		{"json", "ear", "json", jsonKind, `{"text":"hello","usage":{"type":"duration","seconds":9}}`, 900_000, false},
+		{"verbose", "ear", "verbose_json", "application/json; charset=utf-8", `{"task":"transcribe","duration":8.2,"text":"hello","segments":[]}`, 900_000, false},
+		{"text", "ear", "text", "text/plain; charset=utf-8", "hello\n", 1_000_000, true},
+		{"subtitles", "ear", "srt", "text/plain", "1\n00:00:00,000 --> 00:00:01,000\nhello\n", 1_000_000, true},
+		{"other subtitles", "ear", "vtt", "text/vtt", "WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n", 1_000_000, true},
+		{"by tokens", "scribe", "json", jsonKind,
+			`{"text":"hello","usage":{"type":"tokens","input_tokens":110,"input_token_details":{"text_tokens":10,"audio_tokens":100},"output_tokens":3,"total_tokens":113}}`,
+			10*2000 + 100*6000 + 3*10_000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id, key := r.account(dollar)
+			says(c.kind, c.answer)
+			a := r.sendForm(key, "model", c.model, "stream", "true", "response_format", c.format, "file", file).want(t, 200)
+			bare, _, _ := strings.Cut(c.kind, ";")
+			if kind := a.header.Get("Content-Type"); kind != c.kind && kind != bare {
+				t.Errorf("is a %q, want %q", kind, c.kind)
+			}
+			if bare == jsonKind && a.get("text").Str != "hello" || bare != jsonKind && a.body != c.answer {
+				t.Errorf("answered %s", a.body)
+			}
+			if bare == jsonKind && nano(t, a.get("usage.cost").Raw) != c.cost || nano(t, a.header.Get(headerCost)) != c.cost {
+				t.Errorf("tells no cost of %d: %v %s", c.cost, a.header, a.body)
+			}
+			if spent := r.spent(id); spent != c.cost || r.estimated(id) != c.estimated {
+				t.Errorf("spent %d, estimated %v; want %d, %v", spent, r.estimated(id), c.cost, c.estimated)
+			}
+			if asked.Load() != 1 || a.header.Get(headerAttempts) != "1" {
+				t.Errorf("the provider was asked %d times, %s attempts", asked.Load(), a.header.Get(headerAttempts))
+			}
+		})
+	}
+	for name, circuit := range r.meter.Circuits() {
+		if circuit.Failures != 0 {
+			t.Errorf("%s: %+v", name, circuit)
+		}
+	}
+	t.Run("nonsense", func(t *testing.T) {
+		id, key := r.account(dollar)
+		says("text/html", "<html>")
+		r.sendForm(key, "model", "ear", "stream", "true", "response_format", "text", "file", file).wantError(t, 502, "provider_error")
+		r.sendForm(key, "model", "ear", "stream", "true", "file", file).wantError(t, 502, "provider_error")
+		says(jsonKind, `{"error":{"message":"no"}}`)
+		r.sendForm(key, "model", "ear", "stream", "true", "file", file).wantError(t, 502, "provider_error")
+		r.wantBalance(id, dollar)
+	})
+	// Who has been promised events gets one.
+	for _, c := range []struct{ name, format, kind, answer, said string }{
+		{"a second attempt, json", "json", jsonKind, `{"text":"hello","duration":9}`, "hello"},
+		{"a second attempt, text", "text", "text/plain", "hello\n", "hello\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id, key := r.account(dollar)
+			var tries atomic.Int64
+			provider.says(func(w http.ResponseWriter, q *http.Request) {
+				if tries.Add(1) == 1 {
+					sends("text/event-stream", "")(w, q)
+					return
+				}
+				sends(c.kind, c.answer)(w, q)
+			})
+			a := r.sendForm(key, "model", "ear", "stream", "true", "response_format", c.format, "file", file).want(t, 200)
+			events := streamed(t, a.body)
+			if len(events) != 1 {
+				t.Fatalf("answered %s", a.body)
+			}
+			only := answer{body: events[0]}
+			spent := r.spent(id)
+			if only.get("type").Str != "transcript.text.done" || only.get("text").Str != c.said || spent < 900_000 || nano(t, only.get("usage.cost").Raw) != spent {
+				t.Errorf("spent %d, answered %s", spent, only.body)
+			}
+		})
+	}
+	testenv.Until(t, "no call is under way", func() bool { return r.meter.flight.count() == 0 })
 }
 
 func TestTranscriptionStreamed(t *testing.T) {

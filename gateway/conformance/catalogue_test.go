@@ -28,6 +28,7 @@ models:
   - {id: gpt-image-sim, operations: [images], prices: {input: "5", output: "40"}, max_output: 6240, deployments: [{provider: sim, model: gpt-image-sim}]}
   - {id: sim-speech, operations: [speech], prices: {million_characters: "15"}, deployments: [{provider: sim, model: sim-speech}]}
   - {id: sim-transcribe, operations: [transcriptions], prices: {input: "2.5", input_audio: "6", output: "10"}, context: 16000, max_output: 2000, deployments: [{provider: sim, model: sim-transcribe}]}
+  - {id: sim-whisper, operations: [transcriptions], prices: {minute: "0.006"}, deployments: [{provider: sim, model: sim-whisper}]}
 `, sim.URL()+"/v1", sim.URL())
 	chat := func(name, provider string) {
 		fmt.Fprintf(&b, "  - {id: %s, prices: {input: \"0.15\", cached_input: \"0.075\", cache_write: \"0.2\", cache_write_1h: \"0.3\", output: \"0.60\", input_audio: \"1\", output_audio: \"2\"}, "+

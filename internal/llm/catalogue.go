@@ -46,9 +46,6 @@ const (
 type Catalogue struct {
 	models []*Model
 	byID   map[string]*Model
-	notes  []string
-
-	unusable []string // models without a usable deployment
 }
 
 // What may be done with a model.
@@ -147,7 +144,7 @@ func (p *Provider) lengthField(used string) string {
 // LoadCatalogue reads a catalogue and takes the providers' keys from the
 // environment: api_key_env names the variable, or, with _FILE appended, the
 // variable with the file. All faults are reported together; nothing with a fault
-// is used. A missing key is no fault, see Notes.
+// is used. A missing key is no fault: what it leaves out is not offered.
 func LoadCatalogue(text []byte, getenv func(string) string) (*Catalogue, error) {
 	var file catalogueFile
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -159,7 +156,7 @@ func LoadCatalogue(text []byte, getenv func(string) string) (*Catalogue, error) 
 		return nil, fmt.Errorf("catalogue: %w", errors.Join(faults...))
 	}
 	c := &Catalogue{byID: make(map[string]*Model, len(file.Models))}
-	providers, err := c.providers(file.Providers, getenv)
+	providers, err := readProviders(file.Providers, getenv)
 	if err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
 	}
@@ -193,15 +190,7 @@ func (c *Catalogue) Model(id string) (*Model, error) {
 	return nil, ErrModelUnknown
 }
 
-// Notes say what of the catalogue is not usable and why, for the log at start.
-func (c *Catalogue) Notes() []string {
-	if len(c.unusable) == 0 {
-		return c.notes
-	}
-	return append(slices.Clone(c.notes), "not offered, for want of a usable provider: "+strings.Join(c.unusable, ", "))
-}
-
-func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) (map[string]*Provider, error) {
+func readProviders(specs []providerSpec, getenv func(string) string) (map[string]*Provider, error) {
 	providers := make(map[string]*Provider, len(specs))
 	var faults []error
 	for _, spec := range specs {
@@ -235,9 +224,6 @@ func (c *Catalogue) providers(specs []providerSpec, getenv func(string) string) 
 		}
 		p.pave(key)
 		p.usable = key != "" || p.Local
-		if !p.usable {
-			c.notes = append(c.notes, fmt.Sprintf("provider %s is not usable: %s is not set", p.Name, spec.APIKeyEnv))
-		}
 		providers[p.Name] = p
 	}
 	return providers, errors.Join(faults...)
@@ -283,7 +269,6 @@ func (c *Catalogue) add(spec modelSpec, providers map[string]*Provider) {
 		m.weight += weight
 	}
 	if len(m.deployments) == 0 {
-		c.unusable = append(c.unusable, m.ID)
 		return
 	}
 	for _, id := range append([]string{spec.ID}, spec.Aliases...) {

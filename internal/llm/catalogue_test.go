@@ -39,12 +39,9 @@ func TestDefaultCatalogue(t *testing.T) {
 	if _, err := c.Model("claude-haiku"); !errors.Is(err, ErrModelUnknown) {
 		t.Errorf("a model whose provider has no key: %v", err)
 	}
-	if notes := strings.Join(c.Notes(), "\n"); !strings.Contains(notes, "not offered, for want of a usable provider: claude-haiku-4-5, ") || !strings.Contains(notes, "ANTHROPIC_API_KEY is not set") {
-		t.Errorf("notes: %s", notes)
-	}
 	without, err := LoadCatalogue(DefaultCatalogue, env())
-	if err != nil || len(without.Models()) != 0 || !strings.Contains(strings.Join(without.Notes(), "\n"), "OPENAI_API_KEY is not set") {
-		t.Errorf("without keys: %d models, %v, %q", len(without.Models()), err, without.Notes())
+	if err != nil || len(without.Models()) != 0 {
+		t.Errorf("without keys: %d models, %v", len(without.Models()), err)
 	}
 }
 

@@ -11,6 +11,7 @@ type chatAnswer struct {
 	heard
 	model        string // as the client named it
 	includeUsage bool   // the client wants a stream's usage
+	n            int64  // answers that were asked for; 0: one
 
 	body    gjson.Result // of an unstreamed answer
 	told    gjson.Result // the usage
@@ -19,6 +20,7 @@ type chatAnswer struct {
 	id      string
 	answers string // the model that answers, by its own word
 	created int64
+	over    map[int64]bool // the answers that have ended, where several were asked for
 }
 
 func (a *chatAnswer) event(data []byte) (Chunk, error) {
@@ -60,15 +62,15 @@ func (a *chatAnswer) event(data []byte) (Chunk, error) {
 func (a *chatAnswer) choices(c *Chunk, choices gjson.Result) (some bool) {
 	choices.ForEach(func(_, choice gjson.Result) bool {
 		some = true
-		first := true
+		var index int64
+		first, finish := true, ""
 		choice.ForEach(func(key, value gjson.Result) bool {
 			switch key.Str {
 			case "index":
-				first = value.Int() == 0
+				index = value.Int()
+				first = index == 0
 			case "finish_reason":
-				if value.Str != "" {
-					a.finish, a.ended = value.Str, true
-				}
+				finish = value.Str
 			case "delta":
 				if first {
 					c.Content += value.Get("content").Str
@@ -80,9 +82,27 @@ func (a *chatAnswer) choices(c *Chunk, choices gjson.Result) (some bool) {
 			}
 			return true
 		})
+		if finish != "" {
+			a.endsOne(index, finish)
+		}
 		return true
 	})
 	return some
+}
+
+// endsOne notes that one of the answers has ended. The stream's answer is whole once all
+// have that were asked for.
+func (a *chatAnswer) endsOne(index int64, finish string) {
+	a.finish = finish
+	if a.n <= 1 {
+		a.ended = true
+		return
+	}
+	if a.over == nil {
+		a.over = make(map[int64]bool, a.n)
+	}
+	a.over[index] = true
+	a.ended = int64(len(a.over)) >= a.n
 }
 
 func (a *chatAnswer) whole(answer *Answer) (err error) {

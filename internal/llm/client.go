@@ -206,15 +206,25 @@ func (c *Client) complete(ctx context.Context, out Outbound, check func(*Answer)
 		return nil, failure(call, ctx, err)
 	}
 	defer response.Body.Close()
-	most := sizesOf(out.operation).answer
+	answer, err := c.take(response, out.operation, check)
+	if err != nil {
+		return nil, failure(call, ctx, err)
+	}
+	return answer, nil
+}
+
+// take reads a whole answer that check finds nothing wrong with.
+func (c *Client) take(response *http.Response, o Operation, check func(*Answer) error) (*Answer, error) {
+	most := sizesOf(o).answer
 	if response.ContentLength > most {
 		return nil, broken(response.StatusCode, errAnswerTooLong)
 	}
 	answer := &Answer{ContentType: response.Header.Get("Content-Type"), buf: c.buffers.Get().(*bytes.Buffer), pool: &c.buffers}
 	if _, err := answer.buf.ReadFrom(io.LimitReader(response.Body, most+1)); err != nil {
 		answer.Release()
-		return nil, failure(call, ctx, err)
+		return nil, err
 	}
+	var err error
 	if int64(answer.buf.Len()) > most {
 		err = errAnswerTooLong
 	} else {

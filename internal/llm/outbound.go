@@ -21,8 +21,11 @@ type Outbound struct {
 	Body   []byte        // must not change any more
 	Within time.Duration // that the call may take, if less than usual; 0: as usual
 
-	operation  Operation // that the deployment is asked for
-	sound      bool      // the answer is to be a stream of bytes
+	operation Operation // that the deployment is asked for
+	sound     bool      // the answer is to be a stream of bytes
+	// whole reads a streamed request's answer that comes whole, from a provider that may
+	// take no notice of the wish for a stream; nil: such an answer is none.
+	whole      func(*Answer) error
 	deployment *Deployment
 	target     *url.URL
 	header     http.Header // shared: never written to

@@ -14,7 +14,7 @@ func (r *chatRequest) send(d *Deployment, maxOutput int64, t *Transcript) (Outbo
 		return r.sendMessages(d, maxOutput, t)
 	}
 	body := r.appendPatched(make([]byte, 0, len(r.body)+patchRoom), d, maxOutput)
-	a := &chatAnswer{heard: heard{text: t}, model: r.Model, includeUsage: r.IncludeUsage}
+	a := &chatAnswer{heard: heard{text: t}, model: r.Model, includeUsage: r.IncludeUsage, n: r.N}
 	return d.outbound(OpChat, r.Stream, body), Rendition{read: a, write: a}, nil
 }
 

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/tidwall/gjson"
 )
@@ -88,6 +89,7 @@ type Failure struct {
 	Body    []byte // the error as an unstreamed answer would be it
 	Code    string
 	Message string
+	Err     error // what went wrong, for protocols with words of their own for it
 }
 
 // Event reads an event of a streamed answer. ErrBrokenEvent, ErrReported.
@@ -98,6 +100,17 @@ func (r Rendition) Event(e Event) (Chunk, error) {
 	}
 	c.Raw, err = r.write.passed(e)
 	return c, err
+}
+
+// AsEvent is an answer that came whole in place of a stream as its stream's only event, for
+// a client that has been promised events.
+func (r Rendition) AsEvent() Event {
+	whole, is := r.read.(interface{ asEvent() []byte })
+	if !is {
+		return Event{}
+	}
+	data := whole.asEvent()
+	return Event{Raw: slices.Concat([]byte(eventHead), data, []byte(eventTail)), Data: data}
 }
 
 // Ended says that a streamed answer is whole, so that its stream may end.

@@ -113,7 +113,7 @@ func (r *responsesRequest) read(values *[responsesFields]gjson.Result) error {
 		if err := clientTools(tools, "tools"); err != nil {
 			return err
 		}
-		r.tooled = len(tools.Array()) > 0
+		r.tooled = r.tooled || len(tools.Array()) > 0
 		r.promptMost += int64(len(tools.Raw)) + toolsOverhead
 	}
 	r.promptMost += int64(len(values[responsesInstructions].Raw)) + promptOverhead

@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,30 @@ func TestReportedInResponses(t *testing.T) {
 			if !errors.As(err, &told) || !errors.Is(err, ErrReported) || told.Fault != want || want == FaultRefused && told.Message != "said" {
 				t.Errorf("%q: %+v", code, err)
 			}
+		}
+	}
+}
+
+// A response that failed says why in a code that the protocol has.
+func TestFailureCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&UpstreamError{Fault: FaultBusy, Code: "429"}, "rate_limit_exceeded"},
+		{fmt.Errorf("so: %w", &UpstreamError{Fault: FaultRefused, Code: "invalid_prompt"}), "invalid_prompt"},
+		{&UpstreamError{Fault: FaultRefused, Code: "context_length_exceeded"}, "context_length_exceeded"},
+		{&UpstreamError{Fault: FaultRefused, Code: "400"}, "invalid_prompt"},
+		{&UpstreamError{Fault: FaultRefused}, "invalid_prompt"},
+		{&UpstreamError{Fault: FaultBroken, Code: "invalid_prompt"}, "server_error"},
+		{&UpstreamError{Fault: FaultTimeout}, "server_error"},
+		{ErrReported, "server_error"}, {nil, "server_error"},
+	} {
+		a := new(responsesAnswer)
+		_, _ = a.event([]byte(`{"type":"response.failed","response":{"id":"r","error":{"code":"x","message":"y"}}}`)) // is the error that is told
+		end := string(a.failing(nil, Failure{Message: "said", Err: c.err}))
+		if want := `"error":{"code":"` + c.want + `","message":"said"}`; !strings.Contains(end, want) {
+			t.Errorf("%v is told as %s", c.err, end)
 		}
 	}
 }

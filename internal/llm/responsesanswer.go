@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -50,8 +51,12 @@ func (a *responsesAnswer) event(data []byte) (Chunk, error) {
 	case kind == "response.output_item.added":
 		a.say(&c, event.Get("item.name").Str)
 	case kind == "response.output_item.done":
-		hidden := event.Get("item.encrypted_content").Str // four times as long as its tokens
+		item := event.Get("item")
+		hidden := item.Get("encrypted_content").Str // four times as long as its tokens
 		a.say(&c, hidden[:len(hidden)/4])
+		for _, field := range calledAtOnce[item.Get("type").Str] {
+			a.say(&c, item.Get(field).Raw)
+		}
 	case strings.HasSuffix(kind, ".delta") && !strings.HasPrefix(kind, "response.audio"):
 		said := event.Get("delta").Str
 		if kind == "response.output_text.delta" {
@@ -60,6 +65,13 @@ func (a *responsesAnswer) event(data []byte) (Chunk, error) {
 		a.say(&c, said)
 	}
 	return c, nil
+}
+
+// calledAtOnce are the fields of what a model calls with no delta of it before: other calls
+// come bit by bit.
+var calledAtOnce = map[string][]string{
+	"computer_call":      {"action", "actions"},
+	toolSearch + "_call": {"arguments"},
 }
 
 func (a *responsesAnswer) say(c *Chunk, text string) {
@@ -101,13 +113,29 @@ func (a *responsesAnswer) failing(to []byte, f Failure) []byte {
 	if !a.failed {
 		return failResponse(to, a.number+1, f)
 	}
-	data, err := sjson.Set(a.kept.data, "response.error", map[string]string{"code": "server_error", "message": f.Message})
+	data, err := sjson.Set(a.kept.data, "response.error", map[string]string{"code": failureCode(f.Err), "message": f.Message})
 	if err != nil { // not on JSON that has been validated
 		return failResponse(to, a.number+1, f)
 	}
 	to = append(to, "event: response.failed\n"+eventHead...)
 	to = append(to, data...)
 	return append(to, eventTail...)
+}
+
+// failureCode is what Responses calls the reason why a response failed. That the request is
+// wrong the provider says in a code of its own, by which clients know what to change.
+func failureCode(err error) string {
+	var upstream *UpstreamError
+	switch {
+	case !errors.As(err, &upstream):
+	case upstream.Fault == FaultBusy:
+		return "rate_limit_exceeded"
+	case upstream.Fault == FaultRefused && requestFault.MatchString(upstream.Code):
+		return upstream.Code
+	case upstream.Fault == FaultRefused:
+		return "invalid_prompt"
+	}
+	return "server_error"
 }
 
 func (a *responsesAnswer) whole(answer *Answer) (err error) {
@@ -135,6 +163,9 @@ func (a *responsesAnswer) tokens(c *Counter) (tokens int64) {
 	a.body.Get("output").ForEach(func(_, item gjson.Result) bool {
 		for _, field := range [...]string{"name", "arguments", "input"} {
 			tokens += c.Count(item.Get(field).Str)
+		}
+		for _, field := range calledAtOnce[item.Get("type").Str] {
+			tokens += c.Count(item.Get(field).Raw)
 		}
 		hidden := item.Get("encrypted_content").Str
 		tokens += c.Count(hidden[:len(hidden)/4])

@@ -18,7 +18,8 @@ import (
 // Stream is a streamed answer under way. It is for one goroutine; what ends it
 // from outside is the context it was opened with.
 type Stream struct {
-	ContentType string // of a stream of sound
+	ContentType string  // of a stream of sound
+	Whole       *Answer // the answer of a provider that does not stream this: then there are no events
 
 	events  eventSource
 	body    *bounded
@@ -32,16 +33,16 @@ type Stream struct {
 	span    trace.Span
 }
 
-// Stream sends a streamed request and returns once the provider has accepted it.
-// The caller closes the stream. Errors: [*UpstreamError], or ctx's cause.
+// Stream sends a streamed request and returns once the provider has accepted it, or, where
+// it does not stream, has answered whole. The caller closes the stream, unless that is so. Errors: [*UpstreamError], or ctx's cause.
 func (c *Client) Stream(ctx context.Context, out Outbound) (*Stream, error) {
 	started := time.Now()
 	ctx, span := out.trace(ctx)
 	s, err := c.stream(ctx, out)
 	fault := c.observe(out.deployment, started, err)
-	if err != nil {
+	if err != nil || s.Whole != nil {
 		telemetry.EndSpan(span, fault)
-		return nil, err
+		return s, err
 	}
 	s.span = span
 	return s, nil
@@ -74,6 +75,17 @@ func (c *Client) stream(ctx context.Context, out Outbound) (*Stream, error) {
 		s.ContentType, err = soundKind(kind)
 	case strings.HasPrefix(kind, "text/event-stream"):
 		s.events = NewEventReader(s.body, most.event)
+	case out.whole != nil:
+		timer.Stop() // it has answered: how long the rest may take is the call's
+		s.Whole, err = c.take(response, out.operation, out.whole)
+		if err != nil {
+			err = failure(call, ctx, err)
+		}
+		s.Close()
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	default:
 		err = fmt.Errorf("the provider answered %.40q in place of events", kind)
 	}

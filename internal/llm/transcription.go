@@ -200,5 +200,9 @@ func (r *transcriptionRequest) send(d *Deployment, _ int64, t *Transcript) (Outb
 		accept = "*/*"
 	}
 	a := &transcriptionAnswer{heard: heard{text: t}, request: r}
-	return d.outbound(r.Operation, r.Stream, body, "Content-Type", r.content, "Accept", accept), Rendition{read: a, write: a}, nil
+	out := d.outbound(r.Operation, r.Stream, body, "Content-Type", r.content, "Accept", accept)
+	if r.Stream { // which OpenAI's first model, for one, takes no notice of
+		out.whole = a.whole
+	}
+	return out, Rendition{read: a, write: a}, nil
 }

@@ -103,6 +103,20 @@ func (a *transcriptionAnswer) wholeText(answer *Answer) error {
 	return nil
 }
 
+// asEvent is the last event of a stream, with all that was heard.
+func (a *transcriptionAnswer) asEvent() []byte {
+	text := string(a.plain)
+	if !a.request.plain {
+		text = a.body.Get("text").Str
+	}
+	data, _ := json.Marshal(struct { // these types always encode
+		Type  string          `json:"type"`
+		Text  string          `json:"text"`
+		Usage json.RawMessage `json:"usage,omitempty"`
+	}{"transcript.text.done", text, json.RawMessage(a.told.Raw)})
+	return data
+}
+
 // usage: the length that the provider tells, or else ours; and the tokens, where it tells
 // them. A provider that tells but one of the two is not believed to have used none of the
 // other: the catalogue says which of them costs.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -181,8 +182,15 @@ func (r *response) thought(item int, text string) string {
 	if text != "" {
 		summary = `{"type":"summary_text","text":` + quoted(text) + `}`
 	}
-	return fmt.Sprintf(`{"id":"%s","type":"reasoning","summary":[%s]}`, r.itemID("rs", item), summary)
+	sealed := ""
+	if slices.Contains(r.req.Include, "reasoning.encrypted_content") {
+		sealed = `,"encrypted_content":"` + sealedThought + `"`
+	}
+	return fmt.Sprintf(`{"id":"%s","type":"reasoning"%s,"summary":[%s]}`, r.itemID("rs", item), sealed, summary)
 }
+
+// sealedThought is what nobody but the provider can read of a thought.
+const sealedThought = "gAAAAABsimulated"
 
 func (r *response) message(item int, status, content string) string {
 	return fmt.Sprintf(`{"id":"%s","type":"message","status":"%s","content":[%s],"role":"assistant"}`, r.itemID("msg", item), status, content)

@@ -25,6 +25,7 @@ type responsesRequest struct {
 	Text               json.RawMessage `json:"text"`
 	Reasoning          json.RawMessage `json:"reasoning"`
 	Metadata           json.RawMessage `json:"metadata"`
+	Include            []string        `json:"include"`
 	PreviousResponseID string          `json:"previous_response_id"`
 }
 
@@ -112,6 +113,9 @@ func (r *responsesRequest) readItem(t *turn, item gjson.Result, at string, open 
 		}
 		t.messages = append(t.messages, m)
 	case "reasoning":
+		if sealed := item.Get("encrypted_content").Str; sealed != "" && sealed != sealedThought {
+			return invalid("", "invalid_encrypted_content", "The encrypted content could not be verified.")
+		}
 	default:
 		return invalid(at, "invalid_value", fmt.Sprintf("Invalid value: '%s'. Supported values are: 'function_call', 'function_call_output', 'message', and 'reasoning'.", kind))
 	}

@@ -28,7 +28,8 @@ type transcriptionRequest struct {
 }
 
 // transcription tells what was heard: that there was sound, and how much. A model
-// whose name has "whisper" in it is billed by time and answers in all formats.
+// whose name has "whisper" in it is billed by time, answers in all formats and takes no
+// notice of the wish for a stream.
 type transcription struct {
 	openAI
 	req *transcriptionRequest
@@ -51,7 +52,7 @@ func readTranscription(r *http.Request, body []byte) (*turn, func(openAI) dialec
 		return nil, nil, invalid("file", "invalid_value", "Invalid file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']")
 	}
 	t := &turn{
-		model: req.fields["model"], choices: 1, stream: req.fields["stream"] == "true",
+		model: req.fields["model"], choices: 1, stream: req.fields["stream"] == "true" && !byTime(req.fields["model"]),
 		answer: fmt.Sprintf("I heard %.1f seconds of sound.", req.seconds),
 	}
 	return t, func(a openAI) dialect { return &transcription{openAI: a, req: req} }, nil
@@ -94,7 +95,7 @@ func seconds(sound []byte) float64 {
 	return float64(len(sound)) / soundPerSecond
 }
 
-func (t *transcription) byTime() bool { return strings.Contains(t.turn.model, "whisper") }
+func byTime(model string) bool { return strings.Contains(model, "whisper") }
 
 func (t *transcription) header(h http.Header) {
 	t.openAI.header(h)
@@ -133,7 +134,7 @@ func (t *transcription) usage(o *output) string {
 	usage, scripted := scriptedUsage(t.script)
 	switch {
 	case scripted:
-	case t.byTime():
+	case byTime(t.turn.model):
 		usage = fmt.Sprintf(`{"type":"duration","seconds":%g}`, t.req.seconds)
 	default:
 		heard, told, out := int(t.req.seconds*heardSecond), CountTokens(t.req.fields["prompt"]), len(o.pieces)

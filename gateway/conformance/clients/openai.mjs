@@ -131,6 +131,16 @@ await run({
   },
   transcription: async (way) => client(way).audio.transcriptions.create({ model: "sim-transcribe", file: await toFile(wav(), "said.wav") }),
   "transcription with times": async (way) => client(way).audio.transcriptions.create({ model: "sim-transcribe", file: await toFile(wav(), "said.wav"), response_format: "verbose_json", language: "en" }),
+  "transcription, streamed": async (way) => all(await client(way).audio.transcriptions.create({ model: "sim-transcribe", file: await toFile(wav(), "said.wav"), stream: true })),
+  "transcription, not streamed when asked": async (way) => {
+    const hear = async (more) => client(way).audio.transcriptions.create({ model: "sim-whisper", file: await toFile(wav(), "said.wav"), stream: true, ...more });
+    const answered = async (more) => {
+      const response = await client(way).audio.transcriptions.create({ model: "sim-whisper", file: await toFile(wav(), "said.wav"), stream: true, ...more }).asResponse();
+      const text = await response.text();
+      return [response.headers.get("content-type"), more.response_format === "srt" ? text : JSON.parse(text)];
+    };
+    return [await all(await hear({})), await answered({}), await answered({ response_format: "verbose_json" }), await answered({ response_format: "srt" })];
+  },
   responses: (way) => client(way).responses.create({ ...respond("sim-fast"), instructions: "Be kind.", metadata: { a: "b" } }),
   "responses, streamed": async (way) => all(await client(way).responses.create({ ...respond("sim-fast"), stream: true })),
   "responses, streaming helper": async (way) => {

@@ -31,6 +31,28 @@ const flow = async (model, more = {}) => {
   return { parts, text: await result.text, usage: counted(await result.totalUsage) };
 };
 
+/** Two turns, the second with all that came of the first; nothing is stored between them. */
+const stateless = { providerOptions: { openai: { store: false } } };
+const turns = async (model, answer, more = {}) => {
+  const asked = [{ role: "user", content: more.tools ? wanted : words }];
+  const first = await answer({ model, messages: asked, ...more });
+  const messages = [...asked, ...(await first.response).messages, { role: "user", content: "And again, please." }];
+  return [first, await answer({ model, messages, ...more })];
+};
+const whole = (options) => generateText({ maxRetries: 0, system: "Be kind.", ...stateless, ...options });
+const streamed = async (options) => {
+  const result = streamText({ maxRetries: 0, system: "Be kind.", onError: () => {}, ...stateless, ...options });
+  const parts = (await all(result.fullStream)).map((p) => [p.type, p.text ?? p.delta ?? p.toolName ?? p.finishReason]);
+  return { parts, response: await result.response, usage: counted(await result.totalUsage) };
+};
+const thinking = { providerOptions: { openai: { store: false, forceReasoning: true, reasoningSummary: "auto", reasoningEffort: "low" } } };
+const sealed = async (made) => {
+  const first = (await made[0].response).messages.flatMap((m) => m.content);
+  if (!first.some((p) => p.type === "reasoning" && p.providerOptions.openai.reasoningEncryptedContent)) throw new Error("no sealed thought");
+  return made;
+};
+const rounds = { tools, stopWhen: stepCountIs(3) };
+
 const cases = {};
 for (const [name, of, model, other] of [["chat", chat, "sim-fast", "claude-fast"], ["responses", responses, "sim-fast", "claude-fast"], ["anthropic", claude, "claude-fast", "sim-fast"]]) {
   const broken = `${own}${of === claude ? "-claude" : ""}-${name}-broken`;
@@ -48,6 +70,21 @@ for (const [name, of, model, other] of [["chat", chat, "sim-fast", "claude-fast"
     [`${name}: cross, tools`]: async (way) => meaning(await ask(of(way, other), { prompt: wanted, tools, stopWhen: stepCountIs(3) })),
   });
 }
+Object.assign(cases, {
+  "responses: two turns": async (way) => (await turns(responses(way, "sim-fast"), whole)).map(said),
+  "responses: two turns, streamed": async (way) => (await turns(responses(way, "sim-fast"), streamed)).map((r) => [r.parts, r.usage]),
+  "responses: two turns, tools": async (way) => (await turns(responses(way, "sim-fast"), whole, rounds)).map(said),
+  "responses: two turns, tools streamed": async (way) => (await turns(responses(way, "sim-fast"), streamed, rounds)).map((r) => [r.parts, r.usage]),
+  "responses: two turns, thoughts": async (way) => (await turns(responses(way, "sim-reasoning"), whole)).map(said),
+  "responses: two turns, thoughts streamed": async (way) => (await turns(responses(way, "sim-reasoning"), streamed)).map((r) => [r.parts, r.usage]),
+  "responses: two turns, sealed thoughts": async (way) => (await sealed(await turns(responses(way, "sim-reasoning"), whole, thinking))).map(said),
+  "responses: two turns, sealed thoughts streamed": async (way) => (await sealed(await turns(responses(way, "sim-reasoning"), streamed, { ...thinking, ...rounds }))).map((r) => [r.parts, r.usage]),
+  "responses: cross, two turns, sealed thoughts": async (way) => (await sealed(await turns(responses(way, "claude-fast"), whole, thinking))).map((r) => r.text),
+  "responses: cross, two turns, sealed thoughts and tools": async (way) => (await sealed(await turns(responses(way, "claude-fast"), whole, { ...thinking, ...rounds }))).map((r) => [r.text, r.steps.map((s) => s.toolCalls.map((c) => [c.toolName, c.input]))]),
+  "responses: cross, two turns": async (way) => (await turns(responses(way, "claude-fast"), whole)).map(meaning),
+  "responses: cross, two turns, tools": async (way) => (await turns(responses(way, "claude-fast"), whole, rounds)).map(meaning),
+  "responses: error of a turn that was not stored": { expect: ["APICallError", 400], run: (way) => classAndStatus(() => turns(responses(way, "sim-fast"), (options) => whole({ ...options, providerOptions: {} }))) },
+});
 cases["anthropic: thoughts"] = async (way) => said(await ask(claude(way, "claude-fast"), { maxOutputTokens: 4096, providerOptions: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } } }));
 cases["embedMany"] = async (way) => {
   const { embeddings, usage } = await embedMany({ model: openai(way).textEmbeddingModel("sim-vectors"), values: ["one", "two three"], providerOptions: { openai: { dimensions: 16 } } });

@@ -213,6 +213,11 @@ func (r *responsesRequest) writeTools(w *writer) *Error {
 
 // writeFlatTool writes a function, whose fields stand beside its type here.
 func writeFlatTool(w *writer, v gjson.Result) *Error {
+	if kind := v.Get("type"); v.IsObject() && given(kind) { // other kinds have other fields
+		if err := oneOf(kind, "function"); err != nil {
+			return in("type", err)
+		}
+	}
 	var named bool
 	var function writer
 	function.open('{')

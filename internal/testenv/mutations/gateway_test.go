@@ -216,13 +216,13 @@ var gatewayBugs = []mutation{
 	{
 		bug: "pass on the id of a file at the provider",
 		edits: []edit{{"internal/llm/responsesinput.go",
-			"\t\tcase slices.Contains(atProvider, name) && value.Type != gjson.Null:\n",
-			"\t\tcase slices.Contains(atProvider, name) && value.IsObject():\n"}},
+			"\tcase slices.Contains(atProvider, name) && value.Type != gjson.Null:\n",
+			"\tcase slices.Contains(atProvider, name) && value.IsObject():\n"}},
 		pkg: "gateway", test: "TestResponsesRefused",
 	},
 	{
 		bug: "let the provider run a tool beside another of the same name",
-		edits: []edit{{"internal/llm/responsesinput.go", "\tif fault == nil && kinds != 1 {\n", "\tif fault == nil && kinds < 1 {\n"},
+		edits: []edit{{"internal/llm/responsesinput.go", "\tcase kinds != 1:\n", "\tcase kinds < 1:\n"},
 			{"internal/llm/responsesinput.go", "if key.Str != name || !slices.Contains", "if kinds == 1 && !slices.Contains"}},
 		pkg: "gateway", test: "TestResponsesRefused",
 	},

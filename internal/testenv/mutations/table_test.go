@@ -18,6 +18,7 @@ var table = slices.Concat(
 	nginxBugs,
 	internalBugs,
 	protocolBugs,
+	requestBugs,
 	deployBugs,
 	scaleBugs,
 	doctorBugs,
