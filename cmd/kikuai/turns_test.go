@@ -71,7 +71,7 @@ func TestE2ETurns(t *testing.T) {
 	hear(`Be brief\.`)
 	tell("/model")
 	list := hear(`answered by echo`)
-	if !strings.Contains(string(list.Message.ReplyMarkup), "exact · $0 / $1") {
+	if !strings.Contains(string(list.Message.ReplyMarkup), "exact · $0.00 / $1.00") {
 		t.Errorf("buttons %s", list.Message.ReplyMarkup)
 	}
 	press(list.Message, "model:exact")

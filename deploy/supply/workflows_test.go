@@ -177,9 +177,9 @@ func TestDependabot(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(read(t, ".github/dependabot.yml")), &d); err != nil {
 		t.Fatal(err)
 	}
-	for ecosystem, name := range map[string]string{"gomod": "go.mod", "npm": "package-lock.json", "docker": "Dockerfile"} {
+	for ecosystem, all := range map[string][]string{"gomod": modules(t), "npm": files(t, "package-lock.json"), "docker": files(t, "Dockerfile")} {
 		var want, have []string
-		for _, file := range files(t, name) {
+		for _, file := range all {
 			want = append(want, "/"+strings.TrimPrefix(filepath.Dir(strings.TrimPrefix(file, root+"/")), "."))
 		}
 		for _, u := range d.Updates {
