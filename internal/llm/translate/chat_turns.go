@@ -74,6 +74,7 @@ func (t *turns) write(messages gjson.Result) *Error {
 	w := t.w
 	w.key("messages")
 	w.open('[')
+	before := len(w.b)
 	if err := elements(messages, t.message); err != nil {
 		return err
 	}
@@ -81,11 +82,11 @@ func (t *turns) write(messages gjson.Result) *Error {
 		return err
 	}
 	t.closeResults()
-	if !t.begun {
-		return fault("must hold at least one message that is no system prompt")
-	}
 	if err := t.instruct(); err != nil {
 		return err
+	}
+	if len(w.b) == before { // answers that say nothing are left out
+		return fault("must hold at least one message that says something and is no system prompt")
 	}
 	w.close(']')
 	if len(t.system.blocks.b) > 0 {
