@@ -76,7 +76,7 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		back, err := translate.MessagesToChat(messages, translate.Out{})
 		if err != nil {
-			last := gjson.Get(body, "messages.@reverse.0.role").Str
+			last := gjson.GetBytes(messages, "messages.@reverse.0.role").Str
 			var refused *translate.Error
 			errors.As(err, &refused)
 			switch { // what Messages has and chat has not
