@@ -84,9 +84,9 @@ func (r Receipt) final(cost int64) llm.Final {
 // streamed, or its provider does not do that.
 func (l *Live) Whole() bool { return l.answer != nil }
 
-// Answer settles a call whose answer has come whole. It returns its answer with the cost in its usage,
-// where its form has one, and what it is. An answer whose cost is durable nowhere is
-// withheld, and its hold given back: then the error is a [*CallError].
+// Answer settles a call whose answer has come whole. It returns its answer with the cost in
+// its usage, where its form has one, and what it is. An answer whose cost is durable nowhere
+// is withheld, and its hold given back: then the error is a [*CallError].
 func (l *Live) Answer() (body []byte, contentType string, receipt Receipt, err error) {
 	defer l.meter.flight.end()
 	defer l.answer.Release()

@@ -57,15 +57,14 @@ func measureGateways(ctx context.Context, rounds int, length time.Duration, conn
 		if err != nil {
 			return "", err
 		}
-		parties := s.theirs()
-		delete(parties, nameRedis)
-		handler := parties[nameHandler]
-		handler.PID = pid
-		parties[nameHandler] = handler
-		sides = append(sides, side{name: name, parties: parties, load: load{
-			name: name, url: url + "/v1/chat/completions", bearers: bearers,
-			body: func(int, int) []byte { return bifrostBody },
-		}})
+		sides = append(sides, side{
+			name:    name,
+			parties: parties{nameClient: {PID: os.Getpid()}, nameHandler: {PID: pid}, nameUpstream: {PID: s.upstreamPID}},
+			load: load{
+				name: name, url: url + "/v1/chat/completions", bearers: bearers,
+				body: func(int, int) []byte { return bifrostBody },
+			},
+		})
 	}
 	if err := inTurn(ctx, sides, rounds, length, connections); err != nil {
 		return "", err

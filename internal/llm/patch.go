@@ -37,10 +37,10 @@ func (r *chatRequest) appendPatched(to []byte, d *Deployment, maxOutput int64) [
 	if r.Stream && !r.IncludeUsage {
 		edits = append(edits, r.askUsage())
 	}
-	if at := r.at[fieldStore]; d.Provider.keepsChat && !at.present() {
-		edits = append(edits, edit{r.open, r.open, unkept})
-	} else if d.Provider.keepsChat {
+	if at := r.at[fieldStore]; d.Provider.keepsChat && at.present() { // as null
 		edits = append(edits, edit{at.start, at.end, "false"})
+	} else if d.Provider.keepsChat {
+		edits = append(edits, edit{r.open, r.open, unkept})
 	}
 	if at := r.at[fieldCache]; at.present() {
 		edits = append(edits, without(r.body, at))

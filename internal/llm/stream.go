@@ -34,7 +34,8 @@ type Stream struct {
 }
 
 // Stream sends a streamed request and returns once the provider has accepted it, or, where
-// it does not stream, has answered whole. The caller closes the stream, unless that is so. Errors: [*UpstreamError], or ctx's cause.
+// it does not stream, has answered whole. The caller closes the stream, unless that is so.
+// Errors: [*UpstreamError], or ctx's cause.
 func (c *Client) Stream(ctx context.Context, out Outbound) (*Stream, error) {
 	started := time.Now()
 	ctx, span := out.trace(ctx)
